@@ -1,0 +1,1 @@
+"""Proves or refutes, on a real cluster, every guarantee RocketMQ's deployment documents make."""
