@@ -1,0 +1,85 @@
+"""What a scenario demands of its history: plain data, so that a stored run can be judged again."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Op = Literal["==", "!=", "<", "<=", ">", ">="]
+COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+class Data(BaseModel):
+    """Base of everything that is stored and loaded again: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Forbid(Data):
+    """No anomaly of this kind may be found (`params` narrow the finder: phase, replicas, window...)."""
+
+    kind: Literal["forbid"] = "forbid"
+    anomaly: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    def text(self) -> str:
+        """The demand in words."""
+        return f"0 {self.anomaly}" + _params_text(self.params)
+
+
+class Require(Data):
+    """A metric of the history must compare to a bound. A metric that cannot be computed is unsound, not false."""
+
+    kind: Literal["require"] = "require"
+    metric: str
+    op: Op
+    bound: float
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    def text(self) -> str:
+        """The demand in words."""
+        return f"{self.metric}{_params_text(self.params)} {self.op} {self.bound:g}"
+
+
+Expectation = Annotated[Forbid | Require, Field(discriminator="kind")]
+
+
+class Gates(Data):
+    """Assumptions of a scenario: what must be true before its verdict means anything.
+
+    Lower `min_acked` only where the load is itself the point, and say so in the scenario's text.
+    """
+
+    min_acked: int = 5000
+    min_acked_before_fault: int = 200
+    before_fault_s: float = 2.0
+    in_flight_at_fault: bool = True
+    faults_bite: bool = True
+    faults_heal: bool = True
+    drained: bool = True
+    drained_phase: str = "final"
+    healthy: bool = True
+    deliveries: bool = False
+
+
+class Rules(Data):
+    """Everything a judge needs besides the history."""
+
+    gates: Gates = Field(default_factory=Gates)
+    expectations: tuple[Expectation, ...] = ()
+
+
+def _params_text(params: dict[str, Any]) -> str:
+    if not params:
+        return ""
+    return "(" + ", ".join(f"{k}={v}" for k, v in sorted(params.items())) + ")"
