@@ -1,0 +1,119 @@
+"""One fault's life: inject, observe it bite, heal, observe recovery. Driven only through the `Injector`."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.core.errors import FaultError, HarnessError
+from harness.core.expectation import Data
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+Detail = Mapping[str, Any]
+
+
+class Fault(Data):
+    """One kind of damage to one set of targets: data, so that it can be stored and replayed.
+
+    Instants of `inject` are taken by the injector just before the call; a fault that knows a better one (the signal
+    was sent now) returns it as `at_ns`. `await_effect` must see the damage itself and raise FaultError or WaitTimeout
+    otherwise; an exit code is no observation.
+    """
+
+    lasting: bool = False
+    """The fault is not meant to be healed before the end of the scenario (its heal runs at teardown, unjudged)."""
+
+    def kind_name(self) -> str:
+        """The word for this kind of damage (`kill`, `partition`)."""
+        return str(getattr(self, "kind", type(self).__name__.lower()))
+
+    def needs(self) -> frozenset[str]:
+        """Capabilities of the runtime without which this fault cannot be injected."""
+        return frozenset()
+
+    @abstractmethod
+    def targets(self, cluster: Cluster) -> tuple[str, ...]:
+        """The nodes that are hit."""
+
+    @abstractmethod
+    def inject(self, cluster: Cluster) -> Detail:
+        """Does the damage."""
+
+    @abstractmethod
+    def await_effect(self, cluster: Cluster) -> Detail:
+        """Returns once the damage was seen from outside."""
+
+    @abstractmethod
+    def heal(self, cluster: Cluster) -> Detail:
+        """Undoes the damage. Healing twice, or after an injection that failed half-way, is harmless."""
+
+    @abstractmethod
+    def await_recovery(self, cluster: Cluster) -> Detail:
+        """Returns once the node or link was seen to work again."""
+
+
+Record = Callable[..., None]
+"""`record(name, action, *, at_ns=None, fault=None, targets=None, lasting=None, detail=None)` of the nemesis' recorder."""
+
+
+class Injector:
+    """Runs faults in legal order and records every transition.
+
+    idle -> injecting -> active -> healing -> idle. Any error marks the fault as failed, from which only `heal_all`
+    is legal; `heal_all` is idempotent and is called at every end, also the bad ones.
+    """
+
+    def __init__(self, cluster: Cluster, record: Record) -> None:
+        self._cluster = cluster
+        self._record = record
+        self._active: dict[str, Fault] = {}
+
+    @property
+    def active(self) -> tuple[str, ...]:
+        """Names of the faults in force."""
+        return tuple(self._active)
+
+    def inject(self, name: str, fault: Fault) -> Detail:
+        """Injects and waits until the fault was seen to bite. Raises FaultError if it was not."""
+        if name in self._active:
+            raise FaultError(f"fault {name!r} is already in force; heal it first or use another name")
+        targets = fault.targets(self._cluster)
+        self._active[name] = fault
+        self._record(name, "inject", fault=fault.kind_name(), targets=targets, lasting=fault.lasting)
+        detail = dict(self._guard(name, "inject", fault.inject))
+        seen = dict(self._guard(name, "observe", fault.await_effect))
+        self._record(name, "observed", at_ns=seen.pop("at_ns", None), detail=detail | seen)
+        return detail | seen
+
+    def heal(self, name: str) -> Detail:
+        """Heals and waits until recovery was seen. Raises FaultError for a fault that is not in force."""
+        fault = self._active.get(name)
+        if fault is None:
+            raise FaultError(f"fault {name!r} is not in force; active: {', '.join(self._active) or 'none'}")
+        self._record(name, "heal")
+        detail = dict(self._guard(name, "heal", fault.heal))
+        seen = dict(self._guard(name, "recover", fault.await_recovery))
+        del self._active[name]
+        self._record(name, "recovered", at_ns=seen.pop("at_ns", None), detail=detail | seen)
+        return detail | seen
+
+    def heal_all(self) -> tuple[str, ...]:
+        """Heals what is still in force, newest first, recovery unjudged. Returns the errors, one line each."""
+        errors: list[str] = []
+        for name, fault in reversed(list(self._active.items())):
+            try:
+                self._record(name, "heal")
+                fault.heal(self._cluster)
+            except HarnessError as error:
+                errors.append(f"healing {name}: {error}")
+            self._active.pop(name, None)
+        return tuple(errors)
+
+    def _guard(self, name: str, stage: str, call: Callable[[Cluster], Detail]) -> Detail:
+        try:
+            return call(self._cluster)
+        except HarnessError as error:
+            raise FaultError(f"fault {name!r}, {stage}: {error}") from error

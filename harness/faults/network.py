@@ -1,0 +1,93 @@
+"""Silent, directional cuts between nodes: packets vanish, nobody is told."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Literal
+
+from harness.faults.base import Detail, Fault
+from harness.faults.process import RESTART_TIMEOUT_S
+from harness.faults.select import select
+from harness.waiting import wait_for
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+
+class Partition(Fault):
+    """Drops what `sources` send to `targets_of`, and the other way too unless `one_way`.
+
+    The cut is made in the sender's namespace, so established connections go silent: no reset, no refusal.
+    """
+
+    kind: Literal["partition"] = "partition"
+    sources: str
+    sinks: str
+    one_way: bool = False
+    await_health: bool = True
+
+    def needs(self) -> frozenset[str]:
+        """A runtime that can cut links."""
+        return frozenset({"network-cut"})
+
+    def targets(self, cluster: Cluster) -> tuple[str, ...]:
+        """Every node at either end."""
+        return tuple(dict.fromkeys((*select(self.sources, cluster), *select(self.sinks, cluster))))
+
+    def pairs(self, cluster: Cluster) -> tuple[tuple[str, str], ...]:
+        """The directed links that are cut, as (sender, receiver)."""
+        forward = [
+            (a, b) for a, b in product(select(self.sources, cluster), select(self.sinks, cluster)) if a != b
+        ]
+        back = [] if self.one_way else [(b, a) for a, b in forward]
+        return tuple(dict.fromkeys(forward + back))
+
+    def inject(self, cluster: Cluster) -> Detail:
+        """Cuts every pair."""
+        for sender, receiver in self.pairs(cluster):
+            cluster.runtime.cut(sender, receiver)
+        return {"links": [f"{a}->{b}" for a, b in self.pairs(cluster)]}
+
+    def await_effect(self, cluster: Cluster) -> Detail:
+        """A datagram sent over each cut link does not arrive; over the way back of a one-way cut it does."""
+        cut = set(self.pairs(cluster))
+        for sender, receiver in cut:
+            wait_for(
+                lambda a=sender, b=receiver: not cluster.runtime.passes(a, b),
+                what=f"packets from {sender} to {receiver} to vanish",
+                timeout_s=5,
+                poll_s=0.01,
+            )
+        for sender, receiver in cut:
+            if (receiver, sender) not in cut:
+                wait_for(
+                    lambda a=receiver, b=sender: cluster.runtime.passes(a, b),
+                    what=f"packets from {receiver} to {sender} to still arrive",
+                    timeout_s=5,
+                    poll_s=0.01,
+                )
+        return {}
+
+    def heal(self, cluster: Cluster) -> Detail:
+        """Mends every pair."""
+        for sender, receiver in self.pairs(cluster):
+            cluster.runtime.heal(sender, receiver)
+        return {}
+
+    def await_recovery(self, cluster: Cluster) -> Detail:
+        """Datagrams pass again, and (unless told otherwise) the cluster is whole again."""
+        for sender, receiver in self.pairs(cluster):
+            wait_for(
+                lambda a=sender, b=receiver: cluster.runtime.passes(a, b),
+                what=f"packets from {sender} to {receiver} to arrive again",
+                timeout_s=10,
+                poll_s=0.02,
+            )
+        if self.await_health:
+            cluster.wait_healthy(RESTART_TIMEOUT_S)
+        return {}
+
+
+def isolate(target: str, *, from_clients: bool = True) -> Partition:
+    """Cuts a node off from every other node, and from the clients too unless told otherwise."""
+    return Partition(sources=target, sinks="node/*+client/*" if from_clients else "node/*")

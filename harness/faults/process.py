@@ -1,0 +1,134 @@
+"""Damage to processes: kill -9, pause, graceful stop."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Literal
+
+from harness.core.errors import FaultError, HarnessError
+from harness.faults.base import Detail, Fault
+from harness.faults.select import select
+from harness.waiting import wait_for
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+REFUSAL_TIMEOUT_S = 10.0
+RESTART_TIMEOUT_S = 120.0
+
+
+def refuses(cluster: Cluster, node: str) -> bool:
+    """A TCP connection to the node's service port is refused or not answered within half a second."""
+    host, _, port = cluster.address(node).rpartition(":")
+    try:
+        cluster.runtime.dial("hub", host, int(port), 0.5).close()
+    except (OSError, HarnessError):
+        return True
+    return False
+
+
+class ProcessFault(Fault):
+    """A fault of whole processes, healed by starting them again over the same store."""
+
+    target: str
+
+    def targets(self, cluster: Cluster) -> tuple[str, ...]:
+        """The selected nodes."""
+        return select(self.target, cluster)
+
+    def await_effect(self, cluster: Cluster) -> Detail:
+        """The process is gone and its port refuses."""
+        for node in self.targets(cluster):
+            if node in cluster.clients():
+                wait_for(
+                    lambda node=node: not cluster.runtime.alive(node),
+                    what=f"{node} to be gone",
+                    timeout_s=REFUSAL_TIMEOUT_S,
+                    poll_s=0.005,
+                )
+                continue
+            wait_for(
+                lambda node=node: not cluster.runtime.alive(node) and refuses(cluster, node),
+                what=f"{node} to be gone and its port to refuse",
+                timeout_s=REFUSAL_TIMEOUT_S,
+                poll_s=0.005,
+            )
+        return {}
+
+    def heal(self, cluster: Cluster) -> Detail:
+        """Starts the nodes again."""
+        for node in self.targets(cluster):
+            if node not in cluster.clients() and not cluster.runtime.alive(node):
+                cluster.start_node(node)
+        return {}
+
+    def await_recovery(self, cluster: Cluster) -> Detail:
+        """Every restarted node is registered, in sync and answering."""
+        cluster.wait_healthy(RESTART_TIMEOUT_S)
+        return {}
+
+
+class Kill(ProcessFault):
+    """kill -9: no farewell, but the page cache survives, so acknowledged bytes must too."""
+
+    kind: Literal["kill"] = "kill"
+
+    def inject(self, cluster: Cluster) -> Detail:
+        """Signals every target at once."""
+        for node in self.targets(cluster):
+            cluster.runtime.signal(node, signal.SIGKILL)
+        return {}
+
+
+class Stop(ProcessFault):
+    """A graceful stop by SIGTERM, as `mqshutdown` does; recorded if it had to be killed in the end."""
+
+    kind: Literal["stop"] = "stop"
+    timeout_s: float = 60.0
+
+    def inject(self, cluster: Cluster) -> Detail:
+        """Stops the targets one after the other and waits for each exit."""
+        return {node: str(cluster.stop_node(node, self.timeout_s)) for node in self.targets(cluster)}
+
+
+class Pause(Fault):
+    """SIGSTOP: sockets stay open, nothing answers. The hardest death to notice."""
+
+    kind: Literal["pause"] = "pause"
+    target: str
+
+    def targets(self, cluster: Cluster) -> tuple[str, ...]:
+        """The selected nodes."""
+        return select(self.target, cluster)
+
+    def inject(self, cluster: Cluster) -> Detail:
+        """Stops every process of the targets."""
+        for node in self.targets(cluster):
+            cluster.runtime.signal(node, signal.SIGSTOP)
+        return {}
+
+    def await_effect(self, cluster: Cluster) -> Detail:
+        """All threads of every target are stopped."""
+        for node in self.targets(cluster):
+            wait_for(
+                lambda node=node: cluster.runtime.state(node).stopped,
+                what=f"every thread of {node} to be stopped",
+                timeout_s=5,
+                poll_s=0.002,
+            )
+        return {}
+
+    def heal(self, cluster: Cluster) -> Detail:
+        """Continues them."""
+        for node in self.targets(cluster):
+            if cluster.runtime.alive(node):
+                cluster.runtime.signal(node, signal.SIGCONT)
+        return {}
+
+    def await_recovery(self, cluster: Cluster) -> Detail:
+        """Every target is running and the cluster is whole again."""
+        for node in self.targets(cluster):
+            if not cluster.runtime.alive(node):
+                raise FaultError(f"{node} died while it was paused")
+        cluster.wait_healthy(RESTART_TIMEOUT_S)
+        return {}
