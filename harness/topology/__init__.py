@@ -1,0 +1,17 @@
+"""Topologies: what a cluster is declared to be, and the configuration each of its nodes is started with."""
+
+from __future__ import annotations
+
+from harness.topology.load import known_topologies, load_topology, parse_topology
+from harness.topology.model import BrokerGroup, NodeSpec, Replica, Role, Topology
+
+__all__ = [
+    "BrokerGroup",
+    "NodeSpec",
+    "Replica",
+    "Role",
+    "Topology",
+    "known_topologies",
+    "load_topology",
+    "parse_topology",
+]

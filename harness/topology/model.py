@@ -1,0 +1,171 @@
+"""What a cluster is declared to be: nameservers, masters, slaves, replication and flush."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Replication = Literal["none", "async", "sync"]
+Flush = Literal["async", "sync"]
+
+BrokerName = str
+NodeName = str
+
+
+class Role(StrEnum):
+    """What a node is in the cluster."""
+
+    NAMESERVER = "nameserver"
+    MASTER = "master"
+    SLAVE = "slave"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One process of the cluster, as declared. Nameservers have no broker name and no broker id."""
+
+    name: NodeName
+    role: Role
+    broker_name: BrokerName | None = None
+    broker_id: int | None = None
+
+    @property
+    def is_broker(self) -> bool:
+        """A master or a slave."""
+        return self.role is not Role.NAMESERVER
+
+
+class Replica(BaseModel):
+    """One copy of a broker's messages: the master (id 0) or a slave (id above 0)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    role: Literal["master", "slave"]
+    id: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _id_says_role(self) -> Self:
+        if (self.id == 0) != (self.role == "master"):
+            raise ValueError(f"a {self.role} has id {self.id}: a master has id 0, a slave an id above 0")
+        return self
+
+
+class BrokerGroup(BaseModel):
+    """One broker name: a master and its slaves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: BrokerName = Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)
+    replicas: tuple[Replica, ...] = Field(min_length=1, strict=False)
+
+    @model_validator(mode="after")
+    def _one_master(self) -> Self:
+        masters = [replica for replica in self.replicas if replica.role == "master"]
+        if not masters:
+            raise ValueError(f"{self.name} has slaves but no master: give it a replica {{role: master, id: 0}}")
+        if len(masters) > 1:
+            raise ValueError(
+                f"{self.name} has {len(masters)} masters: a broker name has one, give the other its own name"
+            )
+        repeated = [id_ for id_, times in Counter(r.id for r in self.replicas).items() if times > 1]
+        if repeated:
+            raise ValueError(f"{self.name} has two replicas with id {repeated[0]}: ids within a broker name differ")
+        return self
+
+    @property
+    def slaves(self) -> int:
+        """How many slaves follow the master."""
+        return len(self.replicas) - 1
+
+
+class Topology(BaseModel):
+    """A whole cluster as declared: what is started, and which guarantees it can be held to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)
+    description: str = Field(min_length=1)
+    nameservers: int = Field(ge=1, le=9)
+    brokers: tuple[BrokerGroup, ...] = Field(min_length=1, strict=False)
+    replication: Replication
+    flush: Flush = "async"
+    stock: bool = False
+    base: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        repeated = [name for name, times in Counter(b.name for b in self.brokers).items() if times > 1]
+        if repeated:
+            raise ValueError(f"two masters are named {repeated[0]}: every broker group has its own name")
+        without = [broker.name for broker in self.brokers if not broker.slaves]
+        if self.replication != "none" and without:
+            raise ValueError(
+                f"replication is {self.replication} but {without[0]} has no slave: add one or say replication: none"
+            )
+        if self.replication == "none" and self.slaves:
+            raise ValueError("replication is none but there are slaves: say async or sync")
+        return self._stock_names_its_base()
+
+    def _stock_names_its_base(self) -> Self:
+        if self.stock and self.base is None:
+            raise ValueError(
+                "stock is true but base is missing: name the release's own conf folder, such as 2m-2s-sync"
+            )
+        if self.base is not None and not self.stock:
+            raise ValueError(f"base is {self.base} but stock is not true: only stock topologies have a base")
+        if self.stock and self.flush != "async":
+            raise ValueError("stock is true but flush is sync: the release's own files say ASYNC_FLUSH")
+        return self
+
+    @property
+    def masters(self) -> int:
+        """How many masters there are."""
+        return len(self.brokers)
+
+    @property
+    def slaves(self) -> int:
+        """How many slaves there are in all."""
+        return sum(broker.slaves for broker in self.brokers)
+
+    @cached_property
+    def nodes(self) -> tuple[NodeSpec, ...]:
+        """Every process: nameservers first, then each broker group with its master first."""
+        nameservers = tuple(NodeSpec(f"namesrv-{n}", Role.NAMESERVER) for n in range(1, self.nameservers + 1))
+        return nameservers + tuple(
+            NodeSpec(f"{broker.name}-{replica.id}", Role(replica.role), broker.name, replica.id)
+            for broker in self.brokers
+            for replica in sorted(broker.replicas, key=lambda replica: replica.id)
+        )
+
+    def node(self, name: NodeName) -> NodeSpec:
+        """The node of that name. Raises `KeyError` naming those there are."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(f"no node {name} in {self.name}: it has {', '.join(n.name for n in self.nodes)}")
+
+    def of_role(self, *roles: Role) -> tuple[NodeSpec, ...]:
+        """Every node with one of these roles."""
+        return tuple(node for node in self.nodes if node.role in roles)
+
+    def group(self, broker_name: BrokerName) -> tuple[NodeSpec, ...]:
+        """The master and then the slaves of one broker name; empty when there is no such name."""
+        return tuple(node for node in self.nodes if node.broker_name == broker_name)
+
+    @cached_property
+    def shapes(self) -> frozenset[str]:
+        """The names it answers to where a guarantee says which topologies make it.
+
+        Its own name, the shape that its nodes have whatever its name (`2m-4s-sync`, `2m-noslave`, `1m`), and,
+        with several slaves for each master, the shape with one: what 2m-2s-sync promises, 2m-4s-sync does too.
+        """
+        if not self.slaves:
+            shape = "1m" if self.masters == 1 else f"{self.masters}m-noslave"
+            return frozenset({self.name, shape})
+        counts = {self.slaves, self.masters}
+        return frozenset({self.name} | {f"{self.masters}m-{count}s-{self.replication}" for count in counts})
