@@ -1,0 +1,55 @@
+"""The faults, each a piece of data with a life cycle. `AnyFault` is what a stored scenario may hold."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from harness.faults.base import Fault, Injector
+from harness.faults.network import Partition, isolate
+from harness.faults.permission import WipeWritePermission
+from harness.faults.process import Kill, Pause, Stop
+from harness.faults.select import (
+    ALL_BROKERS,
+    ALL_CLIENTS,
+    ALL_MASTERS,
+    ALL_NAMESERVERS,
+    ALL_NODES,
+    ALL_SLAVES,
+    master,
+    nameserver,
+    select,
+    slave,
+)
+from harness.faults.storage import CutPower, DestroyStore, FillDisk
+
+AnyFault = Annotated[
+    Kill | Stop | Pause | Partition | CutPower | DestroyStore | FillDisk | WipeWritePermission,
+    Field(discriminator="kind"),
+]
+
+__all__ = [
+    "ALL_BROKERS",
+    "ALL_CLIENTS",
+    "ALL_MASTERS",
+    "ALL_NAMESERVERS",
+    "ALL_NODES",
+    "ALL_SLAVES",
+    "AnyFault",
+    "CutPower",
+    "DestroyStore",
+    "Fault",
+    "FillDisk",
+    "Injector",
+    "Kill",
+    "Partition",
+    "Pause",
+    "Stop",
+    "WipeWritePermission",
+    "isolate",
+    "master",
+    "nameserver",
+    "select",
+    "slave",
+]

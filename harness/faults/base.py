@@ -56,7 +56,7 @@ class Fault(Data):
 
 
 Record = Callable[..., None]
-"""`record(name, action, *, at_ns=None, fault=None, targets=None, lasting=None, detail=None)` of the nemesis' recorder."""
+"""`record(name, action, *, at_ns=None, fault=None, targets=None, lasting=None, detail=None)` of the recorder."""
 
 
 class Injector:

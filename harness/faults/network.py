@@ -36,9 +36,7 @@ class Partition(Fault):
 
     def pairs(self, cluster: Cluster) -> tuple[tuple[str, str], ...]:
         """The directed links that are cut, as (sender, receiver)."""
-        forward = [
-            (a, b) for a, b in product(select(self.sources, cluster), select(self.sinks, cluster)) if a != b
-        ]
+        forward = [(a, b) for a, b in product(select(self.sources, cluster), select(self.sinks, cluster)) if a != b]
         back = [] if self.one_way else [(b, a) for a, b in forward]
         return tuple(dict.fromkeys(forward + back))
 

@@ -1,0 +1,115 @@
+"""Damage to disks: power cut, a disk filled past a ratio, a store destroyed."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Literal
+
+from harness.core.errors import FaultError
+from harness.faults.base import Detail, Fault
+from harness.faults.process import RESTART_TIMEOUT_S, ProcessFault
+from harness.faults.select import select
+from harness.waiting import wait_for
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+
+class CutPower(ProcessFault):
+    """The machine under the node loses power: what was not synced to its disk is gone.
+
+    The process is stopped, the filesystem shut down without flushing its log, the process killed and the filesystem
+    mounted again from what had reached the image. Other nodes see a machine that vanished.
+    """
+
+    kind: Literal["cut-power"] = "cut-power"
+
+    def needs(self) -> frozenset[str]:
+        """A disk that can forget."""
+        return frozenset({"power-cut"})
+
+    def inject(self, cluster: Cluster) -> Detail:
+        """Stops, shuts down, kills and remounts, one target after the other, the stop of all of them first."""
+        nodes = self.targets(cluster)
+        for node in nodes:
+            cluster.runtime.signal(node, signal.SIGSTOP)
+        for node in nodes:
+            cluster.runtime.cut_power(node)
+        return {}
+
+
+class DestroyStore(ProcessFault):
+    """The machine is lost with its disk: kill -9, then everything in the store is deleted."""
+
+    kind: Literal["destroy-store"] = "destroy-store"
+
+    def inject(self, cluster: Cluster) -> Detail:
+        """Kills every target, then empties every store."""
+        nodes = self.targets(cluster)
+        for node in nodes:
+            cluster.runtime.signal(node, signal.SIGKILL)
+        for node in nodes:
+            cluster.runtime.wait_exit(node, 10)
+            cluster.runtime.empty_store(node)
+        return {}
+
+    def await_effect(self, cluster: Cluster) -> Detail:
+        """The process is gone and the store is empty."""
+        detail = super().await_effect(cluster)
+        for node in self.targets(cluster):
+            left = [f for f in cluster.runtime.list_files(node, "store") if f.size_bytes]
+            if left:
+                raise FaultError(f"store of {node} still holds {len(left)} files after it was destroyed")
+        return detail
+
+
+class FillDisk(Fault):
+    """Fills the node's sized disk with a file that is not the broker's, to `ratio` of used space as the broker counts it."""
+
+    kind: Literal["fill-disk"] = "fill-disk"
+    target: str
+    ratio: float
+
+    def needs(self) -> frozenset[str]:
+        """A disk of its own size."""
+        return frozenset({"sized-disk"})
+
+    def targets(self, cluster: Cluster) -> tuple[str, ...]:
+        """The selected nodes."""
+        return select(self.target, cluster)
+
+    def inject(self, cluster: Cluster) -> Detail:
+        """Allocates the filler."""
+        for node in self.targets(cluster):
+            cluster.runtime.fill_disk(node, self.ratio)
+        return {}
+
+    def await_effect(self, cluster: Cluster) -> Detail:
+        """The filesystem is as full as asked, to half a percent."""
+        seen: dict[str, float] = {}
+        for node in self.targets(cluster):
+            wait_for(
+                lambda node=node: abs(cluster.runtime.disk_usage(node).ratio - self.ratio) < 0.01,
+                what=f"the disk of {node} to be {self.ratio:.0%} full",
+                timeout_s=10,
+                last_seen=lambda node=node: f"{cluster.runtime.disk_usage(node).ratio:.1%}",
+            )
+            seen[node] = cluster.runtime.disk_usage(node).ratio
+        return {"ratio": seen}
+
+    def heal(self, cluster: Cluster) -> Detail:
+        """Deletes the filler."""
+        for node in self.targets(cluster):
+            cluster.runtime.free_disk(node)
+        return {}
+
+    def await_recovery(self, cluster: Cluster) -> Detail:
+        """There is space again and the brokers take writes again."""
+        for node in self.targets(cluster):
+            wait_for(
+                lambda node=node: cluster.runtime.disk_usage(node).ratio < self.ratio - 0.01,
+                what=f"space on the disk of {node}",
+                timeout_s=10,
+            )
+        cluster.wait_healthy(RESTART_TIMEOUT_S)
+        return {}
