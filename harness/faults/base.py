@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import FaultError, HarnessError
 from harness.core.expectation import Data
+from harness.waiting import wait_for
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
 
 Detail = Mapping[str, Any]
+BITE_TIMEOUT_S = 10.0
 
 
 class Fault(Data):
     """One kind of damage to one set of targets: data, so that it can be stored and replayed.
 
-    Instants of `inject` are taken by the injector just before the call; a fault that knows a better one (the signal
-    was sent now) returns it as `at_ns`. `await_effect` must see the damage itself and raise FaultError or WaitTimeout
-    otherwise; an exit code is no observation.
+    `bites` must look at the damage itself, from outside: an exit code is no observation. It is asked before the
+    injection too, and must say no then: a detector that is always true would make every verdict vacuous.
     """
 
     lasting: bool = False
@@ -43,8 +44,8 @@ class Fault(Data):
         """Does the damage."""
 
     @abstractmethod
-    def await_effect(self, cluster: Cluster) -> Detail:
-        """Returns once the damage was seen from outside."""
+    def bites(self, cluster: Cluster) -> bool:
+        """The damage is visible from outside, now."""
 
     @abstractmethod
     def heal(self, cluster: Cluster) -> Detail:
@@ -77,16 +78,23 @@ class Injector:
         return tuple(self._active)
 
     def inject(self, name: str, fault: Fault) -> Detail:
-        """Injects and waits until the fault was seen to bite. Raises FaultError if it was not."""
+        """Injects and waits until the fault was seen to bite. Raises FaultError if it was not.
+
+        Also raises FaultError if the damage is already visible before the injection: then its detector proves nothing.
+        """
         if name in self._active:
             raise FaultError(f"fault {name!r} is already in force; heal it first or use another name")
         targets = fault.targets(self._cluster)
+        if fault.bites(self._cluster):
+            raise FaultError(
+                f"fault {name!r}: {fault.kind_name()} of {', '.join(targets)} is seen before it was injected"
+            )
         self._active[name] = fault
         self._record(name, "inject", fault=fault.kind_name(), targets=targets, lasting=fault.lasting)
         detail = dict(self._guard(name, "inject", fault.inject))
-        seen = dict(self._guard(name, "observe", fault.await_effect))
-        self._record(name, "observed", at_ns=seen.pop("at_ns", None), detail=detail | seen)
-        return detail | seen
+        self._await_bite(name, fault)
+        self._record(name, "observed", detail=detail)
+        return detail
 
     def heal(self, name: str) -> Detail:
         """Heals and waits until recovery was seen. Raises FaultError for a fault that is not in force."""
@@ -97,7 +105,7 @@ class Injector:
         detail = dict(self._guard(name, "heal", fault.heal))
         seen = dict(self._guard(name, "recover", fault.await_recovery))
         del self._active[name]
-        self._record(name, "recovered", at_ns=seen.pop("at_ns", None), detail=detail | seen)
+        self._record(name, "recovered", detail=detail | seen)
         return detail | seen
 
     def heal_all(self) -> tuple[str, ...]:
@@ -111,6 +119,18 @@ class Injector:
                 errors.append(f"healing {name}: {error}")
             self._active.pop(name, None)
         return tuple(errors)
+
+    def _await_bite(self, name: str, fault: Fault) -> None:
+        targets = ", ".join(fault.targets(self._cluster))
+        try:
+            wait_for(
+                lambda: fault.bites(self._cluster),
+                what=f"{fault.kind_name()} of {targets} to bite",
+                timeout_s=BITE_TIMEOUT_S,
+                poll_s=0.005,
+            )
+        except HarnessError as error:
+            raise FaultError(f"fault {name!r} did not bite: {error}") from error
 
     def _guard(self, name: str, stage: str, call: Callable[[Cluster], Detail]) -> Detail:
         try:

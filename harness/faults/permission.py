@@ -36,10 +36,9 @@ class WipeWritePermission(Fault):
                 wiped[f"{nameserver}/{node}"] = count
         return {"wiped_topics": wiped}
 
-    def await_effect(self, cluster: Cluster) -> Detail:
-        """No nameserver routes a write of the test topics to the broker."""
-        self._await(cluster, writable=False)
-        return {}
+    def bites(self, cluster: Cluster) -> bool:
+        """No nameserver routes a write of any topic to the broker."""
+        return self._all(cluster, writable=False)
 
     def heal(self, cluster: Cluster) -> Detail:
         """`addWritePerm` on every nameserver (4.9.2 and later)."""
@@ -50,18 +49,20 @@ class WipeWritePermission(Fault):
 
     def await_recovery(self, cluster: Cluster) -> Detail:
         """Every nameserver routes writes to it again."""
-        self._await(cluster, writable=True)
+        wait_for(
+            lambda: self._all(cluster, writable=True),
+            what="every nameserver to route writes to " + ", ".join(self.targets(cluster)),
+            timeout_s=30,
+            last_seen=lambda: str([cluster.permissions(ns, cluster.broker_name(n)) for ns, n in self._pairs(cluster)]),
+        )
         return {}
 
-    def _await(self, cluster: Cluster, *, writable: bool) -> None:
-        for nameserver in cluster.nameservers():
-            for node in self.targets(cluster):
-                name = cluster.broker_name(node)
-                wait_for(
-                    lambda ns=nameserver, name=name: all(
-                        bool(perm & WRITE) is writable for perm in cluster.permissions(ns, name).values()
-                    ),
-                    what=f"{nameserver} to say that {name} is {'writable' if writable else 'not writable'}",
-                    timeout_s=30,
-                    last_seen=lambda ns=nameserver, name=name: str(cluster.permissions(ns, name)),
-                )
+    def _pairs(self, cluster: Cluster) -> list[tuple[str, str]]:
+        return [(ns, node) for ns in cluster.nameservers() for node in self.targets(cluster)]
+
+    def _all(self, cluster: Cluster, *, writable: bool) -> bool:
+        return all(
+            bool(perm & WRITE) is writable
+            for nameserver, node in self._pairs(cluster)
+            for perm in cluster.permissions(nameserver, cluster.broker_name(node)).values()
+        )

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from harness.core.errors import FaultError, HarnessError
 from harness.faults.base import Detail, Fault
 from harness.faults.select import select
-from harness.waiting import wait_for
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
 
-REFUSAL_TIMEOUT_S = 10.0
 RESTART_TIMEOUT_S = 120.0
 
 
@@ -36,24 +34,12 @@ class ProcessFault(Fault):
         """The selected nodes."""
         return select(self.target, cluster)
 
-    def await_effect(self, cluster: Cluster) -> Detail:
-        """The process is gone and its port refuses."""
-        for node in self.targets(cluster):
-            if node in cluster.clients():
-                wait_for(
-                    lambda node=node: not cluster.runtime.alive(node),
-                    what=f"{node} to be gone",
-                    timeout_s=REFUSAL_TIMEOUT_S,
-                    poll_s=0.005,
-                )
-                continue
-            wait_for(
-                lambda node=node: not cluster.runtime.alive(node) and refuses(cluster, node),
-                what=f"{node} to be gone and its port to refuse",
-                timeout_s=REFUSAL_TIMEOUT_S,
-                poll_s=0.005,
-            )
-        return {}
+    def bites(self, cluster: Cluster) -> bool:
+        """Every process is gone, and the ports of those that had one refuse."""
+        return all(
+            not cluster.runtime.alive(node) and (node in cluster.clients() or refuses(cluster, node))
+            for node in self.targets(cluster)
+        )
 
     def heal(self, cluster: Cluster) -> Detail:
         """Starts the nodes again."""
@@ -107,16 +93,9 @@ class Pause(Fault):
             cluster.runtime.signal(node, signal.SIGSTOP)
         return {}
 
-    def await_effect(self, cluster: Cluster) -> Detail:
+    def bites(self, cluster: Cluster) -> bool:
         """All threads of every target are stopped."""
-        for node in self.targets(cluster):
-            wait_for(
-                lambda node=node: cluster.runtime.state(node).stopped,
-                what=f"every thread of {node} to be stopped",
-                timeout_s=5,
-                poll_s=0.002,
-            )
-        return {}
+        return all(cluster.runtime.state(node).stopped for node in self.targets(cluster))
 
     def heal(self, cluster: Cluster) -> Detail:
         """Continues them."""

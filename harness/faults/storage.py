@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Literal
 
-from harness.core.errors import FaultError
 from harness.faults.base import Detail, Fault
 from harness.faults.process import RESTART_TIMEOUT_S, ProcessFault
 from harness.faults.select import select
@@ -53,18 +52,15 @@ class DestroyStore(ProcessFault):
             cluster.runtime.empty_store(node)
         return {}
 
-    def await_effect(self, cluster: Cluster) -> Detail:
-        """The process is gone and the store is empty."""
-        detail = super().await_effect(cluster)
-        for node in self.targets(cluster):
-            left = [f for f in cluster.runtime.list_files(node, "store") if f.size_bytes]
-            if left:
-                raise FaultError(f"store of {node} still holds {len(left)} files after it was destroyed")
-        return detail
+    def bites(self, cluster: Cluster) -> bool:
+        """The process is gone and the store holds not a byte."""
+        return super().bites(cluster) and not any(
+            file.size_bytes for node in self.targets(cluster) for file in cluster.runtime.list_files(node, "store")
+        )
 
 
 class FillDisk(Fault):
-    """Fills the node's sized disk with a file that is not the broker's, to `ratio` of used space as the broker counts it."""
+    """Fills the node's sized disk with a file that is not the broker's, until `ratio` of it is used."""
 
     kind: Literal["fill-disk"] = "fill-disk"
     target: str
@@ -84,18 +80,9 @@ class FillDisk(Fault):
             cluster.runtime.fill_disk(node, self.ratio)
         return {}
 
-    def await_effect(self, cluster: Cluster) -> Detail:
-        """The filesystem is as full as asked, to half a percent."""
-        seen: dict[str, float] = {}
-        for node in self.targets(cluster):
-            wait_for(
-                lambda node=node: abs(cluster.runtime.disk_usage(node).ratio - self.ratio) < 0.01,
-                what=f"the disk of {node} to be {self.ratio:.0%} full",
-                timeout_s=10,
-                last_seen=lambda node=node: f"{cluster.runtime.disk_usage(node).ratio:.1%}",
-            )
-            seen[node] = cluster.runtime.disk_usage(node).ratio
-        return {"ratio": seen}
+    def bites(self, cluster: Cluster) -> bool:
+        """The filesystem is at least as full as asked, to half a percent."""
+        return all(cluster.runtime.disk_usage(node).ratio >= self.ratio - 0.005 for node in self.targets(cluster))
 
     def heal(self, cluster: Cluster) -> Detail:
         """Deletes the filler."""
