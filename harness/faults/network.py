@@ -42,8 +42,7 @@ class Partition(Fault):
 
     def inject(self, cluster: Cluster) -> Detail:
         """Cuts every pair."""
-        for sender, receiver in self.pairs(cluster):
-            cluster.runtime.cut(sender, receiver)
+        cluster.runtime.cut(*self.pairs(cluster))
         return {"links": [f"{a}->{b}" for a, b in self.pairs(cluster)]}
 
     def bites(self, cluster: Cluster) -> bool:
@@ -56,8 +55,9 @@ class Partition(Fault):
 
     def heal(self, cluster: Cluster) -> Detail:
         """Mends every pair."""
-        for sender, receiver in self.pairs(cluster):
-            cluster.runtime.heal(sender, receiver)
+        pairs = self.pairs(cluster)
+        if pairs:  # without any, heal would mend every cut of the cluster
+            cluster.runtime.heal(*pairs)
         return {}
 
     def await_recovery(self, cluster: Cluster) -> Detail:

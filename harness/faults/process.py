@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from harness.core.errors import FaultError, HarnessError
 from harness.faults.base import Detail, Fault
 from harness.faults.select import select
+from harness.runtime.base import HUB
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -19,7 +20,7 @@ def refuses(cluster: Cluster, node: str) -> bool:
     """A TCP connection to the node's service port is refused or not answered within half a second."""
     host, _, port = cluster.address(node).rpartition(":")
     try:
-        cluster.runtime.dial("hub", host, int(port), 0.5).close()
+        cluster.runtime.dial(HUB, host, int(port), 0.5).close()
     except (OSError, HarnessError):
         return True
     return False
@@ -37,14 +38,14 @@ class ProcessFault(Fault):
     def bites(self, cluster: Cluster) -> bool:
         """Every process is gone, and the ports of those that had one refuse."""
         return all(
-            not cluster.runtime.alive(node) and (node in cluster.clients() or refuses(cluster, node))
+            not cluster.runtime.state(node).alive and (node in cluster.clients() or refuses(cluster, node))
             for node in self.targets(cluster)
         )
 
     def heal(self, cluster: Cluster) -> Detail:
         """Starts the nodes again."""
         for node in self.targets(cluster):
-            if node not in cluster.clients() and not cluster.runtime.alive(node):
+            if node not in cluster.clients() and not cluster.runtime.state(node).alive:
                 cluster.start_node(node)
         return {}
 
@@ -95,19 +96,19 @@ class Pause(Fault):
 
     def bites(self, cluster: Cluster) -> bool:
         """All threads of every target are stopped."""
-        return all(cluster.runtime.state(node).stopped for node in self.targets(cluster))
+        return all(cluster.runtime.state(node).kind == "stopped" for node in self.targets(cluster))
 
     def heal(self, cluster: Cluster) -> Detail:
         """Continues them."""
         for node in self.targets(cluster):
-            if cluster.runtime.alive(node):
+            if cluster.runtime.state(node).alive:
                 cluster.runtime.signal(node, signal.SIGCONT)
         return {}
 
     def await_recovery(self, cluster: Cluster) -> Detail:
         """Every target is running and the cluster is whole again."""
         for node in self.targets(cluster):
-            if not cluster.runtime.alive(node):
+            if not cluster.runtime.state(node).alive:
                 raise FaultError(f"{node} died while it was paused")
         cluster.wait_healthy(RESTART_TIMEOUT_S)
         return {}
