@@ -1,0 +1,47 @@
+"""Where things are inside a node, and on which ports it listens: the same in every node and every run."""
+
+from __future__ import annotations
+
+from harness.core.version import Version
+from harness.topology.model import NodeSpec, Role
+
+BROKER_PORT = 10911
+"""Clients and other brokers (`listenPort`)."""
+VIP_PORT = BROKER_PORT - 2
+"""The second port for clients: 4.4's producers prefer it."""
+HA_PORT = BROKER_PORT + 1
+"""Where a master is asked for its commit log. 4.x takes it from listenPort whatever the file says."""
+NAMESERVER_PORT = 9876
+
+
+def home(node: NodeSpec) -> str:
+    """`rocketmq.home.dir` and `user.home` of the node: everything it writes is under it."""
+    return f"/rmq/{node.name}"
+
+
+def conf_path(node: NodeSpec) -> str:
+    """The file that the node is started with."""
+    file_name = "broker.conf" if node.is_broker else "namesrv.conf"
+    return f"{home(node)}/conf/{file_name}"
+
+
+def store_path(node: NodeSpec) -> str:
+    """`storePathRootDir` of a broker."""
+    return f"{home(node)}/store"
+
+
+def logs_path(node: NodeSpec) -> str:
+    """The directory of broker.log and its like."""
+    return f"{home(node)}/logs/rocketmqlogs"
+
+
+def port(node: NodeSpec) -> int:
+    """The port that clients use."""
+    return BROKER_PORT if node.is_broker else NAMESERVER_PORT
+
+
+def main_class(role: Role, version: Version) -> str:
+    """The class to start: releases before 4.0 are not yet Apache's."""
+    vendor = "com.alibaba" if version.major < 4 else "org.apache"
+    start = "namesrv.NamesrvStartup" if role is Role.NAMESERVER else "broker.BrokerStartup"
+    return f"{vendor}.rocketmq.{start}"
