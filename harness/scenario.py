@@ -1,0 +1,201 @@
+"""A scenario is data, so that it can be stored, replayed and judged again.
+
+It says what the cluster must be, the load, the schedule of faults and looks, and what is demanded; beside it stands
+the control that must come out the other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from harness.core.errors import UsageError
+from harness.core.expectation import Data, Expectation, Forbid, Gates, Op, Require, Rules
+from harness.core.verdict import Verdict
+from harness.faults import AnyFault
+from harness.workloads.load import Load
+from harness.workloads.probes import AnyProbe, Probe
+
+
+class Inject(Data):
+    """Injects a fault under a name."""
+
+    kind: Literal["inject"] = "inject"
+    fault: AnyFault
+
+
+class Heal(Data):
+    """Heals the fault of that name and waits until recovery was seen."""
+
+    kind: Literal["heal"] = "heal"
+    name: str
+
+
+class Look(Data):
+    """Runs a probe and records what it saw as an observation."""
+
+    kind: Literal["look"] = "look"
+    probe: AnyProbe
+
+
+class Step(Data):
+    """One thing that happens: at a time after the load is steady, or (None) as soon as the step before it is done."""
+
+    name: str
+    act: Annotated[Inject | Heal | Look, Field(discriminator="kind")]
+    at_s: float | None = None
+
+
+class ClusterNeeds(Data):
+    """What the scenario's cluster must have beyond its topology; everything here is a stated deviation.
+
+    `disk_bytes`: each broker's store on a disk of its own of that size (fillable); with `power` it can lose power.
+    `replication` and `flush` override the topology: for product controls only.
+    """
+
+    broker_conf: dict[str, str] = Field(default_factory=dict)
+    namesrv_conf: dict[str, str] = Field(default_factory=dict)
+    jvm_opts: tuple[str, ...] = ()
+    disk_bytes: int | None = None
+    power: bool = False
+    queues: int = 4
+    topics: int = 1
+    timers: Literal["documented", "fast"] | None = None
+    replication: Literal["async", "sync"] | None = None
+    flush: Literal["async", "sync"] | None = None
+
+
+class Scenario(Data):
+    """One run of one cluster, from bring-up to verdict.
+
+    `load` runs from the start until `duration_s` of steady load have passed and every step is done. `await_deliveries`
+    waits, before consumers stop, until everything acknowledged was delivered to each group (bounded by `drain_s`).
+    """
+
+    name: str
+    claim: str = ""
+    cluster: ClusterNeeds = Field(default_factory=ClusterNeeds)
+    load: tuple[Load, ...] = ()
+    steps: tuple[Step, ...] = ()
+    duration_s: float = 0
+    await_deliveries: bool = True
+    drain_s: float = 60
+    read_roles: Literal["all", "masters", "slaves"] = "all"
+    rules: Rules = Field(default_factory=Rules)
+
+    def needs(self) -> frozenset[str]:
+        """Capabilities without which the scenario cannot run."""
+        needed: set[str] = set()
+        for step in self.steps:
+            if isinstance(step.act, Inject):
+                needed |= step.act.fault.needs()
+        if self.cluster.disk_bytes is not None:
+            needed.add("sized-disk")
+        if self.cluster.power:
+            needed.add("power-cut")
+        return frozenset(needed)
+
+    def faults(self) -> tuple[str, ...]:
+        """Names of the faults it injects."""
+        return tuple(step.name for step in self.steps if isinstance(step.act, Inject))
+
+
+class Control(Data):
+    """A run that must come out as `expect`; if it does not, the scenario it belongs to proves nothing."""
+
+    kind: Literal["product", "fault-off", "planted"] = "product"
+    scenario: Scenario
+    expect: Verdict = Verdict.BROKEN
+    why: str = ""
+
+
+def at(at_s: float, act: Any, until: float | None = None, name: str | None = None) -> tuple[Step, ...]:
+    """A fault (or probe) `at_s` seconds after the load is steady; a fault is healed at `until`, if given."""
+    step = _step(act, at_s, name)
+    if until is None:
+        return (step,)
+    return (step, Step(name=f"heal-{step.name}", act=Heal(name=step.name), at_s=until))
+
+
+def then(act: Any, name: str | None = None) -> tuple[Step, ...]:
+    """A fault (or probe) as soon as the step before it is done."""
+    return (_step(act, None, name),)
+
+
+def heal(name: str, at_s: float | None = None) -> tuple[Step, ...]:
+    """Heals the fault of that name."""
+    return (Step(name=f"heal-{name}", act=Heal(name=name), at_s=at_s),)
+
+
+def plan(*parts: Iterable[Step]) -> tuple[Step, ...]:
+    """Puts steps in order: timed ones by their time, untimed ones right behind the one they were written after.
+
+    Raises UsageError if two steps share a name: observations and fault windows are found by it.
+    """
+    groups: list[tuple[float, list[Step]]] = []
+    for step in (step for part in parts for step in part):
+        if step.at_s is not None or not groups:
+            groups.append((step.at_s or 0.0, [step]))
+        else:
+            groups[-1][1].append(step)
+    ordered = tuple(step for _, group in sorted(groups, key=lambda pair: pair[0]) for step in group)
+    names = [step.name for step in ordered]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise UsageError(f"steps {sorted(twice)} occur twice; give each step a name of its own")
+    return ordered
+
+
+def _step(act: Any, at_s: float | None, name: str | None) -> Step:
+    if isinstance(act, Probe):
+        return Step(name=name or str(getattr(act, "kind", "look")), act=Look.model_validate({"probe": act}), at_s=at_s)
+    return Step(name=name or act.kind_name(), act=Inject.model_validate({"fault": act}), at_s=at_s)
+
+
+class Metric:
+    """A metric of a history, to be compared: `metric("rto_max_s") < 5` is a `Require`."""
+
+    def __init__(self, name: str, **params: Any) -> None:
+        self._name = name
+        self._params = params
+
+    def _require(self, op: Op, bound: float) -> Require:
+        return Require(metric=self._name, op=op, bound=float(bound), params=self._params)
+
+    def __lt__(self, bound: float) -> Require:
+        return self._require("<", bound)
+
+    def __le__(self, bound: float) -> Require:
+        return self._require("<=", bound)
+
+    def __gt__(self, bound: float) -> Require:
+        return self._require(">", bound)
+
+    def __ge__(self, bound: float) -> Require:
+        return self._require(">=", bound)
+
+    def equals(self, bound: float) -> Require:
+        """The metric is exactly that."""
+        return self._require("==", bound)
+
+
+def metric(name: str, **params: Any) -> Metric:
+    """A metric by name, narrowed by parameters."""
+    return Metric(name, **params)
+
+
+def observed(name: str) -> Metric:
+    """A number (or truth value) that a step recorded; dots reach into it: `observed("slave-write.accepted")`."""
+    return Metric("observed", name=name)
+
+
+def forbid(anomaly: str, **params: Any) -> Forbid:
+    """No such anomaly may be found."""
+    return Forbid(anomaly=anomaly, params=params)
+
+
+def rules(*expectations: Expectation, gates: Gates | None = None) -> Rules:
+    """What is demanded, and under which assumptions."""
+    return Rules(expectations=expectations, gates=gates or Gates())
