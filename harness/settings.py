@@ -1,0 +1,103 @@
+"""What a run was asked to be: read once, from options, environment, topology file and defaults, in that order."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from harness.core.errors import UsageError
+from harness.topology.model import Topology
+
+RUNTIMES = ("local",)
+CLIENTS = ("java", "remoting")
+TIMERS = ("fast", "documented")
+ENV_PREFIX = "RMQ_HARNESS_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a run depends on besides the code. Stored in `run.json`.
+
+    `jvm_opts` maps a role (`broker`, `namesrv`) to options; `seed` is the root of every random choice.
+    """
+
+    topology: Topology
+    rocketmq: str = "5.3.3"
+    java: str = "25"
+    client: str = "java"
+    runtime: Literal["local"] = "local"
+    timers: Literal["fast", "documented"] = "fast"
+    broker_conf: Mapping[str, str] = field(default_factory=dict)
+    namesrv_conf: Mapping[str, str] = field(default_factory=dict)
+    jvm_opts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    seed: int = 0
+    reports: Path = Path("reports")
+    cache: Path = Path("cache")
+    state: Path = Path("state")
+    guarantees: tuple[str, ...] = ()
+    allow_missing: frozenset[str] = frozenset()
+    strict: bool = False
+    keep: bool = False
+
+
+def default_cache() -> Path:
+    """Where downloads are kept: XDG_CACHE_HOME, else ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rmq-harness"
+
+
+def default_state() -> Path:
+    """Where owner marks of runs are kept: XDG_STATE_HOME, else ~/.local/state."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "rmq-harness"
+
+
+def environment_default(option: str, fallback: str | None = None) -> str | None:
+    """The environment twin of an option (`--broker-conf` -> RMQ_HARNESS_BROKER_CONF), or the fallback."""
+    return os.environ.get(ENV_PREFIX + option.upper().replace("-", "_"), fallback)
+
+
+def key_values(option: str, items: list[str]) -> dict[str, str]:
+    """Reads `K=V` items; the last word on a key wins. Raises UsageError naming the item that is none."""
+    pairs: dict[str, str] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--{option} {item!r} is not K=V; write for example --{option} flushDiskType=SYNC_FLUSH")
+        pairs[key.strip()] = value
+    return pairs
+
+
+def jvm_options(items: list[str]) -> dict[str, tuple[str, ...]]:
+    """Reads `OPT`, `broker:OPT` or `namesrv:OPT`; an option without a role goes to both roles."""
+    by_role: dict[str, list[str]] = {"broker": [], "namesrv": []}
+    for item in items:
+        role, colon, rest = item.partition(":")
+        if colon and role in by_role:
+            targets, option = [role], rest
+        else:
+            targets, option = list(by_role), item
+        if not option.startswith("-"):
+            raise UsageError(f"--jvm-opt {item!r}: a JVM option begins with '-'; write OPT, broker:OPT or namesrv:OPT")
+        for target in targets:
+            by_role[target].append(option)
+    return {role: tuple(options) for role, options in by_role.items()}
+
+
+def choice(option: str, value: str, allowed: tuple[str, ...]) -> str:
+    """The value if it is one of `allowed` (a `NAME:VERSION` is judged by its name). Raises UsageError otherwise."""
+    if value.partition(":")[0] not in allowed:
+        raise UsageError(f"--{option} {value!r} is not supported; choose one of {', '.join(allowed)}")
+    return value
+
+
+def seed_of(text: str | None) -> int:
+    """The seed as a number, or a fresh one. Raises UsageError for anything that is no whole number."""
+    if text is None:
+        return random.SystemRandom().randrange(2**31)
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"--seed {text!r} is not a whole number") from None

@@ -1,0 +1,146 @@
+"""A scenario while it runs: the cluster, the workers, the recorders, and what probes may ask of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from harness.cluster import Cluster
+from harness.core.errors import HarnessError, UsageError
+from harness.core.op import OpName, OpType, line
+from harness.evidence import Recorder
+from harness.wire.replies import SendReply
+from harness.workloads.crew import Crew
+from harness.workloads.load import Load
+
+Say = Callable[[str], None]
+
+
+class Stage:
+    """Everything a step may touch. One thread drives it."""
+
+    def __init__(self, cluster: Cluster, crew: Crew, recorder: Recorder, topics: tuple[str, ...], say: Say) -> None:
+        self.cluster = cluster
+        self.crew = crew
+        self.recorder = recorder
+        self.topics = topics
+        self.say = say
+        self.waited_s: float = 0.0
+        self._observations: dict[str, Any] = {}
+        self._instants: dict[tuple[str, str], int] = {}
+        self._probe_calls = 0
+
+    @staticmethod
+    def now_ns() -> int:
+        """CLOCK_MONOTONIC, as every recorder and worker stamps."""
+        return time.monotonic_ns()
+
+    def fault(
+        self,
+        name: str,
+        action: str,
+        *,
+        fault: str | None = None,
+        targets: Iterable[str] = (),
+        lasting: bool = False,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Records one transition of a fault; the `Record` of the injector."""
+        self._instants[name, action] = self.now_ns()
+        self.say(f"{name}: {action}" + (f" ({fault} of {', '.join(targets)})" if fault else ""))
+        self.recorder.fault(
+            name, action, fault=fault, targets=tuple(targets), lasting=lasting, detail=dict(detail or {})
+        )
+
+    def observe(self, name: str, value: Any) -> None:
+        """Records an observation and remembers it for later steps."""
+        self._observations[name] = value
+        self.recorder.observe(name, value)
+
+    def recall(self, name: str) -> Any:
+        """An earlier observation of this scenario. Raises UsageError naming those there are."""
+        if name not in self._observations:
+            raise UsageError(f"no observation {name!r} so far; there are {', '.join(self._observations) or 'none'}")
+        return self._observations[name]
+
+    def instant(self, fault: str, *, heal: bool = False) -> int:
+        """When the fault was injected (or healed), monotonic ns. Raises UsageError if it was not."""
+        try:
+            return self._instants[fault, "heal" if heal else "inject"]
+        except KeyError:
+            raise UsageError(f"fault {fault!r} was not {'healed' if heal else 'injected'} before this step") from None
+
+    def wait(self, seconds: float, sleep: Callable[[float], None]) -> None:
+        """Lets time pass, looking twice a second that no worker died unasked."""
+        end_ns = self.now_ns() + int(seconds * 1e9)
+        while (left_s := (end_ns - self.now_ns()) / 1e9) > 0:
+            self.crew.check_alive()
+            sleep(min(0.5, left_s))
+
+    def send_direct(self, node: str, topic: int, number: int, timeout_s: float) -> tuple[SendReply | None, float]:
+        """One message straight to a node, recorded as a send of process `probe`; None if no answer came."""
+        self._probe_calls += 1
+        call, name = self._probe_calls, self.topics[topic]
+        message_id = f"probe-{call}"
+        common = {"c": call, "id": message_id, "tp": name}
+        began_ns = self.now_ns()
+        self.recorder.write(line(OpName.SEND, OpType.INVOKE, began_ns, **common), process="probe")
+        reply: SendReply | None = None
+        error = ""
+        try:
+            reply = self.cluster.admin.send(
+                self.cluster.address(node),
+                name,
+                number % self.cluster.queues(name),
+                f"{message_id}|{node}".encode(),
+                properties={"KEYS": message_id},
+                timeout_s=timeout_s,
+            )
+        except HarnessError as failure:
+            error = str(failure)
+            self.cluster.admin.drop(self.cluster.address(node))
+        ended_ns = self.now_ns()
+        outcome = OpType.INFO
+        if reply is not None:
+            outcome = OpType.OK if reply.acknowledged else OpType.INFO if reply.stored else OpType.FAIL
+        self.recorder.write(
+            line(
+                OpName.SEND,
+                outcome,
+                ended_ns,
+                **common,
+                k=None if reply is None else int(reply.code),
+                b=self.cluster.broker_name(node),
+                q=reply.queue if reply is not None and reply.stored else None,
+                o=reply.offset if reply is not None and reply.stored else None,
+                e=error or (reply.remark if reply is not None else None) or None,
+            ),
+            process="probe",
+        )
+        return reply, (ended_ns - began_ns) / 1e9
+
+    def read_back(self, phase: str, nodes: tuple[str, ...]) -> dict[str, Any]:
+        """The oracle reads every queue of the test topics on these nodes into the history."""
+        summary = self.cluster.oracle.read_all(phase, self.topics, nodes=nodes)
+        return {"messages": summary.messages, "queues": summary.queues, "incomplete": summary.incomplete}
+
+    def start_load(self, load: Iterable[Load], *, must_be_ready: bool, timeout_s: float) -> list[str]:
+        """Starts workers and lets them go. Returns their process names."""
+        names = self.crew.start(load, self.topics)
+        if must_be_ready:
+            self.crew.await_ready(names, timeout_s)
+        self.crew.go(names)
+        return names
+
+    def stop_load(self, prefix: str) -> dict[str, Any]:
+        """Stops the workers whose name starts with `prefix`; their final counts."""
+        return self.crew.stop(self.crew.named(prefix))
+
+    def count(self, prefix: str, what: str) -> int:
+        """A count of progress, summed over the workers whose name starts with `prefix`."""
+        return self.crew.count(prefix, what)
+
+    def undelivered(self, group: str, broker_of: str | None) -> int:
+        """How many acknowledged messages the group was not given yet, as the history says now."""
+        return self.crew.undelivered(group, broker_of)
