@@ -6,35 +6,13 @@ Every process of a run (a producer, a consumer, the oracle, the nemesis) appends
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
+from harness.core.line import OpName, OpType, line
 
-class OpType(StrEnum):
-    """How an operation stands: asked for, surely done, surely not done, or unknown."""
-
-    INVOKE = "invoke"
-    OK = "ok"
-    FAIL = "fail"
-    INFO = "info"
-
-
-class OpName(StrEnum):
-    """What an operation is (the `f` of a line)."""
-
-    HELLO = "hello"  # first line of a process: wall clock, client, versions
-    SEND = "send"  # invoke, then ok | fail | info with the same call number
-    DELIVER = "deliver"  # a lone ok: a consumer's listener was given a message
-    READ = "read"  # a lone ok: the oracle read this stored message from this replica
-    DRAIN = "drain"  # the oracle finished (ok) or could not finish (fail) one queue of one replica
-    FAULT = "fault"  # info: inject, observed, heal, recovered
-    STEP = "step"  # info: a named step of a procedure began or ended
-    OBSERVE = "observe"  # info: a named observation with a JSON value
-    ROUTE = "route"  # info: a client or the oracle saw a route change
-    EVENT = "event"  # info: anything else worth a line on the time axis
-
+__all__ = ["SCHEMA", "OpName", "OpType", "line"]
 
 SCHEMA: Final[dict[str, pl.DataType]] = {
     "f": pl.String(),  # OpName
@@ -53,14 +31,3 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
     "x": pl.String(),  # anything else, as JSON text
 }
 """Columns of a line. Absent keys are null. `p` (the process) is added from the file's name."""
-
-
-def line(f: OpName, y: OpType, time_ns: int, **fields: Any) -> dict[str, Any]:
-    """One record, with only the keys that have a value. Raises KeyError on a key that is no column."""
-    record: dict[str, Any] = {"f": f.value, "y": y.value, "t": time_ns}
-    for key, value in fields.items():
-        if key not in SCHEMA:
-            raise KeyError(key)
-        if value is not None:
-            record[key] = value
-    return record
