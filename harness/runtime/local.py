@@ -1,0 +1,298 @@
+"""The runtime without containers: one network namespace per node, all below one holder process."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from harness.core.errors import HarnessError, SetupError, UsageError, WaitTimeout
+from harness.runtime import owner as owners
+from harness.runtime.base import HUB, Capabilities, Disk, Node, Process, ProcessState
+from harness.runtime.files import FilesAndDisks
+from harness.runtime.link import Link, Reply, host_pid_of, wait_pidfd
+from harness.runtime.observe import Probes, Traffic
+from harness.runtime.owner import Owner, ProcessMark
+from harness.runtime.reaper import remove_tree
+from harness.waiting import wait_for
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_TAIL_BYTES = 1 << 16
+_GONE_S = 10.0
+
+
+class LocalRuntime(FilesAndDisks, Traffic):
+    """The `Runtime` of this machine. Use `open` (a new cluster) or `attach` (one that was left up), then `close`."""
+
+    def __init__(self, link: Link, owner: Owner, evidence: Path, state_dir: Path) -> None:
+        self._link = link
+        self._owner = owner
+        self._evidence = evidence
+        self._state_dir = state_dir
+        self._pidfds: dict[str, int] = {}
+        self._nodes: dict[str, Node] = {}
+        self._probes = Probes()
+        self._probes.add(HUB, link.ask("hub_probe").fds[0])
+        self._closed = False
+        self._lock = threading.Lock()
+        self._capabilities: Capabilities | None = None
+
+    @classmethod
+    def open(cls, *, run_id: str, evidence: Path, work_dir: Path, state_dir: Path | None = None) -> LocalRuntime:
+        """Starts a cluster's machines; nothing runs yet.
+
+        `evidence/nodes/NODE` gets each node's conf and logs and stays; `work_dir/RUN_ID` gets stores and disk images
+        and goes with `close`. Raises `CapabilityMissing` where namespaces are refused, `UsageError` for a run id
+        that is in use.
+        """
+        state = (state_dir or owners.default_state_dir()).resolve()
+        work = (work_dir / run_id).resolve()
+        _check_name("run id", run_id)
+        harness = ProcessMark.of(os.getpid())
+        if work.exists() or owners.record_path(state, run_id).exists() or harness is None:
+            raise UsageError(f"run id {run_id!r} is in use ({work}): choose another, or run `rmq-harness clean`")
+        owner = Owner(run_id, owners.boot_id(), str(work), harness)
+        # The record comes first: what has no record would stay for ever if we were killed here.
+        owners.write(state, owner)
+        try:
+            evidence.mkdir(parents=True, exist_ok=True)
+            (work / "root").mkdir(parents=True)
+            link = Link.start(work / "root", work / "holder.log")
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            owners.remove(state, run_id)
+            raise
+        owner = replace(owner, holder=ProcessMark.of(link.host_pid))
+        owners.write(state, owner)
+        return cls(link, owner, evidence.resolve(), state)
+
+    @classmethod
+    def attach(cls, *, run_id: str, evidence: Path, state_dir: Path | None = None) -> LocalRuntime:
+        """Takes over a cluster that was left up with `detach`. Raises `SetupError` if there is none."""
+        state = (state_dir or owners.default_state_dir()).resolve()
+        owner = owners.read(owners.record_path(state, run_id))
+        if owner is None or not owner.live:
+            raise SetupError(f"no cluster {run_id!r} is up: see `rmq-harness up`, or run `rmq-harness clean`")
+        link = Link.attach(owners.socket_path(state, run_id), Path(owner.work_dir) / "holder.log")
+        runtime = cls(link, owner, evidence.resolve(), state)
+        for known in link.greeting["nodes"]:
+            node = Node(known["name"], known["address"], Disk(**known["disk"]))
+            runtime._nodes[node.name] = node
+            runtime._probes.add(node.name, link.ask("probe", node=node.name).fds[0])
+            for pidfd in link.ask("pidfd", node=node.name).fds:
+                runtime._pidfds[node.name] = pidfd
+        return runtime
+
+    def __enter__(self) -> LocalRuntime:
+        """For `with`."""
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        """Closes."""
+        self.close()
+
+    @property
+    def holder_host_pid(self) -> int:
+        """The cluster's PID 1 outside: `nsenter --target PID --all` is inside."""
+        return self._link.host_pid
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """Every node added and not removed, without the hub."""
+        return MappingProxyType(dict(self._nodes))
+
+    def capabilities(self) -> Capabilities:
+        """What was seen to work on this machine, tried in a cluster of its own; remembered."""
+        from harness.runtime.probe import probe_capabilities
+
+        with self._lock:
+            if self._capabilities is None:
+                self._capabilities = probe_capabilities()
+            return self._capabilities
+
+    def _ask(self, op: str, fds: Sequence[int] = (), **values: Any) -> Reply:
+        if self._closed:
+            raise UsageError(f"{op}: the runtime of run {self._owner.run_id!r} is closed")
+        return self._link.ask(op, fds, **values)
+
+    # nodes
+
+    def add_node(self, name: str, disk: Disk = Disk()) -> Node:  # noqa: B008  frozen
+        """Makes a node; takes a few ms, with a sized disk some 50 more."""
+        _check_name("node", name)
+        if name == HUB:
+            raise UsageError(f"node name {HUB!r} is taken: it is the harness's own place")
+        reply = self._ask(
+            "add_node",
+            name=name,
+            evidence=str(self._evidence / "nodes" / name),
+            store=str(Path(self._owner.work_dir) / name),
+            disk=asdict(disk),
+        )
+        node = Node(name, reply.values["address"], disk)
+        self._nodes[name] = node
+        self._probes.add(name, reply.fds[0])
+        return node
+
+    def remove_node(self, name: str) -> None:
+        """Kills what runs in the node and takes it away. Idempotent."""
+        if name not in self._nodes:
+            return
+        self._kill_all(name)
+        self._ask("remove_node", name=name)
+        self._probes.remove(name)
+        self._nodes.pop(name, None)
+        pidfd = self._pidfds.pop(name, None)
+        if pidfd is not None:
+            os.close(pidfd)
+
+    def _node_disk_kind(self, node: str) -> str:
+        self._address(node, must_be_node=True)
+        return self._nodes[node].disk.kind
+
+    def _kill_all(self, node: str) -> None:
+        self._ask("signal", node=node, signum=int(signal.SIGKILL))
+        wait_for(
+            lambda: self._ask("state", node=node).values["members"] == 0,
+            what=f"every process of {node!r} to be gone after SIGKILL",
+            timeout_s=_GONE_S,
+            poll_s=0.002,
+        )
+
+    # processes
+
+    def start(self, node: str, process: Process) -> int:
+        """Starts the node's process; see `Process` for what it inherits."""
+        reply = self._ask(
+            "start",
+            [process.fds[target] for target in process.fds],
+            node=node,
+            argv=list(process.argv),
+            env=dict(process.env),
+            cwd=process.cwd,
+            targets=list(process.fds),
+        )
+        previous = self._pidfds.get(node)
+        self._pidfds[node] = reply.fds[0]
+        if previous is not None:
+            os.close(previous)
+        return host_pid_of(reply.fds[0])
+
+    def signal(self, node: str, signum: int) -> None:
+        """Sends a signal to everything that runs in the node. Raises `UsageError` if nothing does."""
+        if self._ask("signal", node=node, signum=int(signum)).values["count"] == 0:
+            raise UsageError(f"node {node!r} runs nothing that could get {signal.Signals(signum).name}: start it first")
+
+    def state(self, node: str) -> ProcessState:
+        """What the node's process does now."""
+        return ProcessState(**self._ask("state", node=node).values["state"])
+
+    def wait_exit(self, node: str, timeout_s: float) -> ProcessState:
+        """Waits until the node's process has ended and was reaped."""
+        state = self.state(node)
+        if state.kind == "absent":
+            raise UsageError(f"node {node!r} runs nothing that could end: start it first")
+        if state.alive and wait_pidfd(self._pidfds[node], timeout_s):
+            state = self.state(node)
+        if state.alive:
+            raise WaitTimeout(f"waited {timeout_s:.1f} s for the end of {node!r}; last seen: {state}")
+        return state
+
+    def run(self, node: str, argv: Sequence[str], timeout_s: float) -> tuple[int, bytes, bytes]:
+        """Runs a short command in the node; raises `WaitTimeout` when it was killed for being late."""
+        (out_read, out_write), (err_read, err_write) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        deadline = time.monotonic() + timeout_s
+        try:
+            reply = self._ask(
+                "execute", [null, out_write, err_write], node=node, argv=list(argv), env={}, cwd=None, targets=[0, 1, 2]
+            )
+        except HarnessError:
+            os.close(out_read)
+            os.close(err_read)
+            raise
+        finally:
+            for fd in (null, out_write, err_write):
+                os.close(fd)
+        pid, pidfd = reply.values["pid"], reply.fds[0]
+        try:
+            output = _drain((out_read, err_read), deadline)
+            if not wait_pidfd(pidfd, deadline - time.monotonic()):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                wait_pidfd(pidfd, _GONE_S)
+                self._ask("collect", pid=pid)
+                raise WaitTimeout(f"node {node!r}: {argv[0]!r} did not end in {timeout_s:.1f} s and was killed")
+            return self._ask("collect", pid=pid).values["code"], output[out_read], output[err_read]
+        finally:
+            for fd in (pidfd, out_read, err_read):
+                os.close(fd)
+
+    def host_pid(self, node: str) -> int:
+        """The pid of the node's process outside; -1 once it has ended. Raises `UsageError` before the first start."""
+        if node not in self._pidfds:
+            raise UsageError(f"node {node!r} runs nothing: start it first")
+        return host_pid_of(self._pidfds[node])
+
+    def tail(self, node: str, lines: int = 20) -> str:
+        """The last lines of the node's output; empty if it wrote none."""
+        try:
+            with self._open(node, "logs/stdout.log", write=False) as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
+        except UsageError:
+            raise
+        except SetupError:
+            return ""
+
+    # life
+
+    def detach(self) -> None:
+        """Leaves the cluster up after this process: `attach`, or `clean(include_live=True)`, finds it again."""
+        path = owners.socket_path(self._state_dir, self._owner.run_id)
+        if not self._owner.lingering:
+            self._owner = owners.mark_lingering(self._state_dir, self._owner)
+            self._link.linger(path)
+        self._forget_descriptors()
+        self._link.abandon()
+
+    def close(self) -> None:
+        """Kills everything and removes what was made. Raises `SetupError` if something would not go."""
+        if self._closed:
+            return
+        self._forget_descriptors()
+        self._link.end()
+        remove_tree(Path(self._owner.work_dir))
+        owners.remove(self._state_dir, self._owner.run_id)
+
+    def _forget_descriptors(self) -> None:
+        self._closed = True
+        self._probes.close()
+        for pidfd in self._pidfds.values():
+            os.close(pidfd)
+        self._pidfds.clear()
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{kind} {name!r} is no name: use letters, digits, '.', '_' and '-', at most 63")
+
+
+def _drain(fds: Sequence[int], deadline: float) -> dict[int, bytes]:
+    parts: dict[int, list[bytes]] = {fd: [] for fd in fds}
+    still_open = set(fds)
+    while still_open and (left_s := deadline - time.monotonic()) > 0:
+        for fd in select.select(list(still_open), [], [], left_s)[0]:
+            data = os.read(fd, 1 << 16)
+            parts[fd].append(data)
+            if not data:
+                still_open.discard(fd)
+    return {fd: b"".join(data) for fd, data in parts.items()}

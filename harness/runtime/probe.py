@@ -1,0 +1,75 @@
+"""What this machine can do, found by doing it in a throw-away cluster."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+from harness.core.errors import CapabilityMissing, HarnessError
+from harness.runtime.base import CAPABILITIES, NETWORK_CUT, POWER_CUT, SIZED_DISK, Capabilities, Disk, Process
+from harness.runtime.disks import MIN_SIZE_BYTES
+from harness.runtime.local import LocalRuntime
+
+_SYNCED, _UNSYNCED = "store/synced", "store/unsynced"
+
+
+def probe_capabilities() -> Capabilities:
+    """Every capability -> None, or why it is missing. Takes about half a second; leaves nothing behind."""
+    with tempfile.TemporaryDirectory(prefix="rmq-probe-") as directory:
+        base = Path(directory)
+        try:
+            runtime = LocalRuntime.open(
+                run_id=f"probe-{uuid4().hex[:12]}", evidence=base / "evidence", work_dir=base, state_dir=base / "state"
+            )
+        except HarnessError as error:
+            return dict.fromkeys(CAPABILITIES, _reason(error))
+        with runtime:
+            return {
+                **dict.fromkeys(CAPABILITIES),
+                NETWORK_CUT: _missing(_try_cut, runtime),
+                SIZED_DISK: _missing(_try_sized_disk, runtime),
+                POWER_CUT: _missing(_try_power_cut, runtime),
+            }
+
+
+def _reason(error: Exception) -> str:
+    return error.reason if isinstance(error, CapabilityMissing) else str(error)
+
+
+def _missing(attempt: Callable[[LocalRuntime], str | None], runtime: LocalRuntime) -> str | None:
+    try:
+        return attempt(runtime)
+    except (HarnessError, OSError) as error:
+        return _reason(error)
+
+
+def _try_cut(runtime: LocalRuntime) -> str | None:
+    runtime.add_node("a")
+    runtime.add_node("b")
+    if not runtime.passes("a", "b"):
+        return "two nodes do not reach each other: is bridged traffic filtered on this machine?"
+    runtime.cut(("a", "b"))
+    if runtime.passes("a", "b") or not runtime.passes("b", "a"):
+        return "a cut from a to b was not seen to stop that direction alone"
+    runtime.heal()
+    return None if runtime.passes("a", "b") else "a cut did not heal"
+
+
+def _try_sized_disk(runtime: LocalRuntime) -> str | None:
+    runtime.add_node("disk", Disk("sized", MIN_SIZE_BYTES))
+    seen = runtime.fill_disk("disk", 0.5).ratio
+    return None if abs(seen - 0.5) < 0.005 else f"a disk filled to 0.5 showed {seen:.3f}"
+
+
+def _try_power_cut(runtime: LocalRuntime) -> str | None:
+    runtime.write_file("disk", _SYNCED, b"kept")
+    runtime.sync_disk("disk")
+    runtime.write_file("disk", _UNSYNCED, b"lost")
+    runtime.start("disk", Process(["sleep", "60"]))
+    runtime.cut_power("disk")
+    names = {entry.path for entry in runtime.list_files("disk", "store")}
+    if names != {_SYNCED}:
+        return f"after a power cut the disk held {sorted(names)}, not the synced file alone"
+    return None

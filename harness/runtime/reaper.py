@@ -1,0 +1,122 @@
+"""Removes what dead runs left, and nothing else: ownership is by record, pid and start time, never by name."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from harness.core.errors import SetupError
+from harness.runtime import owner as owners
+from harness.runtime.namespaces import MNT_DETACH, unmount
+from harness.runtime.owner import Owner, ProcessMark
+from harness.waiting import wait_for
+
+LOOP_CLR_FD = 0x4C01
+_DEATH_S = 5.0
+
+
+def clean(state_dir: Path, *, include_live: bool = False) -> list[str]:
+    """Removes everything that dead runs left; returns one line for each thing removed.
+
+    A run is live while its harness is, or, left up on purpose, while its holder is; live ones are touched only with
+    `include_live`, and never the calling process itself. Raises `SetupError` for what cannot be removed.
+    """
+    removed: list[str] = []
+    for path, owner in owners.records(state_dir):
+        if owner is None:
+            path.unlink(missing_ok=True)
+            removed.append(f"unreadable record {path.name}")
+            continue
+        if owner.live and not (include_live and owner.harness.pid != os.getpid()):
+            continue
+        removed += _clean_run(owner)
+        owners.remove(state_dir, owner.run_id)
+        removed.append(f"record of run {owner.run_id}")
+    for leftover in (state_dir / "runs").glob("*.new"):
+        leftover.unlink(missing_ok=True)
+    return removed
+
+
+def live_runs(state_dir: Path) -> list[Owner]:
+    """The runs that are in use now."""
+    return [owner for _path, owner in owners.records(state_dir) if owner is not None and owner.live]
+
+
+def _clean_run(owner: Owner) -> list[str]:
+    removed = []
+    if owner.boot_id == owners.boot_id() and owner.holder is not None and owner.holder.alive:
+        end_process(owner.holder)
+        removed.append(f"holder {owner.holder.pid} of run {owner.run_id} and everything below it")
+    work = Path(owner.work_dir)
+    removed += _stray_mounts(work)
+    removed += _stray_loops(work)
+    if work.exists():
+        remove_tree(work)
+        removed.append(f"directory {work}")
+    return removed
+
+
+def end_process(mark: ProcessMark) -> None:
+    """Kills this very process and waits until it is gone; a holder takes everything below it along."""
+    try:
+        pidfd = os.pidfd_open(mark.pid)
+    except ProcessLookupError:
+        return
+    try:
+        # Only now is it certain that the descriptor means the process of the record.
+        if mark.alive:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            wait_for(
+                lambda: not mark.alive,
+                what=f"process {mark.pid} to be gone after SIGKILL",
+                timeout_s=_DEATH_S,
+                poll_s=0.01,
+            )
+    finally:
+        os.close(pidfd)
+
+
+def _stray_mounts(work: Path) -> list[str]:
+    removed = []
+    for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+        point = line.split()[4].encode().decode("unicode_escape")
+        if Path(point).is_relative_to(work):
+            unmount(point, MNT_DETACH)
+            removed.append(f"mount {point}")
+    return removed
+
+
+def _stray_loops(work: Path) -> list[str]:
+    removed = []
+    for entry in sorted(Path("/sys/block").glob("loop*/loop/backing_file")):
+        with suppress(OSError):
+            backing = entry.read_text().strip().removesuffix(" (deleted)")
+            if not Path(backing).is_relative_to(work):
+                continue
+            device = Path("/dev") / entry.parts[3]
+            fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.ioctl(fd, LOOP_CLR_FD)
+            finally:
+                os.close(fd)
+            removed.append(f"loop device {device} on {backing}")
+    return removed
+
+
+def remove_tree(path: Path) -> None:
+    """Deletes a directory, also where a process took away its own right to do so. Idempotent."""
+
+    def retry(_function: object, name: str, _error: object) -> None:
+        target = Path(name)
+        with suppress(OSError):
+            target.parent.chmod(0o700)
+            target.chmod(0o700)
+            shutil.rmtree(target) if target.is_dir() and not target.is_symlink() else target.unlink()
+
+    shutil.rmtree(path, onerror=retry)
+    if path.exists():
+        raise SetupError(f"{path} cannot be deleted: delete it by hand, or run `rmq-harness clean` as its owner")
