@@ -1,0 +1,33 @@
+"""Which RocketMQ and which Java: pinned by checksum, downloaded once into the user's cache."""
+
+from __future__ import annotations
+
+from harness.distribution.archive import ArchivePlan, archive_flags
+from harness.distribution.jre import JavaSpec, Jre, obtain_jre, parse_java
+from harness.distribution.release import (
+    Release,
+    ReleaseSpec,
+    obtain_client,
+    obtain_release,
+    parse_release,
+    supported_clients,
+    supported_releases,
+)
+from harness.distribution.store import default_cache
+
+__all__ = [
+    "ArchivePlan",
+    "JavaSpec",
+    "Jre",
+    "Release",
+    "ReleaseSpec",
+    "archive_flags",
+    "default_cache",
+    "obtain_client",
+    "obtain_jre",
+    "obtain_release",
+    "parse_java",
+    "parse_release",
+    "supported_clients",
+    "supported_releases",
+]

@@ -23,8 +23,8 @@ from harness.core.version import Version
 LOCK_DIR = Path(__file__).parent / "locks"
 SERVER = ("rocketmq-broker", "rocketmq-namesrv", "rocketmq-tools")
 CLIENT = ("rocketmq-client",)
-# Neither is published where Maven looks, and none is on the path of a broker.
-_EXCLUDED = (("org.kohsuke", "github-api"), ("com.sun", "tools"))
+# Not published in the form asked for, and not needed by a broker.
+_EXCLUDED = (("org.kohsuke", "github-api"), ("com.sun", "tools"), ("io.netty", "netty-tcnative"))
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 
 
@@ -49,12 +49,9 @@ def _pom(version: Version, artifacts: tuple[str, ...]) -> str:
     exclusions = "".join(_xml("exclusion", groupId=g, artifactId=a) for g, a in _EXCLUDED)
     wanted = [_xml("dependency", groupId=g, artifactId=a, version=v) for g, a, v in _extras(version, artifacts)]
     wanted += [
-        _xml("dependency", groupId=group, artifactId=name, version=text, exclusions=exclusions)
-        for name in artifacts
+        _xml("dependency", groupId=group, artifactId=name, version=text, exclusions=exclusions) for name in artifacts
     ]
-    bom = _xml(
-        "dependency", groupId=group, artifactId="rocketmq-all", version=text, type="pom", scope="import"
-    )
+    bom = _xml("dependency", groupId=group, artifactId="rocketmq-all", version=text, type="pom", scope="import")
     return (
         '<project xmlns="http://maven.apache.org/POM/4.0.0">'  # the name of a schema, not a place to fetch
         "<modelVersion>4.0.0</modelVersion>"
