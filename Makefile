@@ -1,0 +1,69 @@
+# Every target does its own set-up. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+TOPOLOGY ?= 2m-2s-sync
+ROCKETMQ ?=
+ARGS ?=
+PYTEST_OPTIONS = $(addprefix --topology=,$(TOPOLOGY)) $(if $(ROCKETMQ),--rocketmq=$(ROCKETMQ)) $(ARGS)
+
+MATRIX_TOPOLOGIES ?= 2m-noslave 2m-2s-async 2m-2s-sync
+MATRIX_ROCKETMQ ?= 4.9.7 5.3.3
+
+.PHONY: help setup check test signoff matrix nightly bench lock clean
+
+help: ## What can be made, and with which variables
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  variables: TOPOLOGY=name(s)  ROCKETMQ=version|path:DIR|image:REF  ARGS="more pytest options"'
+	@echo '             MATRIX_TOPOLOGIES="..."  MATRIX_ROCKETMQ="..."  PYTHON=python3.12'
+
+setup: $(STAMP) ## A virtual environment with every dependency as locked
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, PYTHON=%s is %d.%d: name another, as in make PYTHON=python3.12" % ("$(PYTHON)", *sys.version_info[:2]) if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+check: setup ## Lint, types, layers and the fast tests (offline, under three minutes)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest tests -m "not real"
+
+test: check ## Everything that proves the product itself, real clusters included
+	$(BIN)/pytest tests -m real
+
+signoff: setup ## The suites against one cluster: TOPOLOGY=, ROCKETMQ=, ARGS=
+	$(BIN)/pytest suites/ $(PYTEST_OPTIONS)
+
+matrix: setup ## The suites for every topology and version of MATRIX_TOPOLOGIES and MATRIX_ROCKETMQ
+	@worst=0; for version in $(MATRIX_ROCKETMQ); do for topology in $(MATRIX_TOPOLOGIES); do \
+	  echo "== RocketMQ $$version, $$topology"; code=0; \
+	  $(BIN)/pytest suites/ --topology=$$topology --rocketmq=$$version $(ARGS) || code=$$?; \
+	  if [ $$code -eq 1 ] || [ $$worst -eq 0 ]; then worst=$$code; fi; \
+	done; done; exit $$worst
+
+nightly: setup ## All topologies, with the documented timers
+	$(BIN)/pytest suites/ --topology=all --timers=documented $(if $(ROCKETMQ),--rocketmq=$(ROCKETMQ)) $(ARGS)
+
+bench: setup ## Measurements side by side with other tools
+	$(BIN)/rmq-harness bench $(ARGS)
+
+lock: ## Resolve the dependencies anew into requirements.lock (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --no-config --upgrade --extra dev pyproject.toml -o requirements.lock
+
+clean: ## What dead runs left on this machine, and what tools cached here; reports and .venv stay
+	@if [ -x $(BIN)/rmq-harness ]; then $(BIN)/rmq-harness clean; fi
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find harness tests suites benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
