@@ -124,8 +124,12 @@ class BrokerAdminCalls(Calls):
             raise Malformed(f"{address} answered an HA status without a usable {error}") from None
 
     async def delete_expired_files(self, address: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        """Starts a sweep for expired log files, as at the configured hour. Raises `WireError`."""
-        await self.ask(address, RequestCode.TRIGGER_DELETE_FILES, timeout_s=timeout_s)
+        """Starts a sweep for expired log files, as at the configured hour.
+
+        Raises `Refused` with REQUEST_CODE_NOT_SUPPORTED where the release does not know it (seen to work on
+        4.9.7 and 5.3.3).
+        """
+        await self.ask(address, RequestCode.DELETE_EXPIRED_COMMITLOG, timeout_s=timeout_s)
 
 
 def decode_config(text: str) -> dict[str, str]:

@@ -25,6 +25,7 @@ _LENGTHS = struct.Struct(">iI")
 _LENGTH = struct.Struct(">i")
 _BINARY_HEAD = struct.Struct(">hBhiii")
 _SHORT = struct.Struct(">h")
+_raw_decode = json.JSONDecoder().raw_decode
 _LANGUAGES = (
     "JAVA CPP DOTNET PYTHON DELPHI ERLANG RUBY OTHER HTTP GO PHP OMS RUST NODE_JS".split()  # noqa: SIM905
 )
@@ -136,7 +137,10 @@ class FrameSplitter:
 
 def _from_json(header: bytes, body: bytes) -> Frame:
     try:
-        fields = json.loads(header)
+        text = header.decode("utf-8")
+        fields, end = _raw_decode(text)
+        if end != len(text):
+            fields = fastjson.loads(text)
     except (ValueError, RecursionError):
         fields = fastjson.loads(header)
     try:

@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from harness.wire.errors import Malformed
 
@@ -21,7 +22,8 @@ SYS_BORN_HOST_V6 = 0x10
 SYS_STORE_HOST_V6 = 0x20
 
 _HEAD = struct.Struct(">iiiiiqqiq")
-_PORT = struct.Struct(">i")
+_REST = struct.Struct(">iqi")
+_BYTE = struct.Struct(">b")
 _LONG = struct.Struct(">q")
 _INT = struct.Struct(">i")
 _SHORT = struct.Struct(">h")
@@ -95,12 +97,7 @@ def encode_properties(properties: Mapping[str, str]) -> str:
 
 def decode_properties(text: str) -> dict[str, str]:
     """The properties of a stored text; an item without a value separator is skipped, as the product does."""
-    properties: dict[str, str] = {}
-    for item in text.split("\x02"):
-        name, separator, value = item.partition("\x01")
-        if separator:
-            properties[name] = value
-    return properties
+    return dict([item.split("\x01", 1) for item in text.split("\x02") if "\x01" in item])
 
 
 def decode_messages(body: bytes) -> Iterator[StoredMessage]:
@@ -128,56 +125,56 @@ def decode_message(raw: bytes) -> StoredMessage:
 
 def _decode(raw: bytes) -> StoredMessage:
     _, magic, crc, queue, flag, queue_offset, physical, sys_flag, born_ts = _HEAD.unpack_from(raw)
-    if magic not in (MAGIC_V1, MAGIC_V2):
+    if magic == MAGIC_V1:
+        name_length = _BYTE
+    elif magic == MAGIC_V2:
+        name_length = _SHORT
+    else:
         raise Malformed(f"magic {magic} is not that of a stored message")
-    born_host, at = _host(raw, _HEAD.size, bool(sys_flag & SYS_BORN_HOST_V6))
-    (store_ts,) = _LONG.unpack_from(raw, at)
-    store_host, at = _host(raw, at + 8, bool(sys_flag & SYS_STORE_HOST_V6))
-    reconsumed, prepared, body_bytes = struct.unpack_from(">iqi", raw, at)
-    stored, at = _slice(raw, at + 16, body_bytes)
-    topic_bytes = raw[at] if magic == MAGIC_V1 else _SHORT.unpack_from(raw, at)[0]
-    topic, at = _slice(raw, at + (1 if magic == MAGIC_V1 else 2), topic_bytes)
+    born_end = _HEAD.size + (20 if sys_flag & SYS_BORN_HOST_V6 else 8)
+    at = born_end + 8 + (20 if sys_flag & SYS_STORE_HOST_V6 else 8)
+    reconsumed, prepared, body_bytes = _REST.unpack_from(raw, at)
+    stored, at = _slice(raw, at + _REST.size, body_bytes)
+    topic, at = _slice(raw, at + name_length.size, name_length.unpack_from(raw, at)[0])
     properties, at = _slice(raw, at + 2, _SHORT.unpack_from(raw, at)[0])
-    body, undecoded = _payload(stored, sys_flag)
+    body, undecoded = _payload(stored, sys_flag) if sys_flag & SYS_COMPRESSED else (stored, None)
     return StoredMessage(
-        topic=topic.decode(),
-        queue_id=queue,
-        queue_offset=queue_offset,
-        physical_offset=physical,
-        born_ts_ms=born_ts,
-        store_ts_ms=store_ts,
-        born_host=born_host,
-        store_host=store_host,
-        reconsume_times=reconsumed,
-        flag=flag,
-        sys_flag=sys_flag,
-        prepared_tx_offset=prepared,
-        body=body,
-        body_crc=crc,
-        properties=decode_properties(properties.decode()),
-        undecoded=undecoded,
-        raw=raw,
+        topic.decode(),
+        queue,
+        queue_offset,
+        physical,
+        born_ts,
+        _LONG.unpack_from(raw, born_end)[0],
+        _host(raw[_HEAD.size : born_end]),
+        _host(raw[born_end + 8 : born_end + (28 if sys_flag & SYS_STORE_HOST_V6 else 16)]),
+        reconsumed,
+        flag,
+        sys_flag,
+        prepared,
+        body,
+        crc,
+        decode_properties(properties.decode()),
+        undecoded,
+        raw,
     )
 
 
 def _slice(raw: bytes, at: int, length: int) -> tuple[bytes, int]:
-    if length < 0 or at + length > len(raw):
+    end = at + length
+    if length < 0 or end > len(raw):
         raise ValueError(f"a part of {length} bytes at {at}")
-    return raw[at : at + length], at + length
+    return raw[at:end], end
 
 
-def _host(raw: bytes, at: int, v6: bool) -> tuple[str, int]:
-    length = 16 if v6 else 4
-    address, at = _slice(raw, at, length)
-    (port,) = _PORT.unpack_from(raw, at)
-    if v6:
-        return f"[{ipaddress.IPv6Address(address)}]:{port}", at + 4
-    return f"{address[0]}.{address[1]}.{address[2]}.{address[3]}:{port}", at + 4
+@lru_cache(maxsize=1024)
+def _host(raw: bytes) -> str:
+    (port,) = _INT.unpack_from(raw, len(raw) - 4)
+    if len(raw) == 20:
+        return f"[{ipaddress.IPv6Address(raw[:16])}]:{port}"
+    return f"{raw[0]}.{raw[1]}.{raw[2]}.{raw[3]}:{port}"
 
 
 def _payload(stored: bytes, sys_flag: int) -> tuple[bytes, str | None]:
-    if not sys_flag & SYS_COMPRESSED:
-        return stored, None
     compression = _COMPRESSIONS.get((sys_flag >> 8) & 0x7, "unknown compression")
     if compression != "zlib":
         return stored, compression

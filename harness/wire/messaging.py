@@ -56,8 +56,8 @@ class MessageCalls(Calls):
     ) -> PullReply:
         """What a replica delivers from `offset` on, whatever its code; commits nothing.
 
-        With `suspend_s` the broker holds the answer that long for a message to arrive; keep it under
-        `timeout_s`. Raises `WireError`.
+        With `suspend_s` the broker holds the answer that long for a message to arrive. It looks for held
+        pulls that have expired only every 5 s: `timeout_s` must exceed `suspend_s` by that. Raises `WireError`.
         """
         sys_flag = _SUBSCRIPTION_INLINE | (_SUSPEND if suspend_s > 0 else 0)
         ext = {

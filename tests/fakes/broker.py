@@ -323,7 +323,7 @@ _HANDLERS = {
     RequestCode.DELETE_TOPIC_IN_BROKER: FakeBroker._delete_topic,
     RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP: FakeBroker._ok,
     RequestCode.DELETE_SUBSCRIPTIONGROUP: FakeBroker._ok,
-    RequestCode.TRIGGER_DELETE_FILES: FakeBroker._ok,
+    RequestCode.DELETE_EXPIRED_COMMITLOG: FakeBroker._ok,
     RequestCode.GET_BROKER_CONFIG: FakeBroker._get_config,
     RequestCode.UPDATE_BROKER_CONFIG: FakeBroker._set_config,
     RequestCode.GET_BROKER_RUNTIME_INFO: FakeBroker._runtime,
