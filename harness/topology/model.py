@@ -159,13 +159,11 @@ class Topology(BaseModel):
 
     @cached_property
     def shapes(self) -> frozenset[str]:
-        """The names it answers to where a guarantee says which topologies make it.
+        """The names it answers to where a guarantee says which topologies make it, taken from its nodes alone.
 
-        Its own name, the shape that its nodes have whatever its name (`2m-4s-sync`, `2m-noslave`, `1m`), and,
-        with several slaves for each master, the shape with one: what 2m-2s-sync promises, 2m-4s-sync does too.
+        `2m-2s-sync`, `2m-noslave`, `1m`; with several slaves for each master also the shape with one, for what
+        2m-2s-sync promises, 2m-4s-sync does too. What a file calls itself promises nothing.
         """
         if not self.slaves:
-            shape = "1m" if self.masters == 1 else f"{self.masters}m-noslave"
-            return frozenset({self.name, shape})
-        counts = {self.slaves, self.masters}
-        return frozenset({self.name} | {f"{self.masters}m-{count}s-{self.replication}" for count in counts})
+            return frozenset({"1m" if self.masters == 1 else f"{self.masters}m-noslave"})
+        return frozenset(f"{self.masters}m-{count}s-{self.replication}" for count in {self.slaves, self.masters})
