@@ -29,6 +29,7 @@ EXT4_IOC_SHUTDOWN = 0x8004587D
 EXT4_GOING_FLAGS_NOLOGFLUSH = 2
 MIN_SIZE_BYTES = 16 << 20
 FILLER = "filler"
+FILL_TOLERANCE = 0.005
 
 
 @dataclass
@@ -47,7 +48,8 @@ class _Attached:
 class Disks:
     """The disks of all nodes. A node's store is always a bind of its `source`, so that what fills lies outside."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop_mark: str) -> None:
+        self._loop_mark = loop_mark
         self._attached: dict[str, _Attached] = {}
         self._loop = _loop_works()
 
@@ -127,7 +129,7 @@ class Disks:
             except OSError as error:
                 raise CapabilityMissing(SIZED_DISK, f"neither a loop device nor a tmpfs can be had: {error}") from None
         else:
-            _mount_loop(attached.image, attached.top)
+            _mount_loop(attached.image, attached.top, self._loop_mark)
         attached.mounted = True
 
 
@@ -185,10 +187,16 @@ def _fill(node: str, attached: _Attached, ratio: float) -> DiskUsage:
         else:
             os.ftruncate(fd, max(wanted, 0))
     except OSError as error:
-        raise FaultError(f"node {node!r}: the disk could not be filled to {ratio}: {error}") from None
+        if error.errno != errno.ENOSPC:
+            raise FaultError(f"node {node!r}: the disk could not be filled to {ratio}: {error}") from None
     finally:
         os.close(fd)
-    return _usage(attached.top)
+    seen = _usage(attached.top)
+    if abs(seen.ratio - ratio) > FILL_TOLERANCE:
+        raise FaultError(
+            f"node {node!r}: the disk is full to {seen.ratio:.3f}, not {ratio}: choose another ratio or size"
+        )
+    return seen
 
 
 def _loop_works() -> bool:
@@ -212,8 +220,8 @@ def _make_ext4(image: Path, size_bytes: int) -> None:
         raise SetupError(f"mkfs.ext4 {image} failed with {made.returncode}: {made.stderr.strip()}")
 
 
-def _mount_loop(image: Path, target: Path) -> None:
-    device, fd = _loop_device(image)
+def _mount_loop(image: Path, target: Path, mark: str) -> None:
+    device, fd = _loop_device(image, mark)
     try:
         mount(device, str(target), "ext4", MS_NOSUID | MS_NODEV)
     finally:
@@ -221,13 +229,13 @@ def _mount_loop(image: Path, target: Path) -> None:
         os.close(fd)
 
 
-def _loop_device(image: Path) -> tuple[str, int]:
+def _loop_device(image: Path, mark: str) -> tuple[str, int]:
     backing = os.open(image, os.O_RDWR | os.O_CLOEXEC)
     control = os.open(LOOP_CONTROL, os.O_RDWR | os.O_CLOEXEC)
     try:
         for _attempt in range(50):
             number = fcntl.ioctl(control, LOOP_CTL_GET_FREE)
-            fd = _configure(number, backing, image)
+            fd = _configure(number, backing, mark)
             if fd is not None:
                 return f"/dev/loop{number}", fd
     except OSError as error:
@@ -238,13 +246,12 @@ def _loop_device(image: Path) -> tuple[str, int]:
     raise CapabilityMissing(SIZED_DISK, f"no loop device for {image}: others took 50 free ones away; try again")
 
 
-def _configure(number: int, backing: int, image: Path) -> int | None:
+def _configure(number: int, backing: int, mark: str) -> int | None:
     device = Path(f"/dev/loop{number}")
     if not device.exists():
         os.mknod(device, 0o660 | stat.S_IFBLK, os.makedev(LOOP_MAJOR, number))
     fd = os.open(device, os.O_RDWR | os.O_CLOEXEC)
-    name = str(image).encode()[-63:]
-    info = struct.pack(LOOP_INFO64, 0, 0, 0, 0, 0, 0, 0, 0, LO_FLAGS_AUTOCLEAR, name, b"", b"", 0, 0)
+    info = struct.pack(LOOP_INFO64, 0, 0, 0, 0, 0, 0, 0, 0, LO_FLAGS_AUTOCLEAR, mark.encode(), b"", b"", 0, 0)
     try:
         fcntl.ioctl(fd, LOOP_CONFIGURE, struct.pack("II", backing, 0) + info + bytes(64))
     except OSError as error:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from harness.core.errors import CapabilityMissing, HarnessError
 from harness.runtime import channel, namespaces
+from harness.runtime import owner as owners
 from harness.runtime.base import NAMESPACES
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ _REFUSED = (
 )
 
 
-def main(channel_fd: int, harness_pidfd: int, root: str) -> NoReturn:
-    """Runs both halves; `root` is an empty directory over which the new root is built."""
+def main(channel_fd: int, harness_pidfd: int, evidence: str, work: str) -> NoReturn:
+    """Runs both halves; `work` has an empty directory `root`, over which the new root is built."""
     for fd in (channel_fd, harness_pidfd):
         os.set_inheritable(fd, False)
     harness = socket.socket(fileno=channel_fd)
@@ -45,7 +46,7 @@ def main(channel_fd: int, harness_pidfd: int, root: str) -> NoReturn:
         namespaces.die_with_parent(signal.SIGKILL)
         os.close(harness_pidfd)
         os.close(linger_read)
-        _inner(harness, linger_write, root)
+        _inner(harness, linger_write, Path(evidence), Path(work))
     harness.close()
     os.close(linger_write)
     _guard(inner, harness_pidfd, linger_read)
@@ -90,7 +91,7 @@ def _guard(inner: int, harness_pidfd: int, linger_fd: int) -> NoReturn:
             os._exit(0)
 
 
-def _inner(harness: socket.socket, linger_fd: int, root: str) -> NoReturn:
+def _inner(harness: socket.socket, linger_fd: int, evidence: Path, work: Path) -> NoReturn:
     code = 1
     try:
         try:
@@ -98,13 +99,13 @@ def _inner(harness: socket.socket, linger_fd: int, root: str) -> NoReturn:
                 namespaces.CLONE_NEWNET | namespaces.CLONE_NEWNS | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC
             )
             socket.sethostname("hub")
-            namespaces.build_root(Path(root))
+            namespaces.build_root(work / "root", evidence, work)
         except OSError as error:
             _refuse(harness, "making the cluster's namespaces", error)
         from harness.runtime.service import Service
 
         try:
-            service = Service(linger_fd)
+            service = Service(linger_fd, owners.loop_mark(str(work)))
         except OSError as error:
             _refuse(harness, "making the cluster's network", error)
         _serve(service, harness)
@@ -176,4 +177,4 @@ def _kind(error: HarnessError) -> str:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4])

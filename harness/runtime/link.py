@@ -24,7 +24,7 @@ END_TIMEOUT_S = 5.0
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); from harness.runtime.holder import main; "
-    "main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])"
+    "main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5])"
 )
 
 
@@ -72,12 +72,14 @@ class Link:
         self.host_pid = host_pid_of(self.pidfd)
 
     @classmethod
-    def start(cls, root: Path, log: Path) -> Link:
-        """Starts a holder that builds its root over the empty directory `root`. Raises `CapabilityMissing`."""
+    def start(cls, evidence: Path, work: Path) -> Link:
+        """Starts a holder that writes to these two directories alone. Raises `CapabilityMissing`."""
+        log = work / "holder.log"
+        (work / "root").mkdir()
         ours, theirs = channel.pair()
         own_pidfd = os.pidfd_open(os.getpid())
         command = [sys.executable, "-I", "-c", _BOOT, _PACKAGE_ROOT]
-        command += [str(theirs.fileno()), str(own_pidfd), str(root)]
+        command += [str(theirs.fileno()), str(own_pidfd), str(evidence), str(work)]
         with log.open("ab") as output:
             outer = subprocess.Popen(
                 command,

@@ -65,8 +65,8 @@ class LocalRuntime(FilesAndDisks, Traffic):
         owners.write(state, owner)
         try:
             evidence.mkdir(parents=True, exist_ok=True)
-            (work / "root").mkdir(parents=True)
-            link = Link.start(work / "root", work / "holder.log")
+            work.mkdir(parents=True)
+            link = Link.start(evidence.resolve(), work)
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             owners.remove(state, run_id)
@@ -131,13 +131,7 @@ class LocalRuntime(FilesAndDisks, Traffic):
         _check_name("node", name)
         if name == HUB:
             raise UsageError(f"node name {HUB!r} is taken: it is the harness's own place")
-        reply = self._ask(
-            "add_node",
-            name=name,
-            evidence=str(self._evidence / "nodes" / name),
-            store=str(Path(self._owner.work_dir) / name),
-            disk=asdict(disk),
-        )
+        reply = self._ask("add_node", name=name, disk=asdict(disk))
         node = Node(name, reply.values["address"], disk)
         self._nodes[name] = node
         self._probes.add(name, reply.fds[0])

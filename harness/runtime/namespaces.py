@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +26,14 @@ MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
 
 PR_SET_PDEATHSIG = 1
+SYS_MOUNT_SETATTR = 442
+AT_FDCWD = -100
+AT_RECURSIVE = 0x8000
+MOUNT_ATTR_RDONLY = 1
+
+HOSTS = Path("/rmq/.hosts")
+EVIDENCE = Path("/rmq/.evidence")
+WORK = Path("/rmq/.work")
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 
 
@@ -92,12 +102,30 @@ def network_of(fd: int, back_fd: int) -> Iterator[None]:
         enter(back_fd, CLONE_NEWNET)
 
 
-def build_root(root: Path) -> None:
+def make_read_only(target: Path) -> None:
+    """Nothing below `target` can be written through this view of it; other views stay as they are.
+
+    Kernels before 5.12 cannot do it for a whole tree: there the view stays writable.
+    """
+    number = _libc().syscall(
+        SYS_MOUNT_SETATTR,
+        AT_FDCWD,
+        str(target).encode(),
+        AT_RECURSIVE,
+        struct.pack("4Q", MOUNT_ATTR_RDONLY, 0, 0, 0),
+        32,
+    )
+    if number < 0 and ctypes.get_errno() != errno.ENOSYS:
+        _check(number, f"making {target} read-only")
+
+
+def build_root(root: Path, evidence: Path, work: Path) -> None:
     """Makes the machine's root anew under `root` (an empty directory) and moves into it.
 
-    Everything is where it was, but for a private /proc and a private /tmp, which shows the machine's directories
-    without the JVMs' hsperfdata (two namespaces would write to the same files there). /rmq is empty, and names
-    are looked up in its hosts file alone. Call it in new mount and PID namespaces, as the first process.
+    Everything is where it was, but read-only: a node that writes to a home directory or a cache would leave it
+    behind. Private are /proc, /dev/shm and /tmp, which shows the machine's directories without the JVMs'
+    hsperfdata (two namespaces would write to the same files there). /rmq holds what may be written, `evidence` and
+    `work` among it, and the names of all nodes. Call it in new mount and PID namespaces, as the first process.
     """
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     mount("rmq", str(root), "tmpfs", MS_NOSUID, "mode=0755")
@@ -112,7 +140,13 @@ def build_root(root: Path) -> None:
             with suppress(OSError):
                 _show(entry, root / "tmp" / entry.name)
     mount("proc", str(root / "proc"), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    for source, target in ((evidence, EVIDENCE), (work, WORK)):
+        inside = root / target.relative_to("/")
+        inside.mkdir()
+        bind(source, inside)
     _pivot(root)
+    if Path("/dev/shm").is_dir():
+        mount("rmq-shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
     _own_names()
 
 
@@ -126,9 +160,11 @@ def _show(entry: Path, target: Path) -> None:
         except OSError:
             target.rmdir()
             raise
+        make_read_only(target)
     elif entry.is_file():
         target.touch()
         bind(entry, target)
+        make_read_only(target)
 
 
 def _pivot(root: Path) -> None:
@@ -139,9 +175,6 @@ def _pivot(root: Path) -> None:
     _check(_libc().syscall(SYS_PIVOT_ROOT[machine], b".", b"."), "pivot_root")
     unmount(".", MNT_DETACH)
     os.chdir("/")
-
-
-HOSTS = Path("/rmq/.hosts")
 
 
 def _own_names() -> None:

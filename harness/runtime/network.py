@@ -120,12 +120,17 @@ class Network:
             self.cuts.discard((source, destination))
         self._write_names()
 
-    def cut(self, source: str, destination: str) -> None:
-        """Sends what goes from one node to another to an address that nobody has. Idempotent."""
+    def check_pair(self, source: str, destination: str) -> None:
+        """Raises `UsageError` for what cannot be cut, so that of several none is when one is wrong."""
         if HUB in (source, destination):
             raise UsageError(f"cannot cut {source} -> {destination}: the hub is the harness's own place")
         if source == destination:
             raise UsageError(f"cannot cut {source} from itself: packets to oneself never leave the node")
+        self.place(source)
+        self.place(destination)
+
+    def cut(self, source: str, destination: str) -> None:
+        """Sends what goes from one node to another to an address that nobody has. Idempotent."""
         origin, target = self.place(source), self.place(destination)
         origin.route.neigh("replace", dst=target.address, lladdr=VOID_MAC, ifindex=origin.index, state=NUD_PERMANENT)
         self.cuts.add((source, destination))

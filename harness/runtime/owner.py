@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -50,6 +51,11 @@ class Owner:
             return False
         holder_alive = self.holder is not None and self.holder.alive
         return holder_alive if self.lingering else self.harness.alive
+
+
+def loop_mark(work_dir: str) -> str:
+    """What stands in the name field of every loop device of a run, which holds 63 bytes."""
+    return "rmq-harness:" + hashlib.sha256(work_dir.encode()).hexdigest()[:32]
 
 
 def boot_id() -> str:

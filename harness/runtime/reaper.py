@@ -16,6 +16,9 @@ from harness.runtime.owner import Owner, ProcessMark
 from harness.waiting import wait_for
 
 LOOP_CLR_FD = 0x4C01
+LOOP_GET_STATUS64 = 0x4C05
+LOOP_INFO64_BYTES = 232
+LOOP_NAME = slice(56, 120)
 _DEATH_S = 5.0
 
 
@@ -53,7 +56,7 @@ def _clean_run(owner: Owner) -> list[str]:
         removed.append(f"holder {owner.holder.pid} of run {owner.run_id} and everything below it")
     work = Path(owner.work_dir)
     removed += _stray_mounts(work)
-    removed += _stray_loops(work)
+    removed += _stray_loops(owners.loop_mark(owner.work_dir))
     if work.exists():
         remove_tree(work)
         removed.append(f"directory {work}")
@@ -90,20 +93,19 @@ def _stray_mounts(work: Path) -> list[str]:
     return removed
 
 
-def _stray_loops(work: Path) -> list[str]:
+def _stray_loops(mark: str) -> list[str]:
     removed = []
     for entry in sorted(Path("/sys/block").glob("loop*/loop/backing_file")):
         with suppress(OSError):
-            backing = entry.read_text().strip().removesuffix(" (deleted)")
-            if not Path(backing).is_relative_to(work):
-                continue
             device = Path("/dev") / entry.parts[3]
             fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                fcntl.ioctl(fd, LOOP_CLR_FD)
+                status = fcntl.ioctl(fd, LOOP_GET_STATUS64, bytes(LOOP_INFO64_BYTES))
+                if status[LOOP_NAME].rstrip(b"\0").decode(errors="replace") == mark:
+                    fcntl.ioctl(fd, LOOP_CLR_FD)
+                    removed.append(f"loop device {device}")
             finally:
                 os.close(fd)
-            removed.append(f"loop device {device} on {backing}")
     return removed
 
 

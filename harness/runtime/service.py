@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UsageError
 from harness.runtime import places
 from harness.runtime.base import HUB, Disk
 from harness.runtime.disks import Disks
+from harness.runtime.namespaces import EVIDENCE, WORK
 from harness.runtime.network import Network
 from harness.runtime.processes import Launch, Processes, members_of
 
@@ -22,10 +23,10 @@ Reply = tuple[dict[str, Any], list[int]]
 class Service:
     """The state of one cluster's machines. Descriptors in a request are closed by the caller."""
 
-    def __init__(self, linger_fd: int) -> None:
+    def __init__(self, linger_fd: int, loop_mark: str) -> None:
         self.network = Network()
         self.processes = Processes()
-        self.disks = Disks()
+        self.disks = Disks(loop_mark)
         self.own_pidfd = os.pidfd_open(os.getpid())
         self.listener: socket.socket | None = None
         self.stopping = False
@@ -59,16 +60,18 @@ class Service:
 
     # nodes
 
-    def do_add_node(self, name: str, evidence: str, store: str, disk: Mapping[str, Any]) -> Reply:
+    def do_add_node(self, name: str, disk: Mapping[str, Any]) -> Reply:
         """A network place, directories and a disk; all or nothing."""
         if name in self.network.places:
             raise UsageError(f"node {name!r} exists already: remove it first or choose another name")
         wanted = Disk(**disk)
-        source = self.disks.attach(name, wanted, Path(store))
+        source = self.disks.attach(name, wanted, WORK / name)
         try:
-            places.make_home(name, Path(evidence), source)
+            places.make_home(name, EVIDENCE / "nodes" / name, source)
             place = self.network.add(name)
         except BaseException:
+            with suppress(OSError):
+                places.drop_home(name)
             self.disks.detach(name)
             raise
         return {"address": place.address}, [os.dup(place.probe.fileno())]
@@ -146,7 +149,9 @@ class Service:
     # network
 
     def do_cut(self, pairs: list[list[str]]) -> None:
-        """All of them in this request."""
+        """All of them or, where one is wrong, none."""
+        for source, destination in pairs:
+            self.network.check_pair(source, destination)
         for source, destination in pairs:
             self.network.cut(source, destination)
 

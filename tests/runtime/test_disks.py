@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import CapabilityMissing, FaultError, SetupError, UsageError
+from harness.runtime.base import POWER_CUT, SIZED_DISK, Disk, Process
+from harness.runtime.local import LocalRuntime
+from harness.waiting import wait_for
+
+pytestmark = pytest.mark.real
+
+SIZE_BYTES = 64 << 20
+SLEEP = Process(["sleep", "600"])
+# As a broker does: mapped, one page msynced and acknowledged, one not.
+WRITER = Process(
+    [
+        "python3",
+        "-uc",
+        "import mmap, os, time\n"
+        "fd = os.open('store/commitlog', os.O_RDWR | os.O_CREAT)\n"
+        "os.ftruncate(fd, 1 << 20)\n"
+        "page = mmap.mmap(fd, 1 << 20)\n"
+        "os.fsync(fd)\n"
+        "os.fsync(os.open('store', os.O_RDONLY))\n"
+        "page[0:4] = b'SYNC'\n"
+        "page.flush()\n"
+        "page[8192:8196] = b'LOST'\n"
+        "open('store/late', 'w').write('never synced')\n"
+        "print('written')\n"
+        "time.sleep(600)",
+    ]
+)
+
+
+@pytest.fixture
+def sized(runtime: LocalRuntime) -> LocalRuntime:
+    runtime.add_node("a", Disk("sized", SIZE_BYTES))
+    return runtime
+
+
+@pytest.fixture
+def powered(sized: LocalRuntime) -> LocalRuntime:
+    if (reason := sized.capabilities()[POWER_CUT]) is not None:
+        pytest.skip(reason)
+    return sized
+
+
+def test_files_are_read_written_listed_and_aged(runtime: LocalRuntime):
+    runtime.add_node("a")
+    big = bytes(range(256)) * 4096
+    runtime.write_file("a", "store/commitlog/0000", big)
+    runtime.write_file("a", "conf/broker.conf", b"a=1\n")
+    assert runtime.read_file("a", "store/commitlog/0000") == big
+    assert [(entry.path, entry.size_bytes) for entry in runtime.list_files("a")] == [
+        ("conf/broker.conf", 4),
+        ("store/commitlog/0000", len(big)),
+    ]
+    assert runtime.list_files("a", "no-such-directory") == ()
+    assert runtime.set_mtime("a", "store/**/*", 3600) == 1
+    age_s = time.clock_gettime(time.CLOCK_REALTIME) - runtime.list_files("a", "store")[0].mtime_ns / 1e9
+    assert age_s == pytest.approx(3600, abs=5)
+    assert runtime.set_mtime("a", "store/nothing*", 1) == 0
+
+
+def test_a_long_listing_fits_through_the_channel(runtime: LocalRuntime):
+    runtime.add_node("a")
+    made = runtime.run("a", ["sh", "-c", "cd store && seq -f 'a-rather-long-name-%05g' 3000 | xargs touch"], 10)
+    assert made[0] == 0
+    assert len(runtime.list_files("a", "store")) == 3000
+
+
+def test_paths_do_not_lead_out_of_a_node(runtime: LocalRuntime):
+    runtime.add_node("a")
+    for path in ("../b/x", "/etc/passwd", "store/../../x"):
+        with pytest.raises(UsageError, match="leads out of node 'a'"):
+            runtime.read_file("a", path)
+    with pytest.raises(SetupError, match="'store/none' cannot be opened: No such file"):
+        runtime.read_file("a", "store/none")
+
+
+@pytest.mark.parametrize("ratio", [0.5, 0.76, 0.9, 0.98])
+def test_a_disk_is_filled_to_the_ratio_asked_for(sized: LocalRuntime, ratio: float):
+    sized.write_file("a", "store/data", bytes(5 << 20))
+    before = sized.disk_usage("a")
+    assert before.ratio < 0.2
+    assert sized.fill_disk("a", ratio).ratio == pytest.approx(ratio, abs=0.005)
+    # As any program in the node sees it, and not in the store.
+    shown = sized.run("a", ["stat", "-f", "-c", "%b %f %a", "store"], 5)[1].split()
+    blocks, free, available = map(int, shown)
+    assert (blocks - free) / (blocks - free + available) == pytest.approx(ratio, abs=0.005)
+    assert [entry.path for entry in sized.list_files("a", "store")] == ["store/data"]
+    assert sized.free_disk("a").used_bytes == pytest.approx(before.used_bytes, abs=1 << 20)
+    assert sized.free_disk("a").ratio < 0.2
+
+
+def test_a_fill_can_be_raised_and_lowered(sized: LocalRuntime):
+    for ratio in (0.6, 0.9, 0.7):
+        assert sized.fill_disk("a", ratio).ratio == pytest.approx(ratio, abs=0.005)
+
+
+def test_a_full_disk_refuses_to_store(sized: LocalRuntime):
+    sized.fill_disk("a", 1.0)
+    code, _out, err = sized.run("a", ["dd", "if=/dev/zero", "of=store/x", "bs=1M", "count=4"], 10)
+    assert (code, b"No space left" in err) == (1, True)
+    sized.free_disk("a")
+    assert sized.run("a", ["dd", "if=/dev/zero", "of=store/x", "bs=1M", "count=4"], 10)[0] == 0
+
+
+def test_bad_fills_are_refused(sized: LocalRuntime):
+    sized.add_node("plain")
+    with pytest.raises(CapabilityMissing, match="plain disk") as missing:
+        sized.fill_disk("plain", 0.5)
+    assert missing.value.capability == SIZED_DISK
+    with pytest.raises(UsageError, match=r"full to 1\.5"):
+        sized.fill_disk("a", 1.5)
+    sized.write_file("a", "store/data", bytes(32 << 20))
+    with pytest.raises(FaultError, match=r"is full to 0\.\d+, not 0\.1"):
+        sized.fill_disk("a", 0.1)
+    with pytest.raises(UsageError, match="at least"):
+        sized.add_node("tiny", Disk("sized", 1000))
+
+
+def test_a_store_is_emptied_only_when_nothing_runs(sized: LocalRuntime):
+    sized.write_file("a", "store/config/topics.json", b"{}")
+    sized.start("a", SLEEP)
+    with pytest.raises(UsageError, match="while its process is running"):
+        sized.empty_store("a")
+    sized.signal("a", 9)
+    sized.wait_exit("a", 5)
+    sized.empty_store("a")
+    assert sized.run("a", ["ls", "-A", "store"], 5)[1] == b""
+    sized.start("a", SLEEP)
+
+
+def test_a_power_cut_loses_what_was_not_synced_and_nothing_else(powered: LocalRuntime):
+    powered.write_file("a", "store/config", b"kept")
+    powered.sync_disk("a")
+    for _round in range(2):
+        powered.start("a", WRITER)
+        wait_for(lambda: powered.tail("a", 1) == "written", what="the pages", timeout_s=10)
+        cut = powered.cut_power("a")
+        assert cut.stopped_ns < cut.lost_ns < cut.mounted_ns
+        assert powered.state("a").signal == 9
+        log = powered.read_file("a", "store/commitlog")
+        assert (log[:4], log[8192:8196], len(log)) == (b"SYNC", b"\0" * 4, 1 << 20)
+        assert powered.read_file("a", "store/config") == b"kept"
+        assert "store/late" not in {entry.path for entry in powered.list_files("a", "store")}
+        powered.run("a", ["sh", "-c", "rm store/commitlog; : > logs/stdout.log"], 5)
+
+
+def test_a_kill_loses_nothing_that_was_written(powered: LocalRuntime):
+    """The contrast to a power cut: the same writer, killed, leaves both pages."""
+    powered.start("a", WRITER)
+    wait_for(lambda: powered.tail("a", 1) == "written", what="the pages", timeout_s=10)
+    powered.signal("a", 9)
+    powered.wait_exit("a", 5)
+    assert powered.read_file("a", "store/commitlog")[8192:8196] == b"LOST"
+
+
+def test_power_cuts_where_they_make_no_sense_are_refused(sized: LocalRuntime):
+    sized.add_node("plain")
+    sized.start("plain", SLEEP)
+    with pytest.raises(CapabilityMissing, match="plain disk"):
+        sized.cut_power("plain")
+    assert sized.state("plain").kind == "running"
+    with pytest.raises(UsageError, match="runs nothing that could lose power"):
+        sized.cut_power("a")
+
+
+def test_a_sized_disk_leaves_no_device_behind(sized: LocalRuntime, tmp_path: Path):
+    images = list((tmp_path / "work").rglob("disk.img"))
+    sized.remove_node("a")
+    sized.add_node("a", Disk("sized", SIZE_BYTES))
+    sized.close()
+    sized.close()
+    assert not any(image.exists() for image in images)
+    backing = [path.read_text() for path in Path("/sys/block").glob("loop*/loop/backing_file")]
+    assert not [name for name in backing if "/rmq/.work" in name and "deleted" in name]
