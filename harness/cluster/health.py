@@ -1,0 +1,147 @@
+"""Everything that is wrong with a cluster now, one line each. Looks only, but for one probe write per master."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
+
+from harness.cluster.looks import Looks
+from harness.cluster.plan import ClusterPlan
+from harness.cluster.provision import Provision
+from harness.cluster.readiness import Readiness
+from harness.cluster.roster import Roster
+from harness.core.errors import WaitTimeout
+from harness.runtime.base import Runtime
+from harness.waiting import wait_for
+
+COPY_S = 2.0
+"""How long a slave may take to have what its master had, before it counts as behind."""
+_THREADS = 8
+
+Check = Callable[[], Iterator[str]]
+
+
+class HealthCheck:
+    """Looks at every node. An empty list proves that each check below found nothing, at one instant each."""
+
+    def __init__(
+        self,
+        plan: ClusterPlan,
+        runtime: Runtime,
+        roster: Roster,
+        provision: Provision,
+        looks: Looks,
+        readiness: Readiness,
+    ) -> None:
+        self._plan = plan
+        self._runtime = runtime
+        self._roster = roster
+        self._provision = provision
+        self._looks = looks
+        self._readiness = readiness
+
+    def problems(self) -> tuple[str, ...]:
+        """Every problem, in a fixed order: processes, network, nameservers, replicas, replication and writes.
+
+        A broker name whose master does not run, or that has a problem of its own, is not written to.
+        """
+        down = tuple(self._processes())
+        running = [node for node in (*self._roster.nameservers(), *self._roster.brokers()) if self._runs(node)]
+        nameservers = [ns for ns in self._roster.nameservers() if ns in running]
+        brokers = [node for node in self._roster.brokers() if node in running]
+        masters = [b for b in self._roster.broker_names() if self._roster.master(b) in running]
+        checks: list[Check] = [self._network]
+        checks += [partial(self._nameserver, ns, brokers) for ns in nameservers]
+        checks += [partial(self._replica, node) for node in brokers]
+        checks += [partial(self._replication, broker) for broker in masters]
+        with ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="health") as pool:
+            found = pool.map(lambda check: tuple(check()), checks)
+            return (*down, *chain.from_iterable(found))
+
+    def _runs(self, node: str) -> bool:
+        return self._runtime.state(node).kind == "running"
+
+    def _processes(self) -> Iterator[str]:
+        for node in (*self._roster.nameservers(), *self._roster.brokers()):
+            state = self._runtime.state(node)
+            if state.kind == "absent":
+                yield f"{node} was never started"
+            elif state.kind != "running":
+                yield f"{node} is not running: {state}"
+
+    def _network(self) -> Iterator[str]:
+        for source, destination in sorted(self._runtime.cuts()):
+            yield f"the network from {source} to {destination} is cut"
+
+    def _nameserver(self, nameserver: str, running: list[str]) -> Iterator[str]:
+        roles = self._looks.roles(nameserver)
+        if roles is None:
+            yield f"{nameserver} does not answer on {self._roster.address(nameserver)}"
+            return
+        expected = {
+            (str(self._roster.spec(node).broker_name), int(self._roster.spec(node).broker_id or 0)): node
+            for node in self._roster.brokers()
+        }
+        for (broker, broker_id), node in expected.items():
+            seen, wanted = roles.get(broker, {}).get(broker_id), self._roster.address(node)
+            if seen != wanted and node in running:
+                yield f"{nameserver} has {node} at {seen or 'no address'} instead of {wanted}"
+        for broker, ids in roles.items():
+            for broker_id, address in ids.items():
+                if (broker, broker_id) not in expected:
+                    yield f"{nameserver} has a stranger {broker} id {broker_id} at {address}"
+        yield from self._routes(nameserver, running)
+
+    def _routes(self, nameserver: str, running: list[str]) -> Iterator[str]:
+        specs = self._plan.all_topics
+        for broker in self._roster.broker_names():
+            if self._roster.master(broker) not in running:
+                continue
+            perms = self._looks.permissions(nameserver, broker, tuple(spec.name for spec in specs))
+            for spec in specs:
+                if perms.get(spec.name) != spec.perm:
+                    seen = f"permission {perms[spec.name]}" if spec.name in perms else "no route"
+                    yield f"{nameserver} has {seen} for {spec.name} on {broker} instead of permission {spec.perm}"
+
+    def _replica(self, node: str) -> Iterator[str]:
+        if self._looks.runtime_info(node) is None:
+            yield f"{node} does not answer on {self._roster.address(node)}"
+            return
+        for name in self._readiness.unknown(node, self._plan.all_topics, self._plan.groups):
+            yield f"{node} does not know {name}"
+
+    def _replication(self, broker: str) -> Iterator[str]:
+        master, slaves = self._roster.master(broker), self._roster.slaves(broker)
+        alive = [slave for slave in slaves if self._runs(slave)]
+        if len(alive) < len(slaves) and self._plan.topology.replication == "sync" and not alive:
+            yield f"{master} has no slave to acknowledge a write"
+            return
+        if self._provision.outfits[master].version.major >= 5 and slaves:
+            status = self._looks.ha_status(master)
+            if status is not None and status.in_sync_slaves < len(slaves):
+                yield f"{master} counts {status.in_sync_slaves} of {len(slaves)} slaves in sync"
+                return
+        written = self._looks.probe_write(master)
+        if not written.ok:
+            yield f"a write to {master} {written.text}"
+            return
+        yield from self._lagging(master, alive)
+
+    def _lagging(self, master: str, slaves: list[str]) -> Iterator[str]:
+        target = self._looks.log_end(master)
+        if target is None:
+            return
+        for slave in slaves:
+            if not self._reaches(slave, target):
+                end = self._looks.log_end(slave)
+                behind = "an unknown number of" if end is None else str(target - end)
+                yield f"{slave} is {behind} bytes behind {master} for {COPY_S:.0f} s"
+
+    def _reaches(self, slave: str, target: int) -> bool:
+        try:
+            wait_for(lambda: (self._looks.log_end(slave) or -1) >= target, what="the copy", timeout_s=COPY_S)
+        except WaitTimeout:
+            return False
+        return True

@@ -1,0 +1,146 @@
+"""Looking at a running cluster: every answer is one node's own, asked for now. A node that does not answer is None."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from harness.cluster.plan import PROBE_TOPIC
+from harness.cluster.roster import Roster
+from harness.core.errors import WireError
+from harness.runtime.base import HUB, Runtime
+from harness.wire import fastjson
+from harness.wire.codes import ResponseCode, response_name
+from harness.wire.remoting import split_address
+from harness.wire.replies import HaStatus
+from harness.wire.sync import Admin
+
+LOOK_TIMEOUT_S: Final = 2.0
+PROBE_TIMEOUT_S: Final = 8.0
+"""Longer than any broker waits for its slaves (5 s before 4.9.3), so that its own answer is seen."""
+_GET_ALL_TOPIC_CONFIG = 21
+_GET_ALL_GROUP_CONFIG = 201
+
+
+class HubDialer:
+    """Dials from the harness's place in the cluster's network."""
+
+    def __init__(self, runtime: Runtime, timeout_s: float = 3.0) -> None:
+        self._runtime = runtime
+        self._timeout_s = timeout_s
+
+    def dial(self, address: str) -> socket.socket:
+        """A connected socket. Raises `OSError`."""
+        host, port = split_address(address)
+        return self._runtime.dial(HUB, host, port, self._timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeWrite:
+    """One message written to a master: its answer, and whether it was read back there (None: it has no id)."""
+
+    node: str
+    code: int | None
+    text: str
+    read_back: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Acknowledged with SEND_OK and read back."""
+        return self.code == ResponseCode.SUCCESS and self.read_back
+
+
+class Looks:
+    """Single looks, no waiting. `WireError` never leaves this class: what cannot be seen is None."""
+
+    def __init__(self, admin: Admin, roster: Roster) -> None:
+        self._admin = admin
+        self._roster = roster
+
+    def roles(self, nameserver: str) -> dict[str, dict[int, str]] | None:
+        """Broker name -> broker id -> address, as this nameserver has it registered."""
+        try:
+            info = self._admin.cluster_info(self._roster.address(nameserver), timeout_s=LOOK_TIMEOUT_S)
+        except WireError:
+            return None
+        return {name: dict(ids) for name, ids in info.brokers.items()}
+
+    def registered(self, nameserver: str, node: str) -> bool:
+        """Whether this nameserver has the node under its own name, id and address."""
+        spec = self._roster.spec(node)
+        ids = (self.roles(nameserver) or {}).get(str(spec.broker_name), {})
+        return ids.get(int(spec.broker_id or 0)) == self._roster.address(node)
+
+    def permissions(self, nameserver: str, broker: str, topics: tuple[str, ...]) -> dict[str, int]:
+        """Topic -> permission of that broker's queues in this nameserver's routes; unrouted topics are absent."""
+        found: dict[str, int] = {}
+        for topic in topics:
+            try:
+                route = self._admin.route(self._roster.address(nameserver), topic, timeout_s=LOOK_TIMEOUT_S)
+            except WireError:
+                continue
+            queues = route.of(broker) if route is not None else None
+            if queues is not None:
+                found[topic] = queues.perm
+        return found
+
+    def topics(self, node: str) -> dict[str, Mapping[str, Any]] | None:
+        """Every topic this replica knows, with its configuration."""
+        return self._table(node, _GET_ALL_TOPIC_CONFIG, "topicConfigTable")
+
+    def groups(self, node: str) -> dict[str, Mapping[str, Any]] | None:
+        """Every consumer group this replica knows, with its configuration."""
+        return self._table(node, _GET_ALL_GROUP_CONFIG, "subscriptionGroupTable")
+
+    def _table(self, node: str, code: int, key: str) -> dict[str, Mapping[str, Any]] | None:
+        try:
+            answer = self._admin.call(self._roster.address(node), code, timeout_s=LOOK_TIMEOUT_S)
+            table = fastjson.loads(answer.body).get(key) if answer.code == ResponseCode.SUCCESS else None
+        except WireError:
+            return None
+        return table if isinstance(table, dict) else None
+
+    def runtime_info(self, node: str) -> dict[str, str] | None:
+        """The broker's own figures."""
+        try:
+            return self._admin.runtime_info(self._roster.address(node), timeout_s=LOOK_TIMEOUT_S)
+        except WireError:
+            return None
+
+    def log_end(self, node: str) -> int | None:
+        """One past the last byte of the replica's commit log."""
+        info = self.runtime_info(node)
+        return None if info is None else int(info.get("commitLogMaxOffset", -1))
+
+    def ha_status(self, node: str) -> HaStatus | None:
+        """A 5.x master's view of its slaves; None from 4.x, which has none."""
+        try:
+            return self._admin.ha_status(self._roster.address(node), timeout_s=LOOK_TIMEOUT_S)
+        except WireError:
+            return None
+
+    def config(self, node: str) -> dict[str, str] | None:
+        """The configuration the broker runs with."""
+        try:
+            return self._admin.broker_config(self._roster.address(node), timeout_s=LOOK_TIMEOUT_S)
+        except WireError:
+            return None
+
+    def probe_write(self, master: str) -> ProbeWrite:
+        """Writes one message to the master's probe topic and reads it back by its id."""
+        address = self._roster.address(master)
+        try:
+            reply = self._admin.send(address, (PROBE_TOPIC.name, 0), b"probe|", timeout_s=PROBE_TIMEOUT_S)
+        except WireError as error:
+            return ProbeWrite(master, None, f"was not answered: {error}")
+        text = f"was answered {reply.code} {response_name(reply.code)} {reply.remark}".rstrip()
+        if not reply.acknowledged:
+            return ProbeWrite(master, reply.code, text)
+        try:
+            stored = self._admin.view_message(address, reply.msg_id, timeout_s=LOOK_TIMEOUT_S)
+        except WireError as error:
+            return ProbeWrite(master, reply.code, f"was acknowledged and cannot be read back: {error}")
+        same = stored.body == b"probe|" and stored.topic == PROBE_TOPIC.name
+        return ProbeWrite(master, reply.code, text if same else "was read back as another message", same)

@@ -1,0 +1,169 @@
+"""The oracle: reads every queue of every replica, message by message, and records what is stored there.
+
+One READ line per message and one DRAIN line per queue of a replica (ok: its end was reached; fail: the reason). Max
+offsets and statistics are not looked at: they do not tell what is stored. Nothing is deduplicated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from harness.cluster.cluster import Cluster
+from harness.core.errors import WaitTimeout
+from harness.core.op import OpName, OpType, line
+from harness.waiting import wait_for
+from harness.wire.message import StoredMessage
+from harness.wire.replies import QueueRead, QueueRef
+
+Record = Callable[[Sequence[Mapping[str, Any]]], None]
+"""Is given the lines of one queue at a time, in its order, from one thread."""
+
+PARALLEL: Final = 16
+SETTLE_S: Final = 0.02
+DISPATCH_TIMEOUT_S: Final = 60.0
+READ_TIMEOUT_S: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSummary:
+    """What one `read_all` did. `skipped`: replica -> why none of its queues was read; `incomplete`: one line each."""
+
+    phase: str
+    rows: int
+    queues: int
+    incomplete: tuple[str, ...]
+    skipped: Mapping[str, str]
+    took_s: float
+
+    @property
+    def complete(self) -> bool:
+        """Every queue of every replica that was not skipped was read to its end."""
+        return not self.incomplete
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    replica: str
+    broker: str
+    ref: QueueRef
+
+
+class Oracle:
+    """Reads a cluster's stores over the wire. A complete read proves what is served now, not what a recovery leaves."""
+
+    def __init__(self, cluster: Cluster, record: Record) -> None:
+        self._cluster = cluster
+        self._record = record
+
+    def read_all(self, phase: str, topics: Iterable[str], replicas: Sequence[str] | None = None) -> ReadSummary:
+        """Reads every queue of `topics` on these replicas (all), as phase `phase`.
+
+        A replica that is not running, or is a slave that refuses reads (5.x without slaveReadEnable), is skipped and
+        named. A queue that could not be read to its end is recorded as such, with the reason; nothing is raised for it.
+        A topic of the plan that a replica does not know counts as a queue not read; any other is taken not to be there.
+        """
+        began = time.monotonic()
+        wanted = tuple(dict.fromkeys(topics))
+        skipped: dict[str, str] = {}
+        queues: list[_Queue] = []
+        for replica in self._cluster.brokers() if replicas is None else replicas:
+            reason = self._why_not(replica)
+            if reason is None:
+                queues += self._queues(replica, wanted)
+            else:
+                skipped[replica] = reason
+        rows, incomplete = self._cluster.admin.run(self._read(phase, queues))
+        return ReadSummary(phase, rows, len(queues), tuple(incomplete), skipped, time.monotonic() - began)
+
+    def _why_not(self, replica: str) -> str | None:
+        state = self._cluster.runtime.state(replica)
+        if state.kind != "running":
+            return f"not running: {state}"
+        slave = replica not in self._cluster.masters()
+        if slave and self._cluster.outfit(replica).version.major >= 5:
+            config = self._cluster.looks.config(replica)
+            if config is not None and config.get("slaveReadEnable") != "true":
+                return "a 5.x slave without slaveReadEnable=true refuses reads"
+        self._await_dispatch(replica)
+        return None
+
+    def _await_dispatch(self, replica: str) -> None:
+        """A message that is stored and not yet in its queue's index cannot be pulled."""
+
+        def dispatched() -> bool:
+            info = self._cluster.looks.runtime_info(replica)
+            return info is not None and int(info.get("dispatchBehindBytes", 0)) <= 0
+
+        try:
+            wait_for(dispatched, what=f"{replica} to index its log", timeout_s=DISPATCH_TIMEOUT_S)
+        except WaitTimeout:
+            # Reading it fails or stops short, and says so for each queue.
+            return
+
+    def _queues(self, replica: str, topics: Iterable[str]) -> list[_Queue]:
+        broker = self._cluster.broker_name(replica)
+        tables = [self._cluster.looks.topics(node) or {} for node in self._running(broker)]
+        planned = {spec.name: spec.queues for spec in self._cluster.plan.topics}
+        address = self._cluster.address(replica)
+        queues: list[_Queue] = []
+        for topic in topics:
+            counts = [_queue_count(table[topic]) for table in tables if topic in table]
+            count = max((*counts, planned.get(topic, 0)))
+            queues += [_Queue(replica, broker, QueueRef(address, topic, number)) for number in range(count)]
+        return queues
+
+    def _running(self, broker: str) -> list[str]:
+        nodes = self._cluster.replicas(broker)
+        return [node for node in nodes if self._cluster.runtime.state(node).kind == "running"]
+
+    async def _read(self, phase: str, queues: Sequence[_Queue]) -> tuple[int, list[str]]:
+        gate = asyncio.Semaphore(PARALLEL)
+        calls = self._cluster.admin.calls
+
+        async def one(queue: _Queue) -> tuple[int, str | None]:
+            async with gate:
+                read = await calls.read_queue(queue.ref, settle_s=SETTLE_S, timeout_s=READ_TIMEOUT_S)
+            self._record(lines(phase, queue.replica, queue.broker, read, time.monotonic_ns()))
+            where = f"{queue.replica} {queue.ref.topic}[{queue.ref.queue}]"
+            return len(read.messages), None if read.complete else f"{where}: {read.remark}"
+
+        done = await asyncio.gather(*(one(queue) for queue in queues))
+        return sum(rows for rows, _ in done), [why for _, why in done if why is not None]
+
+
+def _queue_count(config: Mapping[str, Any]) -> int:
+    return max(int(config.get("readQueueNums", 0)), int(config.get("writeQueueNums", 0)))
+
+
+def message_id(message: StoredMessage) -> str:
+    """Our own id of a message: its body up to the first `|`, else its KEYS, else where it lies (not ours at all)."""
+    head, bar, _ = message.body.partition(b"|")
+    if bar and head.isascii():
+        return head.decode()
+    return message.properties.get("KEYS") or f"unidentified@{message.physical_offset}"
+
+
+def lines(phase: str, replica: str, broker: str, read: QueueRead, time_ns: int) -> list[dict[str, Any]]:
+    """The READ lines of one queue of one replica and its DRAIN line, which comes last."""
+    topic, queue = read.queue.topic, read.queue.queue
+    where: dict[str, Any] = {"s": phase, "r": replica, "b": broker, "tp": topic, "q": queue}
+    rows = [
+        line(
+            OpName.READ,
+            OpType.OK,
+            time_ns,
+            **where,
+            id=message_id(message),
+            o=message.queue_offset,
+            e=message.digest,
+        )
+        for message in read.messages
+    ]
+    jumps = "; ".join(f"offsets {jump.at} to {jump.to} were skipped by the broker" for jump in read.jumps)
+    detail = read.remark if not read.complete else jumps or None
+    outcome = OpType.OK if read.complete else OpType.FAIL
+    return [*rows, line(OpName.DRAIN, outcome, time_ns, **where, k=len(rows), e=detail)]

@@ -1,0 +1,71 @@
+"""What a cluster is to be: topology, release, Java, timers, overrides, topics and groups. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Literal
+
+from harness.distribution.jre import Jre
+from harness.distribution.release import Release
+from harness.runtime.base import Disk
+from harness.topology import Role, Topology
+from harness.topology.render import Timers
+
+JvmRole = Literal["broker", "namesrv"]
+Haste = Literal["fast", "naive"]
+Progress = Callable[[str], None]
+"""Is told in a few words what was done and what is waited for; called from several threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic with that many read and write queues on every master. `attributes` is 5.x's text (+message.type=...)."""
+
+    name: str
+    queues: int = 4
+    perm: int = 6
+    attributes: str | None = None
+
+
+PROBE_TOPIC: Final = TopicSpec("rmq-harness-probe", queues=1)
+"""Where readiness and health write: never a topic under test."""
+
+
+@dataclass(frozen=True)
+class ClusterPlan:
+    """Everything a bring-up needs to know.
+
+    `haste` "fast" is the measured recipe: nodes in the order in which none waits for another's timer, topics and groups
+    in every store before its broker starts, no TLS key made. "naive" starts all nodes at once with the product's
+    defaults and creates topics afterwards: for comparison only. `deadline_s` bounds each wait of a bring-up: a loaded
+    machine is slower by a factor of ten. `short_run` stops the JVMs at the first compiler.
+    `cache` is where start caches are kept and made (by the first bring-up that ends well); None does without.
+    """
+
+    topology: Topology
+    release: Release
+    jre: Jre
+    timers: Timers = "fast"
+    broker_conf: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    namesrv_conf: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    jvm_opts: Mapping[JvmRole, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    topics: tuple[TopicSpec, ...] = ()
+    groups: tuple[str, ...] = ()
+    disks: Mapping[str, Disk] = field(default_factory=lambda: MappingProxyType({}))
+    haste: Haste = "fast"
+    short_run: bool = True
+    deadline_s: float = 180.0
+    cache: Path | None = None
+
+    @property
+    def all_topics(self) -> tuple[TopicSpec, ...]:
+        """The topics asked for and the one of the harness's own."""
+        return (*self.topics, PROBE_TOPIC)
+
+
+def jvm_role(role: Role) -> JvmRole:
+    """How JVM options name a role."""
+    return "namesrv" if role is Role.NAMESERVER else "broker"

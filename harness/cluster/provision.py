@@ -1,0 +1,102 @@
+"""From a plan to what each node is given: its configuration file, its logging files, its command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.cluster.plan import ClusterPlan, jvm_role
+from harness.cluster.roster import Roster
+from harness.core.errors import SetupError
+from harness.core.version import Version
+from harness.distribution.archive import ArchivePlan, archive_flags
+from harness.distribution.jre import Jre
+from harness.distribution.release import Release
+from harness.runtime.base import Process, Runtime
+from harness.topology import NodeSpec, layout
+from harness.topology.jvm import jvm_flags
+from harness.topology.logback import logback_files
+from harness.topology.render import Rendered, render_broker, render_nameserver
+from harness.topology.tuning import bring_up
+
+
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """What one node runs: it may differ from the plan's release while an upgrade is under way."""
+
+    release: Release
+    jre: Jre
+    rendered: Rendered
+
+    @property
+    def version(self) -> Version:
+        """The release's version."""
+        return self.release.version
+
+
+class Provision:
+    """Outfits the nodes of one plan and writes their files."""
+
+    def __init__(self, plan: ClusterPlan, roster: Roster, runtime: Runtime, addresses: Mapping[str, str]) -> None:
+        self._plan = plan
+        self._roster = roster
+        self._runtime = runtime
+        self._addresses = addresses
+        self.outfits: dict[str, Outfit] = {}
+
+    def outfit(self, node: str, release: Release | None = None, jre: Jre | None = None) -> Outfit:
+        """Renders and writes a node's configuration for a release; its store is left alone.
+
+        Raises `SetupError` for a release without jars (an image, which this runtime cannot start).
+        """
+        spec = self._roster.spec(node)
+        wanted = release or self._plan.release
+        if not wanted.jars:
+            raise SetupError(f"{wanted.label} has no jars to start {node} from: use --runtime docker for an image")
+        rendered = self._render(spec, wanted.version)
+        home = layout.home(spec)
+        self._runtime.write_file(node, rendered.path.removeprefix(f"{home}/"), rendered.text.encode())
+        for name, text in logback_files(wanted.version).items():
+            self._runtime.write_file(node, f"conf/{name}", text.encode())
+        made = Outfit(wanted, jre or self._plan.jre, rendered)
+        self.outfits[node] = made
+        return made
+
+    def _render(self, spec: NodeSpec, version: Version) -> Rendered:
+        plan = self._plan
+        if not spec.is_broker:
+            return render_nameserver(spec, version, plan.namesrv_conf)
+        overrides = dict(plan.broker_conf)
+        if plan.haste == "naive":
+            hastened = bring_up(spec, plan.topology, version, self._addresses)
+            overrides = {setting.key: "" for setting in hastened} | overrides
+        return render_broker(spec, plan.topology, version, self._addresses, plan.timers, overrides)
+
+    def process(self, node: str, *, train: bool = False) -> tuple[Process, ArchivePlan]:
+        """The node's command line, and what its start cache needs at its end (nothing, unless `train`)."""
+        spec = self._roster.spec(node)
+        outfit = self.outfits[node]
+        role = jvm_role(spec.role)
+        main = layout.main_class(spec.role, outfit.version)
+        naive = self._plan.haste == "naive"
+        extra = (*(("-Dtls.server.mode=permissive",) if naive else ()), *self._plan.jvm_opts.get(role, ()))
+        flags = jvm_flags(
+            spec,
+            outfit.version,
+            outfit.jre.major,
+            stock=naive,
+            short_run=self._plan.short_run,
+            extra=extra,
+        )
+        archive = self._archive(outfit, main, flags, train)
+        class_path = ":".join(str(jar) for jar in outfit.release.jars)
+        conf = ("-c", layout.conf_path(spec))
+        argv = (str(outfit.jre.java), *archive.flags, *flags, "-cp", class_path, main, *conf)
+        return Process(argv=argv, env={"ROCKETMQ_HOME": layout.home(spec)}, cwd=layout.home(spec)), archive
+
+    def _archive(self, outfit: Outfit, main: str, flags: tuple[str, ...], train: bool) -> ArchivePlan:
+        if self._plan.cache is None or self._plan.haste == "naive":
+            return ArchivePlan()
+        key = " ".join((main, *(flag for flag in flags if flag.startswith(("-X", "--")))))
+        archive = archive_flags(outfit.jre, key, outfit.release.jars, self._plan.cache)
+        return ArchivePlan() if archive.trains and not train else archive

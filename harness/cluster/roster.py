@@ -1,0 +1,86 @@
+"""Names and addresses of a cluster's nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from harness.core.errors import UsageError
+from harness.topology import NodeSpec, Role, Topology, layout
+
+BROKER_PORT: Final = layout.BROKER_PORT
+HA_PORT: Final = layout.HA_PORT
+VIP_PORT: Final = layout.VIP_PORT
+NAMESERVER_PORT: Final = layout.NAMESERVER_PORT
+
+
+class Roster:
+    """Who is in the cluster and where. Names are those of the topology; addresses are the runtime's."""
+
+    def __init__(self, topology: Topology, addresses: Mapping[str, str]) -> None:
+        self.topology = topology
+        self._addresses = addresses
+
+    def spec(self, node: str) -> NodeSpec:
+        """The declared node. Raises `UsageError` for a name the topology does not have."""
+        try:
+            return self.topology.node(node)
+        except KeyError as error:
+            raise UsageError(str(error.args[0])) from None
+
+    def ip(self, node: str) -> str:
+        """The node's IPv4 address. Raises `UsageError` before it has one."""
+        if node not in self._addresses:
+            raise UsageError(f"{self.spec(node).name} has no address yet: start the cluster first")
+        return self._addresses[node]
+
+    def address(self, node: str) -> str:
+        """`ip:port` of the node's service port."""
+        return f"{self.ip(node)}:{layout.port(self.spec(node))}"
+
+    def ha_address(self, node: str) -> str:
+        """`ip:port` where slaves fetch the commit log."""
+        return f"{self.ip(node)}:{HA_PORT}"
+
+    def nameservers(self) -> tuple[str, ...]:
+        """Names of the nameservers, in order."""
+        return tuple(node.name for node in self.topology.of_role(Role.NAMESERVER))
+
+    def brokers(self) -> tuple[str, ...]:
+        """Names of all masters and slaves, in the order of the topology."""
+        return tuple(node.name for node in self.topology.of_role(Role.MASTER, Role.SLAVE))
+
+    def masters(self) -> tuple[str, ...]:
+        """Names of the masters, in the order of the topology."""
+        return tuple(node.name for node in self.topology.of_role(Role.MASTER))
+
+    def slaves(self, broker: str | None = None) -> tuple[str, ...]:
+        """Names of the slaves of one broker name, or of all."""
+        slaves = self.topology.of_role(Role.SLAVE)
+        return tuple(node.name for node in slaves if broker is None or node.broker_name == broker)
+
+    def broker_names(self) -> tuple[str, ...]:
+        """The broker names (not node names), in order."""
+        return tuple(group.name for group in self.topology.brokers)
+
+    def broker_name(self, node: str) -> str:
+        """The broker name a master or slave belongs to. Raises `UsageError` for a nameserver."""
+        name = self.spec(node).broker_name
+        if name is None:
+            raise UsageError(f"{node} is a nameserver and has no broker name: name a master or a slave")
+        return name
+
+    def master(self, broker: str) -> str:
+        """Node name of a broker name's master. Raises `UsageError`."""
+        return self.replicas(broker)[0]
+
+    def replicas(self, broker: str) -> tuple[str, ...]:
+        """The master and then the slaves of a broker name. Raises `UsageError`."""
+        group = self.topology.group(broker)
+        if not group:
+            raise UsageError(f"no broker is named {broker!r}: there are {', '.join(self.broker_names())}")
+        return tuple(node.name for node in group)
+
+    def nameserver_list(self) -> str:
+        """What clients and brokers are told: every nameserver, `ip:port;ip:port`."""
+        return ";".join(self.address(node) for node in self.nameservers())
