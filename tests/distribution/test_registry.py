@@ -1,0 +1,34 @@
+"""What the registry's trouble looks like to a user, without a network."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from harness.core.errors import SetupError
+from harness.distribution import registry
+from tests.distribution.conftest import artifact
+
+
+def failing(error, calls):
+    def attempt(*_):
+        calls.append(1)
+        raise error
+
+    return attempt
+
+
+def test_no_network_is_retried_and_then_says_so(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(registry, "_fetch_once", failing(requests.ConnectionError("name not known"), calls))
+    with pytest.raises(SetupError, match=r"org\.example:alpha:1\.0 could not be downloaded.*check the network"):
+        registry.fetch_from_registry(artifact("alpha"), tmp_path)
+    assert len(calls) == 3
+
+
+def test_absence_is_not_retried(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(registry, "_fetch_once", failing(RuntimeError("not found"), calls))
+    with pytest.raises(SetupError, match=r"org\.example:alpha:1\.0 is missing from the package registry"):
+        registry.fetch_from_registry(artifact("alpha"), tmp_path)
+    assert len(calls) == 1

@@ -1,0 +1,100 @@
+"""What --rocketmq accepts, and what it says about the rest."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.core.version import Version
+from harness.distribution import locks
+from harness.distribution.release import (
+    obtain_client,
+    obtain_release,
+    parse_release,
+    supported_clients,
+    supported_releases,
+)
+
+
+def test_the_main_versions_are_supported():
+    assert {Version(4, 9, 7), Version(5, 3, 3)} <= set(supported_releases())
+    assert {Version(4, 9, 7), Version(5, 3, 3)} <= set(supported_clients())
+
+
+@pytest.mark.parametrize("name", [locks.SERVER, locks.CLIENT])
+def test_every_lock_is_whole(name):
+    for version in locks.versions(name):
+        lock = locks.load(name, version)
+        names = [jar.filename for jar in lock.artifacts]
+        assert len(set(names)) == len(names), f"{lock.label} names a jar twice"
+        assert all(len(jar.sha256) == 64 and jar.size_bytes > 0 for jar in lock.artifacts)
+        roles = ("broker", "namesrv", "tools") if name == locks.SERVER else ("client",)
+        assert {f"rocketmq-{role}-{version}.jar" for role in roles} <= set(names)
+        if name == locks.CLIENT:
+            assert not [jar for jar in names if jar.startswith(("rocketmq-broker", "rocketmq-tools"))]
+
+
+@pytest.mark.parametrize("spec", ["9.9.9", "latest", "", "path:", "image:", "5.3", "v5.3.3", "ftp:x"])
+def test_an_unknown_release_lists_the_known(spec):
+    with pytest.raises(UsageError, match=r"4\.9\.7.*5\.3\.3.*path:DIR"):
+        parse_release(spec)
+
+
+def test_specs_are_read():
+    assert parse_release("5.3.3").version == (5, 3, 3)
+    assert str(parse_release("path:/some/where").directory) == "/some/where"
+    image = parse_release("image:host:5000/rocketmq:5.3.3")
+    assert (image.image, image.version) == ("host:5000/rocketmq:5.3.3", Version(5, 3, 3))
+
+
+@pytest.mark.parametrize("spec", ["image:host:5000/rocketmq", "image:rocketmq:latest"])
+def test_an_image_without_a_version_is_refused(spec):
+    with pytest.raises(UsageError, match="as tag"):
+        parse_release(spec)
+
+
+def test_an_image_has_no_jars_here(cache):
+    release = obtain_release("image:rocketmq:5.3.3", cache)
+    assert (release.jars, release.version) == ((), (5, 3, 3))
+
+
+def unpacked(tmp_path, *names):
+    lib = tmp_path / "candidate" / "lib"
+    lib.mkdir(parents=True)
+    for name in names:
+        (lib / name).write_bytes(name.encode())
+    return lib.parent
+
+
+def test_a_candidate_is_taken_as_it_is(tmp_path, cache):
+    home = unpacked(tmp_path, "z.jar", "rocketmq-broker-5.4.0-SNAPSHOT.jar", "readme.txt")
+    release = obtain_release(f"path:{home}", cache)
+    assert str(release.version) == "5.4.0-SNAPSHOT"
+    assert [jar.name for jar in release.jars] == ["rocketmq-broker-5.4.0-SNAPSHOT.jar", "z.jar"]
+    assert release.sha256["z.jar"] == hashlib.sha256(b"z.jar").hexdigest()
+    assert release.home == home
+    assert not cache.exists()
+
+
+def test_a_directory_without_jars_is_no_release(tmp_path, cache):
+    with pytest.raises(UsageError, match="no lib/"):
+        obtain_release(f"path:{unpacked(tmp_path)}", cache)
+    with pytest.raises(UsageError, match="no lib/"):
+        obtain_release("path:/nonexistent", cache)
+
+
+def test_a_directory_without_or_with_two_broker_jars_is_no_release(tmp_path, cache):
+    home = unpacked(tmp_path, "rocketmq-client-5.3.3.jar")
+    with pytest.raises(UsageError, match="holds 0 jars"):
+        obtain_release(f"path:{home}", cache)
+    for version in ("5.3.3", "5.4.0"):
+        (home / "lib" / f"rocketmq-broker-{version}.jar").touch()
+    with pytest.raises(UsageError, match="holds 2 jars"):
+        obtain_release(f"path:{home}", cache)
+
+
+def test_an_unknown_client_lists_the_known(cache):
+    with pytest.raises(UsageError, match=r"rocketmq-client 9\.9\.9 is not a supported version.*4\.9\.7"):
+        obtain_client("9.9.9", cache)
