@@ -1,0 +1,163 @@
+"""What a worker is told before it starts: plain data that goes over the pipe and into the history's first line."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from harness.core.errors import UsageError
+
+Mode = Literal["sync", "async", "oneway", "orderly"]
+
+
+@dataclass(frozen=True, slots=True)
+class JavaSetup:
+    """Where the Java client comes from. Paths are those that the worker sees.
+
+    `classpath` must be jars only: a directory on it forbids a class data archive. `jvm_flags` come last and win.
+    """
+
+    classpath: tuple[str, ...] = ()
+    libjvm: str = ""
+    version: str = ""
+    jvm_flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One queue of one broker, for sends that must not be routed. `address` is needed by the remoting client alone."""
+
+    broker: str
+    queue: int
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProducerConfig:
+    """One producer. Message ids are `<process>-<n>`; the id is the message's key and begins its body.
+
+    `rate_per_s` None is as fast as possible. `threads` send in modes sync, oneway and orderly, `window` bounds what is
+    in flight in mode async. In mode orderly the key of message n is `n % keys`, all messages of a key are sent by one
+    thread, and the queue is chosen by the key's hash over the queues of the moment. `pins` replaces routing by these
+    queues, in turn, without retry. The defaults are the product's own, but `timeout_ms`: 3 s would hide the statuses
+    of slow replication. `properties` may hold WAIT = "false".
+    """
+
+    process: str
+    namesrv: str
+    topic: str
+    client: str = "java"
+    group: str = "rmq-harness-producer"
+    mode: Mode = "sync"
+    rate_per_s: float | None = None
+    threads: int = 1
+    window: int = 256
+    keys: int = 8
+    retries: int = 2
+    timeout_ms: int = 5000
+    body_bytes: int = 100
+    max_messages: int | None = None
+    pins: tuple[Pin, ...] = ()
+    delay_level: int = 0
+    properties: Mapping[str, str] = field(default_factory=dict)
+    poll_nameserver_ms: int = 30_000
+    heartbeat_ms: int = 30_000
+    latency_fault: bool = False
+    retry_on_not_ok: bool = False
+    java: JavaSetup = JavaSetup()
+    history_path: str = ""
+    role: Literal["producer"] = "producer"
+
+    def __post_init__(self) -> None:
+        """Raises `UsageError` for what cannot be sent."""
+        if self.mode == "orderly" and not 1 <= self.threads <= self.keys:
+            raise UsageError(f"producer {self.process!r}: {self.threads} threads for {self.keys} keys; use threads <= keys")
+        if self.mode not in ("sync", "async", "oneway", "orderly"):
+            raise UsageError(f"producer {self.process!r}: mode {self.mode!r} is none of sync, async, oneway, orderly")
+        if self.rate_per_s is not None and self.rate_per_s <= 0:
+            raise UsageError(f"producer {self.process!r}: rate_per_s {self.rate_per_s} is not above 0; pause it instead")
+        _positive(self, "threads", "window", "keys", "timeout_ms", "poll_nameserver_ms", "heartbeat_ms")
+
+    @property
+    def only_attempt(self) -> bool:
+        """True if no message can be sent twice by the client: what makes a refusal a proof."""
+        return self.retries == 0 or bool(self.pins) or self.mode in ("oneway", "orderly")
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerConfig:
+    """One consumer. Every delivery to the listener is a line; a retried message is one per attempt.
+
+    `fail_every` n answers RECONSUME_LATER to each n-th batch (0 = never). `from_first` starts a new group at the first
+    message. `wait_assignment` makes `ready` wait until the consumer owns queues. The remoting client has no group: it
+    pulls every queue of the topics from `replica` (`address` of one broker), and records `replica_name` as broker.
+    """
+
+    process: str
+    namesrv: str
+    topics: tuple[str, ...]
+    group: str = ""
+    client: str = "java"
+    model: Literal["clustering", "broadcasting"] = "clustering"
+    listener: Literal["concurrent", "orderly"] = "concurrent"
+    from_first: bool = True
+    batch: int = 1
+    threads: int = 4
+    fail_every: int = 0
+    consume_timeout_min: int = 15
+    max_reconsume: int = -1
+    wait_assignment: bool = True
+    poll_nameserver_ms: int = 30_000
+    heartbeat_ms: int = 30_000
+    persist_offset_ms: int = 5_000
+    replica: str = ""
+    replica_name: str = ""
+    java: JavaSetup = JavaSetup()
+    history_path: str = ""
+    role: Literal["consumer"] = "consumer"
+
+    def __post_init__(self) -> None:
+        """Raises `UsageError` for what cannot be consumed."""
+        if not self.topics:
+            raise UsageError(f"consumer {self.process!r} has no topics; name at least one")
+        if self.client == "java" and not self.group:
+            raise UsageError(f"consumer {self.process!r} has no group; the java client needs one")
+        _positive(self, "batch", "threads", "poll_nameserver_ms", "heartbeat_ms")
+
+
+Config = ProducerConfig | ConsumerConfig
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    """The configuration as JSON values; `from_json` gives it back."""
+    fields = dataclasses.asdict(config)
+    if isinstance(config, ProducerConfig):
+        fields["properties"] = dict(config.properties)
+    return fields
+
+
+def from_json(fields: Mapping[str, Any]) -> Config:
+    """The configuration in `fields`. Raises `UsageError` for an unknown key or a role that is neither."""
+    known = {"producer": ProducerConfig, "consumer": ConsumerConfig}
+    role = fields.get("role")
+    if role not in known:
+        raise UsageError(f"role {role!r} is neither producer nor consumer")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+    java = dict(values.get("java") or {})
+    try:
+        values["java"] = JavaSetup(**{k: tuple(v) if isinstance(v, list) else v for k, v in java.items()})
+        if role == "producer":
+            values["pins"] = tuple(Pin(**pin) for pin in values.get("pins") or ())
+        config: Config = known[role](**values)
+    except TypeError as error:
+        raise UsageError(f"a {role} cannot be configured: {error}") from None
+    return config
+
+
+def _positive(config: Config, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if value <= 0:
+            raise UsageError(f"{config.role} {config.process!r}: {name} {value} is not above 0")

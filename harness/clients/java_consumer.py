@@ -1,0 +1,145 @@
+"""The Java reference client as a consumer."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from typing import Any
+
+import jpype
+
+from harness.clients.config import Config, ConsumerConfig
+from harness.clients.jvm import major_of, optional_call, start_jvm, versions
+from harness.clients.pace import Tally
+from harness.clients.record import DeliverLines, Recorder, id_of
+from harness.core.errors import UsageError
+
+_ASSIGNMENT_POLL_S = 0.02
+_HEARTBEAT_5X_MS = 1000
+_LISTENER = "org.apache.rocketmq.client.consumer.listener."
+
+
+def make(config: Config, recorder: Recorder) -> JavaConsumer:
+    """A consumer of the Java client, with its JVM started. Raises `ClientError`."""
+    if not isinstance(config, ConsumerConfig):
+        raise UsageError(f"{config.process!r} is no consumer")
+    start_jvm(config.java)
+    return JavaConsumer(config, recorder)
+
+
+class JavaConsumer:
+    """A DefaultMQPushConsumer. A delivery is recorded before the listener answers for it.
+
+    It consumes from `start` on: a consumer owns queues only while it does. `pause` suspends its pulling; what it
+    has pulled is still delivered.
+    """
+
+    def __init__(self, config: ConsumerConfig, recorder: Recorder) -> None:
+        self.tally = Tally()
+        self.done = False
+        self._config = config
+        self._recorder = recorder
+        self._lines = DeliverLines(config.group)
+        self._batches = itertools.count(1)
+        self._consumer: Any = None
+
+    def versions(self) -> dict[str, str]:
+        """See `Client`."""
+        return versions(self._config.java)
+
+    def start(self) -> None:
+        """Starts the client and, if so configured, waits until it owns queues."""
+        config = self._config
+        consumer = jpype.JClass("org.apache.rocketmq.client.consumer.DefaultMQPushConsumer")(config.group)
+        consumer.setNamesrvAddr(config.namesrv)
+        consumer.setInstanceName(config.process)
+        consumer.setVipChannelEnabled(False)
+        consumer.setPollNameServerInterval(config.poll_nameserver_ms)
+        consumer.setHeartbeatBrokerInterval(self._heartbeat_ms())
+        consumer.setPersistConsumerOffsetInterval(config.persist_offset_ms)
+        consumer.setConsumeMessageBatchMaxSize(config.batch)
+        consumer.setConsumeThreadMin(config.threads)
+        consumer.setConsumeThreadMax(config.threads)
+        consumer.setConsumeTimeout(config.consume_timeout_min)
+        consumer.setMaxReconsumeTimes(config.max_reconsume)
+        where = jpype.JClass("org.apache.rocketmq.common.consumer.ConsumeFromWhere")
+        first = where.CONSUME_FROM_FIRST_OFFSET if config.from_first else where.CONSUME_FROM_LAST_OFFSET
+        consumer.setConsumeFromWhere(first)
+        consumer.setMessageModel(getattr(_message_model(), config.model.upper()))
+        for topic in config.topics:
+            consumer.subscribe(topic, "*")
+        optional_call(consumer, "setAwaitTerminationMillisWhenShutdown", 5000)
+        consumer.registerMessageListener(_listener(self, config.listener))
+        consumer.start()
+        self._consumer = consumer
+        if config.wait_assignment:
+            self._await_assignment()
+
+    def go(self) -> None:
+        """See `Client`."""
+        self._consumer.resume()
+
+    def pause(self) -> None:
+        """See `Client`."""
+        self._consumer.suspend()
+
+    def set_rate(self, rate_per_s: float | None) -> None:
+        """Raises `UsageError`: a consumer takes what comes."""
+        raise UsageError(f"{self._config.process!r} is a consumer and has no rate (asked for {rate_per_s})")
+
+    def stop(self, timeout_s: float) -> None:
+        """Ends the consumer as an application would: offsets committed, membership given up."""
+        ending = threading.Thread(target=self._consumer.shutdown, daemon=True, name="shutdown")
+        ending.start()
+        ending.join(timeout_s)
+
+    def take(self, messages: Any, queue: Any) -> bool:
+        """Records a batch; False if this one is to be consumed again later."""
+        now = time.monotonic_ns()
+        broker, number = str(queue.getBrokerName()), int(queue.getQueueId())
+        lines = [self._line(message, broker, number, now) for message in messages]
+        self._recorder.write("".join(lines))
+        self.tally.delivered(len(lines), now)
+        every = self._config.fail_every
+        return not every or next(self._batches) % every != 0
+
+    def _line(self, message: Any, broker: str, queue: int, now_ns: int) -> str:
+        keys = message.getKeys()
+        message_id = id_of(str(keys), b"") if keys is not None else id_of(None, bytes(message.getBody()))
+        place = (broker, queue, int(message.getQueueOffset()))
+        return self._lines.deliver(message_id, now_ns, str(message.getTopic()), place, int(message.getReconsumeTimes()))
+
+    def _heartbeat_ms(self) -> int:
+        # A 5.x consumer whose first heartbeat meets its own lock would wait 20 s for its next chance.
+        if major_of(self._config.java) >= 5:
+            return min(self._config.heartbeat_ms, _HEARTBEAT_5X_MS)
+        return self._config.heartbeat_ms
+
+    def _await_assignment(self) -> None:
+        table = self._consumer.getDefaultMQPushConsumerImpl().getRebalanceImpl().getProcessQueueTable()
+        never = threading.Event()
+        while table.isEmpty():
+            never.wait(_ASSIGNMENT_POLL_S)
+
+
+def _message_model() -> Any:
+    try:
+        return jpype.JClass("org.apache.rocketmq.common.protocol.heartbeat.MessageModel")
+    except TypeError:
+        return jpype.JClass("org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel")
+
+
+def _listener(consumer: JavaConsumer, kind: str) -> Any:
+    orderly = kind == "orderly"
+    status = jpype.JClass(_LISTENER + ("ConsumeOrderlyStatus" if orderly else "ConsumeConcurrentlyStatus"))
+    done = status.SUCCESS if orderly else status.CONSUME_SUCCESS
+    again = status.SUSPEND_CURRENT_QUEUE_A_MOMENT if orderly else status.RECONSUME_LATER
+
+    @jpype.JImplements(_LISTENER + ("MessageListenerOrderly" if orderly else "MessageListenerConcurrently"))
+    class Listener:
+        @jpype.JOverride  # type: ignore[untyped-decorator]
+        def consumeMessage(self, messages: Any, context: Any) -> Any:  # noqa: N802
+            return done if consumer.take(messages, context.getMessageQueue()) else again
+
+    return Listener()

@@ -1,0 +1,232 @@
+"""The Java reference client as a producer."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import Any, Final
+
+import jpype
+
+from harness.clients import outcome
+from harness.clients.config import Config, ProducerConfig
+from harness.clients.jvm import start_jvm, thrown, versions
+from harness.clients.pace import Pacer, Tally
+from harness.clients.record import Recorder, SendLines, body_of
+from harness.clients.senders import Senders
+from harness.core.errors import UsageError
+
+_ROUTE_POLL_S = 0.05
+# One string crosses from Java, for every further call costs as much again.
+_RESULT: Final = re.compile(
+    r"sendStatus=(\w+).*MessageQueue \[topic=[^,]*, brokerName=([^,]*), queueId=(-?\d+)\], queueOffset=(-?\d+)"
+)
+
+
+def make(config: Config, recorder: Recorder) -> JavaProducer:
+    """A producer of the Java client, with its JVM started. Raises `ClientError`."""
+    if not isinstance(config, ProducerConfig):
+        raise UsageError(f"{config.process!r} is no producer")
+    start_jvm(config.java)
+    return JavaProducer(config, recorder)
+
+
+def read_result(text: str) -> tuple[str, tuple[str, int, int]]:
+    """Status and place (broker, queue, offset) in the text of a SendResult. Raises `ValueError`."""
+    match = _RESULT.search(text)
+    if match is None:
+        raise ValueError(f"no SendResult: {text!r}")
+    status, broker, queue, offset = match.groups()
+    return status, (broker, int(queue), int(offset))
+
+
+class JavaProducer:
+    """A DefaultMQProducer whose every send is recorded before it is made and when it is answered."""
+
+    def __init__(self, config: ProducerConfig, recorder: Recorder) -> None:
+        self.tally = Tally()
+        self._config = config
+        self._recorder = recorder
+        self._lines = SendLines(config.process, config.topic)
+        self._pacer = Pacer(config.rate_per_s)
+        self._only = config.only_attempt
+        self._message_class = jpype.JClass("org.apache.rocketmq.common.message.Message")
+        self._topic = jpype.JString(config.topic)
+        self._wait = config.properties.get("WAIT", "true") != "false"
+        self._user_properties = [(k, v) for k, v in config.properties.items() if k != "WAIT"]
+        self._producer: Any = None
+        self._pins: list[Any] = []
+        sends = {"sync": self._sync, "orderly": self._sync, "oneway": self._oneway, "async": self._async}
+        self._senders = Senders(config, self._pacer, self.tally, sends[config.mode])
+        self._window = threading.Semaphore(config.window)
+        self._open: dict[int, Any] = {}
+        self._callback: Any = None
+
+    def versions(self) -> dict[str, str]:
+        """See `Client`."""
+        return versions(self._config.java)
+
+    def start(self) -> None:
+        """Starts the client and waits until a name server gives it a route with queues."""
+        config = self._config
+        producer = jpype.JClass("org.apache.rocketmq.client.producer.DefaultMQProducer")(config.group)
+        producer.setNamesrvAddr(config.namesrv)
+        producer.setInstanceName(config.process)
+        producer.setVipChannelEnabled(False)
+        producer.setSendMsgTimeout(config.timeout_ms)
+        producer.setRetryTimesWhenSendFailed(config.retries)
+        producer.setRetryTimesWhenSendAsyncFailed(config.retries)
+        producer.setRetryAnotherBrokerWhenNotStoreOK(config.retry_on_not_ok)
+        producer.setSendLatencyFaultEnable(config.latency_fault)
+        producer.setPollNameServerInterval(config.poll_nameserver_ms)
+        producer.setHeartbeatBrokerInterval(config.heartbeat_ms)
+        # A recorded body must be the stored body: the id is read from it.
+        producer.setCompressMsgBodyOverHowmuch(1 << 30)
+        producer.start()
+        self._producer = producer
+        queue_class = jpype.JClass("org.apache.rocketmq.common.message.MessageQueue")
+        self._pins = [queue_class(config.topic, pin.broker, pin.queue) for pin in config.pins]
+        self._prepare_mode()
+        self._await_route()
+        self._senders.start()
+
+    def go(self) -> None:
+        """See `Client`."""
+        self._pacer.go()
+
+    def pause(self) -> None:
+        """See `Client`."""
+        self._pacer.pause()
+
+    def set_rate(self, rate_per_s: float | None) -> None:
+        """See `Client`."""
+        self._pacer.set_rate(rate_per_s)
+
+    def stop(self, timeout_s: float) -> None:
+        """See `Client`."""
+        self._senders.stop(timeout_s)
+
+    @property
+    def done(self) -> bool:
+        """See `Client`."""
+        return self._config.max_messages is not None and self._senders.idle
+
+    def _prepare_mode(self) -> None:
+        if self._config.mode == "orderly":
+            by_hash = "org.apache.rocketmq.client.producer.selector.SelectMessageQueueByHash"
+            self._selector = jpype.JClass(by_hash)()
+            integer = jpype.JClass("java.lang.Integer")
+            self._keys = [integer.valueOf(key) for key in range(self._config.keys)]
+        if self._config.mode == "async":
+            self._callback = _callback_class(self)
+
+    def _await_route(self) -> None:
+        never = threading.Event()
+        while True:
+            try:
+                if not self._producer.fetchPublishMessageQueues(self._config.topic).isEmpty():
+                    return
+            except jpype.JException as error:
+                if thrown(error)[0] != "MQClientException":
+                    raise
+            never.wait(_ROUTE_POLL_S)
+
+    def _message(self, n: int) -> Any:
+        config = self._config
+        message_id = f"{config.process}-{n}"
+        body = body_of(message_id, config.body_bytes)
+        message = self._message_class(self._topic, None, message_id, 0, body, self._wait)
+        if config.delay_level:
+            message.setDelayTimeLevel(config.delay_level)
+        for name, value in self._user_properties:
+            message.putUserProperty(name, value)
+        return message
+
+    def _where(self, n: int) -> tuple[Any, ...]:
+        """The arguments of a send that say where to."""
+        if self._pins:
+            return (self._pins[n % len(self._pins)],)
+        if self._config.mode == "orderly":
+            return self._selector, self._keys[n % len(self._keys)]
+        return ()
+
+    def _invoke(self, n: int) -> None:
+        self._recorder.write(self._lines.invoke(n, time.monotonic_ns()))
+        self.tally.invoked()
+
+    def _sync(self, n: int) -> None:
+        message, where = self._message(n), self._where(n)
+        self._invoke(n)
+        try:
+            result = self._producer.send(message, *where)
+        except jpype.JException as error:
+            self._failed(n, time.monotonic_ns(), error)
+            return
+        self._answered(n, time.monotonic_ns(), result)
+
+    def _oneway(self, n: int) -> None:
+        message, where = self._message(n), self._where(n)
+        self._invoke(n)
+        try:
+            self._producer.sendOneway(message, *where)
+        except jpype.JException as error:
+            self._failed(n, time.monotonic_ns(), error)
+            return
+        now = time.monotonic_ns()
+        verdict = outcome.of_status("ONEWAY")
+        self._recorder.write(self._lines.done(n, now, verdict, "ONEWAY", ("", -1, -1)))
+        self.tally.completed(verdict, now)
+
+    def _async(self, n: int) -> None:
+        message, where = self._message(n), self._where(n)
+        self._window.acquire()
+        self._invoke(n)
+        callback = self._callback(n)
+        self._open[n] = callback
+        try:
+            self._producer.send(message, *where, callback)
+        except jpype.JException as error:
+            self.settle(n, None, error)
+
+    def settle(self, n: int, result: Any, error: Any) -> None:
+        """The answer to an asynchronous send; only the first one counts."""
+        now = time.monotonic_ns()
+        if self._open.pop(n, None) is None:
+            return
+        self._window.release()
+        if error is None:
+            self._answered(n, now, result)
+        else:
+            self._failed(n, now, error)
+
+    def _answered(self, n: int, now_ns: int, result: Any) -> None:
+        status, place = read_result(str(result))
+        verdict = outcome.of_status(status)
+        self._recorder.write(self._lines.done(n, now_ns, verdict, status, place))
+        self.tally.completed(verdict, now_ns)
+
+    def _failed(self, n: int, now_ns: int, error: Any) -> None:
+        name, code, text = thrown(error)
+        verdict = outcome.of_error(name, code, text, only_attempt=self._only)
+        self._recorder.write(self._lines.failed(n, now_ns, verdict, name, text, code))
+        self.tally.completed(verdict, now_ns)
+
+
+def _callback_class(producer: JavaProducer) -> Any:
+    @jpype.JImplements("org.apache.rocketmq.client.producer.SendCallback")
+    class Callback:
+        __slots__ = ("n",)
+
+        def __init__(self, n: int) -> None:
+            self.n = n
+
+        @jpype.JOverride  # type: ignore[untyped-decorator]
+        def onSuccess(self, result: Any) -> None:  # noqa: N802
+            producer.settle(self.n, result, None)
+
+        @jpype.JOverride  # type: ignore[untyped-decorator]
+        def onException(self, error: Any) -> None:  # noqa: N802
+            producer.settle(self.n, None, error)
+
+    return Callback

@@ -1,0 +1,104 @@
+"""Writes a worker's history: one line per event, in the kernel's hands before anything that follows from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any
+
+from harness.core.errors import ClientError
+
+MAX_ERROR_CHARS = 400
+
+
+class Recorder:
+    """Appends lines to one file, each call in one write, from any thread.
+
+    What was written survives the death of the worker, not of the machine. Raises `ClientError` where the disk
+    refuses: a worker that cannot record must not go on.
+    """
+
+    def __init__(self, path: str) -> None:
+        """`path` is a file, or `fd:N` for a descriptor that was handed to this process open for appending."""
+        self._fd = (
+            int(path[3:])
+            if path.startswith("fd:")
+            else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        )
+
+    def write(self, lines: str) -> None:
+        """Hands whole lines, each ended by a line feed, to the kernel."""
+        data = lines.encode()
+        if os.write(self._fd, data) != len(data):
+            raise ClientError("the history could not be written whole: the disk is full")
+
+    def hello(self, client: str, versions: dict[str, str], config: dict[str, Any]) -> None:
+        """The first line: what this process is, and wall time and monotonic time of one instant."""
+        now = time.monotonic_ns()
+        about = {"client": client, "versions": versions, "wall_ns": time.time_ns(), "config": config}
+        text = quoted(json.dumps(about, separators=(",", ":")))
+        self.write(f'{{"f":"hello","y":"info","t":{now},"x":{text}}}\n')
+
+    def event(self, name: str, detail: dict[str, Any]) -> None:
+        """Anything else worth a line on the time axis."""
+        text = quoted(json.dumps(detail, separators=(",", ":")))
+        self.write(f'{{"f":"event","y":"info","t":{time.monotonic_ns()},"s":{quoted(name)},"x":{text}}}\n')
+
+
+class SendLines:
+    """Formats the lines of one producer's sends. Pure text: stamps nothing, writes nothing."""
+
+    def __init__(self, process: str, topic: str) -> None:
+        self._process = process
+        self._id = quoted(process)[:-1] + "-"
+        self._topic = quoted(topic)
+
+    def invoke(self, n: int, time_ns: int) -> str:
+        """Message n is about to be sent."""
+        return f'{{"f":"send","y":"invoke","t":{time_ns},"c":{n},"id":{self._id}{n}","tp":{self._topic}}}\n'
+
+    def done(self, n: int, time_ns: int, outcome: str, status: str, place: tuple[str, int, int], code: str = "") -> str:
+        """Message n was answered with a status; `place` is broker, queue and offset, `code` a number or nothing."""
+        broker, queue, offset = place
+        number = f',"k":{code}' if code else ""
+        return (
+            f'{{"f":"send","y":"{outcome}","t":{time_ns},"c":{n},"id":{self._id}{n}","s":"{status}",'
+            f'"b":{quoted(broker)},"q":{queue},"o":{offset}{number}}}\n'
+        )
+
+    def failed(self, n: int, time_ns: int, outcome: str, error: str, text: str, code: int | None = None) -> str:
+        """Message n ended in an exception of class `error`, or in a refusal with `code`."""
+        number = f',"k":{code}' if code is not None else ""
+        return (
+            f'{{"f":"send","y":"{outcome}","t":{time_ns},"c":{n},"id":{self._id}{n}","s":{quoted(error)}{number},'
+            f'"e":{quoted(text[:MAX_ERROR_CHARS])}}}\n'
+        )
+
+
+class DeliverLines:
+    """Formats the lines of one consumer's deliveries. A delivery is one line: the listener was given the message."""
+
+    def __init__(self, group: str) -> None:
+        self._group = quoted(group)
+
+    def deliver(self, message_id: str, time_ns: int, topic: str, place: tuple[str, int, int], reconsume: int) -> str:
+        """`place` is broker, queue and offset of where it was read: of the retry topic if `reconsume` is above 0."""
+        broker, queue, offset = place
+        return (
+            f'{{"f":"deliver","y":"ok","t":{time_ns},"id":{quoted(message_id)},"tp":{quoted(topic)},'
+            f'"b":{quoted(broker)},"r":{self._group},"q":{queue},"o":{offset},"k":{reconsume}}}\n'
+        )
+
+
+def body_of(message_id: str, body_bytes: int) -> bytes:
+    """The id, a bar and padding: at least as long as the id and the bar, whatever `body_bytes` says."""
+    return f"{message_id}|".ljust(body_bytes, "x").encode()
+
+
+def id_of(keys: str | None, body: bytes) -> str:
+    """The id of a message that one of ours may have sent: its key, else what stands before the bar of its body."""
+    if keys:
+        return keys.split()[0]
+    return body.partition(b"|")[0].decode("utf-8", "replace")
