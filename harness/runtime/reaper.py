@@ -93,19 +93,31 @@ def _stray_mounts(work: Path) -> list[str]:
     return removed
 
 
+def loops_of(mark: str) -> list[Path]:
+    """The loop devices whose name field is `mark`; only root can see them, and only root can make them."""
+    found = []
+    for entry in sorted(Path("/sys/block").glob("loop*/loop/backing_file")):
+        device = Path("/dev") / entry.parts[3]
+        with suppress(OSError):
+            status = _loop_call(device, LOOP_GET_STATUS64, bytes(LOOP_INFO64_BYTES))
+            if status[LOOP_NAME].rstrip(b"\0").decode(errors="replace") == mark:
+                found.append(device)
+    return found
+
+
+def _loop_call(device: Path, request: int, argument: bytes = b"") -> bytes:
+    fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return fcntl.ioctl(fd, request, argument)
+    finally:
+        os.close(fd)
+
+
 def _stray_loops(mark: str) -> list[str]:
     removed = []
-    for entry in sorted(Path("/sys/block").glob("loop*/loop/backing_file")):
-        with suppress(OSError):
-            device = Path("/dev") / entry.parts[3]
-            fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                status = fcntl.ioctl(fd, LOOP_GET_STATUS64, bytes(LOOP_INFO64_BYTES))
-                if status[LOOP_NAME].rstrip(b"\0").decode(errors="replace") == mark:
-                    fcntl.ioctl(fd, LOOP_CLR_FD)
-                    removed.append(f"loop device {device}")
-            finally:
-                os.close(fd)
+    for device in loops_of(mark):
+        _loop_call(device, LOOP_CLR_FD)
+        removed.append(f"loop device {device}")
     return removed
 
 

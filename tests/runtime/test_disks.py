@@ -8,6 +8,8 @@ import pytest
 from harness.core.errors import CapabilityMissing, FaultError, SetupError, UsageError
 from harness.runtime.base import POWER_CUT, SIZED_DISK, Disk, Process
 from harness.runtime.local import LocalRuntime
+from harness.runtime.owner import loop_mark
+from harness.runtime.reaper import loops_of
 from harness.waiting import wait_for
 
 pytestmark = pytest.mark.real
@@ -170,12 +172,14 @@ def test_power_cuts_where_they_make_no_sense_are_refused(sized: LocalRuntime):
         sized.cut_power("a")
 
 
-def test_a_sized_disk_leaves_no_device_behind(sized: LocalRuntime, tmp_path: Path):
+def test_a_sized_disk_leaves_no_device_behind(sized: LocalRuntime, tmp_path: Path, run_id: str):
+    mark = loop_mark(str(tmp_path / "work" / run_id))
     images = list((tmp_path / "work").rglob("disk.img"))
+    assert len(loops_of(mark)) == len(images)
     sized.remove_node("a")
+    assert loops_of(mark) == []
     sized.add_node("a", Disk("sized", SIZE_BYTES))
     sized.close()
     sized.close()
+    assert loops_of(mark) == []
     assert not any(image.exists() for image in images)
-    backing = [path.read_text() for path in Path("/sys/block").glob("loop*/loop/backing_file")]
-    assert not [name for name in backing if "/rmq/.work" in name and "deleted" in name]
