@@ -157,8 +157,8 @@ def _step(act: Any, at_s: float | None, name: str | None) -> Step:
 class Metric:
     """A metric of a history, to be compared: `metric("rto_max_s") < 5` is a `Require`."""
 
-    def __init__(self, name: str, **params: Any) -> None:
-        self._name = name
+    def __init__(self, metric_name: str, **params: Any) -> None:
+        self._name = metric_name
         self._params = params
 
     def _require(self, op: Op, bound: float) -> Require:
@@ -181,9 +181,9 @@ class Metric:
         return self._require("==", bound)
 
 
-def metric(name: str, **params: Any) -> Metric:
+def metric(metric_name: str, **params: Any) -> Metric:
     """A metric by name, narrowed by parameters."""
-    return Metric(name, **params)
+    return Metric(metric_name, **params)
 
 
 def observed(name: str) -> Metric:

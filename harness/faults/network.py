@@ -62,13 +62,12 @@ class Partition(Fault):
 
     def await_recovery(self, cluster: Cluster) -> Detail:
         """Datagrams pass again, and (unless told otherwise) the cluster is whole again."""
-        for sender, receiver in self.pairs(cluster):
-            wait_for(
-                lambda a=sender, b=receiver: cluster.runtime.passes(a, b),
-                what=f"packets from {sender} to {receiver} to arrive again",
-                timeout_s=10,
-                poll_s=0.02,
-            )
+        wait_for(
+            lambda: all(cluster.runtime.passes(a, b) for a, b in self.pairs(cluster)),
+            what=f"packets between {self.sources} and {self.sinks} to arrive again",
+            timeout_s=10,
+            poll_s=0.02,
+        )
         if self.await_health:
             cluster.wait_healthy(RESTART_TIMEOUT_S)
         return {}

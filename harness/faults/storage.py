@@ -92,11 +92,10 @@ class FillDisk(Fault):
 
     def await_recovery(self, cluster: Cluster) -> Detail:
         """There is space again and the brokers take writes again."""
-        for node in self.targets(cluster):
-            wait_for(
-                lambda node=node: cluster.runtime.disk_usage(node).ratio < self.ratio - 0.01,
-                what=f"space on the disk of {node}",
-                timeout_s=10,
-            )
+        wait_for(
+            lambda: all(cluster.runtime.disk_usage(node).ratio < self.ratio - 0.01 for node in self.targets(cluster)),
+            what=f"space on the disks of {', '.join(self.targets(cluster))}",
+            timeout_s=10,
+        )
         cluster.wait_healthy(RESTART_TIMEOUT_S)
         return {}

@@ -49,6 +49,7 @@ class Consume(Data):
     client: str | None = None
     fail_every: int | None = None
     max_reconsume: int | None = None
+    wait_assignment: bool = True
     poll_nameserver_ms: int | None = None
 
 

@@ -29,6 +29,10 @@ class Probe(Data):
     def run(self, stage: Stage) -> Any:
         """Looks, and returns a JSON value."""
 
+    def waits_for_product(self) -> bool:
+        """Its time is spent waiting for the product's own timers rather than working."""
+        return type(self).__name__.startswith("Await") or isinstance(self, Elapse)
+
 
 class SendDirect(Probe):
     """Sends `count` messages straight to each target, bypassing the route, and counts the answers by code.

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from harness.cluster import Cluster
+from harness.cluster import Cluster, Oracle
 from harness.core.errors import HarnessError, UsageError
 from harness.core.op import OpName, OpType, line
 from harness.evidence import Recorder
+from harness.faults.select import select
 from harness.wire.replies import SendReply
 from harness.workloads.crew import Crew
 from harness.workloads.load import Load
@@ -20,13 +21,13 @@ Say = Callable[[str], None]
 class Stage:
     """Everything a step may touch. One thread drives it."""
 
-    def __init__(self, cluster: Cluster, crew: Crew, recorder: Recorder, topics: tuple[str, ...], say: Say) -> None:
+    def __init__(self, cluster: Cluster, crew: Crew, recorder: Recorder, say: Say) -> None:
         self.cluster = cluster
+        self.oracle = Oracle(cluster, recorder.rows)
         self.crew = crew
         self.recorder = recorder
-        self.topics = topics
+        self.topics = tuple(topic.name for topic in cluster.plan.topics)
         self.say = say
-        self.waited_s: float = 0.0
         self._observations: dict[str, Any] = {}
         self._instants: dict[tuple[str, str], int] = {}
         self._probe_calls = 0
@@ -91,10 +92,9 @@ class Stage:
         try:
             reply = self.cluster.admin.send(
                 self.cluster.address(node),
-                name,
-                number % self.cluster.queues(name),
+                (name, number % self.cluster.plan.topics[topic].queues),
                 f"{message_id}|{node}".encode(),
-                properties={"KEYS": message_id},
+                {"KEYS": message_id},
                 timeout_s=timeout_s,
             )
         except HarnessError as failure:
@@ -122,8 +122,14 @@ class Stage:
 
     def read_back(self, phase: str, nodes: tuple[str, ...]) -> dict[str, Any]:
         """The oracle reads every queue of the test topics on these nodes into the history."""
-        summary = self.cluster.oracle.read_all(phase, self.topics, nodes=nodes)
-        return {"messages": summary.messages, "queues": summary.queues, "incomplete": summary.incomplete}
+        summary = self.oracle.read_all(phase, self.topics, nodes)
+        return {
+            "messages": summary.rows,
+            "queues": summary.queues,
+            "incomplete": list(summary.incomplete),
+            "skipped": dict(summary.skipped),
+            "complete": summary.complete,
+        }
 
     def start_load(self, load: Iterable[Load], *, must_be_ready: bool, timeout_s: float) -> list[str]:
         """Starts workers and lets them go. Returns their process names."""
@@ -141,6 +147,7 @@ class Stage:
         """A count of progress, summed over the workers whose name starts with `prefix`."""
         return self.crew.count(prefix, what)
 
-    def undelivered(self, group: str, broker_of: str | None) -> int:
-        """How many acknowledged messages the group was not given yet, as the history says now."""
-        return self.crew.undelivered(group, broker_of)
+    def undelivered(self, group: str, of: str | None = None) -> int:
+        """How many acknowledged messages (on the brokers `of` selects) the group was not given so far."""
+        brokers = None if of is None else [self.cluster.broker_name(node) for node in select(of, self.cluster)]
+        return self.crew.undelivered(group, brokers)

@@ -1,0 +1,67 @@
+"""Obtains what a run needs before the first cluster is started, and refuses early what cannot work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.core.errors import CapabilityMissing, SetupError
+from harness.distribution import obtain_client, obtain_jre, obtain_release
+from harness.runner import Equipment
+from harness.runtime.base import NAMESPACES
+from harness.runtime.probe import probe_capabilities
+from harness.settings import Settings
+from harness.workloads.crew import ClientKit
+
+DEFAULT_CLIENT = "4.9.7"
+MIN_FREE_DISK_BYTES = 2 << 30
+MIN_MEMORY_BYTES = 2 << 30
+
+
+def equip(settings: Settings, say: Callable[[str], None]) -> Equipment:
+    """Release, JRE, client jars and capabilities. Raises SetupError or CapabilityMissing with one clear message."""
+    check_room(settings)
+    capabilities = probe_capabilities()
+    reason = capabilities.get(NAMESPACES)
+    if reason is not None:
+        raise CapabilityMissing(NAMESPACES, reason)
+    for name, why in capabilities.items():
+        if why is not None:
+            say(f"capability {name} is missing: {why}")
+    say(f"RocketMQ {settings.rocketmq}, Java {settings.java}: obtaining and verifying")
+    release = obtain_release(settings.rocketmq, settings.cache)
+    jre = obtain_jre(settings.java, settings.cache)
+    name, _, version = settings.client.partition(":")
+    jars = obtain_client(version or DEFAULT_CLIENT, settings.cache) if name == "java" else ()
+    # The client's JVM lives inside a worker: it runs on the installed runtime, whatever Java the nodes run on.
+    client_jre = obtain_jre("25", settings.cache)
+    kit = ClientKit(client=name, version=version or DEFAULT_CLIENT, jars=jars, jre=client_jre)
+    return Equipment(release=release, jre=jre, kit=kit, capabilities=capabilities)
+
+
+def check_room(settings: Settings) -> None:
+    """Raises SetupError when there is too little memory or disk for even the smallest cluster."""
+    settings.reports.mkdir(parents=True, exist_ok=True)
+    free_bytes = shutil.disk_usage(settings.reports).free
+    if free_bytes < MIN_FREE_DISK_BYTES:
+        raise SetupError(
+            f"{free_bytes / 2**30:.1f} GiB are free where reports are stored; a run needs "
+            f"{MIN_FREE_DISK_BYTES >> 30} GiB: free some, or use --reports DIR on another disk"
+        )
+    available = available_memory_bytes()
+    if available < MIN_MEMORY_BYTES:
+        raise SetupError(
+            f"{available / 2**30:.1f} GiB of memory are available; a cluster needs {MIN_MEMORY_BYTES >> 30} GiB: "
+            "stop something, or use a larger machine"
+        )
+
+
+def available_memory_bytes() -> int:
+    """Memory that can be used without swapping, as the kernel estimates it."""
+    with Path("/proc/meminfo").open(encoding="ascii") as file:
+        for text in file:
+            if text.startswith("MemAvailable:"):
+                return int(text.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")

@@ -1,0 +1,102 @@
+"""The options of a run: declared once for pytest and read once into `Settings`, environment twins included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.core.errors import UsageError
+from harness.distribution import parse_java, parse_release
+from harness.settings import (
+    CLIENTS,
+    RUNTIMES,
+    TIMERS,
+    Settings,
+    choice,
+    default_cache,
+    default_state,
+    environment_default,
+    jvm_options,
+    key_values,
+    seed_of,
+)
+from harness.topology import known_topologies, load_topology
+
+LISTS = ("topology", "broker-conf", "namesrv-conf", "jvm-opt", "guarantee", "allow-missing")
+FLAGS = ("strict", "keep")
+
+HELP = {
+    "topology": "which cluster: a name, `all`, or a path to a YAML file (repeatable)",
+    "rocketmq": "the release under test: a version, path:DIR or image:REF (default 5.3.3)",
+    "runtime": "where nodes run: local (default)",
+    "java": "the JRE of the nodes: 25 (default), 21, 17, 11 or path:DIR",
+    "client": "the client under load: java (default), java:VERSION or remoting",
+    "timers": "fast (default) or documented: the product's own 30 s and 2 min timers",
+    "broker-conf": "K=V passed to every broker; last word wins (repeatable)",
+    "namesrv-conf": "K=V passed to every nameserver (repeatable)",
+    "jvm-opt": "OPT, broker:OPT or namesrv:OPT passed to the JVMs (repeatable)",
+    "seed": "the root of every random choice (default: drawn, printed and stored)",
+    "guarantee": "run only what judges this guarantee (repeatable)",
+    "reports": "where runs are stored (default reports/)",
+    "allow-missing": "tolerate the absence of this capability (repeatable)",
+    "strict": "also fail on promised rows that are not tested or known to be broken",
+    "keep": "leave the last cluster up at the end and print how to reach it",
+}
+
+
+def add_options(group: Any) -> None:
+    """Declares every option on a pytest option group."""
+    for name, text in HELP.items():
+        dest = "rmq_" + name.replace("-", "_")
+        if name in LISTS:
+            group.addoption(f"--{name}", dest=dest, action="append", metavar=name.upper(), help=text)
+        elif name in FLAGS:
+            group.addoption(f"--{name}", dest=dest, action="store_true", default=None, help=text)
+        else:
+            group.addoption(f"--{name}", dest=dest, metavar=name.upper(), help=text)
+
+
+def asked(get: Callable[[str], Any], name: str) -> Any:
+    """The option's value, else its environment twin's (comma separated for lists), else None."""
+    value = get("rmq_" + name.replace("-", "_"))
+    if value not in (None, []):
+        return value
+    text = environment_default(name)
+    if text is None:
+        return None
+    if name in LISTS:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text.lower() not in ("", "0", "false", "no") if name in FLAGS else text
+
+
+def settings_from(get: Callable[[str], Any]) -> list[Settings]:
+    """One `Settings` per topology. Raises UsageError naming the option, the value and the remedy."""
+    wanted = asked(get, "topology") or []
+    names = [n for name in wanted for n in (known_topologies() if name == "all" else [name])]
+    rocketmq = asked(get, "rocketmq") or "5.3.3"
+    release = parse_release(rocketmq)
+    if release.kind == "image":
+        raise UsageError(f"--rocketmq {rocketmq!r} needs --runtime docker, which this version does not have")
+    java = asked(get, "java") or "25"
+    parse_java(java)
+    seed = seed_of(asked(get, "seed"))
+    common: dict[str, Any] = {
+        "rocketmq": rocketmq,
+        "java": java,
+        "client": choice("client", asked(get, "client") or "java", CLIENTS),
+        "runtime": choice("runtime", asked(get, "runtime") or "local", RUNTIMES),
+        "timers": choice("timers", asked(get, "timers") or "fast", TIMERS),
+        "broker_conf": key_values("broker-conf", asked(get, "broker-conf") or []),
+        "namesrv_conf": key_values("namesrv-conf", asked(get, "namesrv-conf") or []),
+        "jvm_opts": jvm_options(asked(get, "jvm-opt") or []),
+        "seed": seed,
+        "reports": Path(asked(get, "reports") or "reports").resolve(),
+        "cache": Path(environment_default("cache") or default_cache()),
+        "state": Path(environment_default("state") or default_state()),
+        "guarantees": tuple(asked(get, "guarantee") or ()),
+        "allow_missing": frozenset(asked(get, "allow-missing") or ()),
+        "strict": bool(asked(get, "strict")),
+        "keep": bool(asked(get, "keep")),
+    }
+    return [Settings(topology=load_topology(name), **common) for name in dict.fromkeys(names)]

@@ -1,0 +1,344 @@
+"""The pytest plugin: options, the `guarantee` marker, the `scenario` fixture, and how verdicts become outcomes.
+
+The only module that imports pytest. Broken is a failure, inconclusive is an error also in the call phase,
+known broken is an expected failure, and a row that holds although the catalogue expects it broken is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.catalogue import Catalogue, load_catalogue
+from harness.core.errors import CapabilityMissing, HarnessError, UsageError
+from harness.core.expectation import Expectation, Gates, Rules
+from harness.core.guarantee import Guarantee
+from harness.core.verdict import Verdict
+from harness.options import add_options, asked, settings_from
+from harness.publish import publish
+from harness.report.rows import exit_code
+from harness.report.terminal import summary, use_colour
+from harness.runner import ControlResult, run_scenario
+from harness.scenario import ClusterNeeds, Control, Scenario, Step
+from harness.session import Outcome, Session, new_run_id, summary_of_time
+from harness.settings import Settings
+from harness.workloads.load import Load
+
+SESSION = pytest.StashKey[Session]()
+CATALOGUE = pytest.StashKey[Catalogue]()
+DESELECTED = pytest.StashKey[dict[str, int]]()
+
+
+class Broken(Exception):
+    """The guarantee does not hold: a failure, or an expected one."""
+
+
+class Inconclusive(Exception):
+    """Nothing can be said: an error."""
+
+
+class HeldUnexpectedly(Exception):
+    """The catalogue expects it broken for this version, and it held: a failure, for one of them is wrong."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the options of the harness."""
+    add_options(parser.getgroup("rmq-harness", "RocketMQ reliability harness"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Reads every option once; anything wrong ends here, before a cluster is started."""
+    config.addinivalue_line("markers", "guarantee(id, ...): the documented guarantees that a suite function judges")
+    if not asked(config.getoption, "topology"):
+        return
+    try:
+        settings = settings_from(config.getoption)
+        catalogue = load_catalogue()
+        for guarantee in settings[0].guarantees:
+            catalogue.get(guarantee)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+    names = [s.topology.name for s in settings]
+    run_id = new_run_id(names, settings[0].seed)
+    config.stash[CATALOGUE] = catalogue
+    config.stash[SESSION] = Session(
+        run_id=run_id,
+        directory=settings[0].reports / run_id,
+        seed=settings[0].seed,
+        command="pytest " + " ".join(_without_paths(sys.argv[1:])),
+        settings=dict(zip(names, settings, strict=True)),
+        promised={s.topology.name: _promised(catalogue, s) for s in settings},
+    )
+    config.stash[DESELECTED] = {}
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """The seed first, so that a run can be replayed even if nothing else is kept."""
+    session = config.stash.get(SESSION, None)
+    if session is None:
+        return []
+    first = next(iter(session.settings.values()))
+    return [
+        f"rmq-harness: seed {session.seed}; run {session.run_id}",
+        f"rmq-harness: RocketMQ {first.rocketmq}, Java {first.java}, client {first.client}, timers {first.timers}; "
+        f"topologies {', '.join(session.settings)}",
+    ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One instance of each suite function per topology."""
+    if "scenario" not in metafunc.fixturenames:
+        return
+    session = metafunc.config.stash.get(SESSION, None)
+    if session is None:
+        raise pytest.UsageError("suites need --topology NAME (see `rmq-harness topologies`)")
+    metafunc.parametrize("scenario", list(session.settings), indirect=True, scope="function")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps exactly what the topologies promise (and `--guarantee` asks for); the rest is deselected and counted."""
+    session = config.stash.get(SESSION, None)
+    if session is None:
+        return
+    kept: list[pytest.Item] = []
+    dropped: list[pytest.Item] = []
+    for item in items:
+        topology = _topology_of(item)
+        if topology is None:
+            kept.append(item)
+            continue
+        promised = {g.id for g in session.promised[topology]}
+        (kept if promised & set(_marked(item)) else dropped).append(item)
+    for item in dropped:
+        topology = str(_topology_of(item))
+        config.stash[DESELECTED][topology] = config.stash[DESELECTED].get(topology, 0) + 1
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Says in one line what was left out and why."""
+    counts = config.stash.get(DESELECTED, {})
+    return [
+        f"{name}: {n} suite functions deselected, {name} does not promise what they judge" for name, n in counts.items()
+    ]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Obtains release, JRE and clients before the first cluster; trouble ends the run with one message."""
+    run = session.config.stash.get(SESSION, None)
+    if run is None or session.config.option.collectonly or not any(_topology_of(i) for i in session.items):
+        return
+    from harness.equip import equip
+
+    try:
+        run.equipment = equip(next(iter(run.settings.values())), _sayer(session.config))
+    except HarnessError as error:
+        pytest.exit(f"rmq-harness: {error}", returncode=error.exit_code)
+    run.directory.mkdir(parents=True)
+
+
+class Prover:
+    """What a suite function gets as `scenario`: call it once with the load, the steps and the demands."""
+
+    def __init__(self, item: pytest.Item, session: Session, settings: Settings, say: Callable[[str], None]) -> None:
+        assert session.equipment is not None
+        self._item = item
+        self._session = session
+        self._settings = settings
+        self._say = say
+        self.topology = settings.topology
+        self.version = session.equipment.release.version
+        self.timers = settings.timers
+        self.outcome = Outcome(tuple(_marked(item)), not_tested="the suite function ran no scenario")
+
+    def __call__(
+        self,
+        *,
+        demand: Iterable[Expectation],
+        load: Iterable[Load] = (),
+        steps: Iterable[Step] = (),
+        duration_s: float = 0,
+        cluster: ClusterNeeds | None = None,
+        gates: Gates | None = None,
+        control: Control | None = None,
+        **more: Any,
+    ) -> None:
+        """Runs the scenario and then its control, and raises what the verdict calls for."""
+        scenario = Scenario(
+            name=_slug(self._item.name.partition("[")[0].removeprefix("test_")),
+            claim=(getattr(self._item, "function", None).__doc__ or "").strip(),
+            cluster=cluster or ClusterNeeds(),
+            load=tuple(load),
+            steps=tuple(steps),
+            duration_s=duration_s,
+            rules=Rules(expectations=tuple(demand), gates=gates or Gates()),
+            **more,
+        )
+        self.prove(scenario, control)
+
+    def prove(self, scenario: Scenario, control: Control | None = None) -> None:
+        """The same with a scenario that was built by hand."""
+        equipment = self._session.equipment
+        assert equipment is not None
+        base = self._session.directory / "scenarios" / self.topology.name
+        try:
+            self.outcome.result = run_scenario(scenario, self._settings, equipment, base / scenario.name, self._say)
+            if control is not None and self.outcome.result.judgement.verdict is Verdict.HELD:
+                self._say(f"control: {control.scenario.name}")
+                seen = run_scenario(
+                    control.scenario, self._settings, equipment, base / control.scenario.name, self._say
+                )
+                self.outcome.controls = (ControlResult(control, seen),)
+        except CapabilityMissing as missing:
+            self.outcome.missing = missing.capability
+            self.outcome.not_tested = str(missing)
+            pytest.skip(str(missing))
+        self._conclude()
+
+    def _conclude(self) -> None:
+        verdict, reason = self.outcome.verdict()
+        self._say(f"{verdict.value}: {reason}")
+        expected = self._session.expected_of(self._settings, self.outcome.guarantees)
+        if verdict is Verdict.INCONCLUSIVE:
+            raise Inconclusive(reason)
+        if verdict is Verdict.BROKEN:
+            if expected is not None:
+                pytest.xfail(f"known broken ({expected}): {reason}")
+            raise Broken(reason)
+        if verdict is Verdict.HELD and expected is not None:
+            raise HeldUnexpectedly(f"the catalogue expects it broken ({expected}), but it held: {reason}")
+
+
+@pytest.fixture
+def scenario(request: pytest.FixtureRequest) -> Generator[Prover]:
+    """The prover of this suite function on this topology; its outcome is filed whatever happens."""
+    session = request.config.stash[SESSION]
+    topology = str(request.param)
+    prover = Prover(request.node, session, session.settings[topology], _sayer(request.config))
+    yield prover
+    session.add(topology, prover.outcome)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """An inconclusive call is an error, not a failure, in the terminal and in JUnit; verdicts need no traceback."""
+    report = yield
+    if call.excinfo is not None and _topology_of(item) is not None:
+        error = call.excinfo.value
+        if isinstance(error, HarnessError | Inconclusive):
+            report.when = "setup"
+            report.longrepr = f"inconclusive: {error}"
+        elif isinstance(error, Broken | HeldUnexpectedly):
+            report.longrepr = f"{'broken' if isinstance(error, Broken) else 'deviation'}: {error}"
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Writes the evidence of the run and sets the exit code that the rows call for."""
+    run = session.config.stash.get(SESSION, None)
+    if run is None or run.equipment is None:
+        return
+    settings = next(iter(run.settings.values()))
+    rows = run.rows()
+    publish(run, rows)
+    code, _ = exit_code(rows, strict=settings.strict, allow_missing=settings.allow_missing)
+    if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
+        session.exitstatus = _graver(code, int(exitstatus), run)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Prints the table of rows, the time spent waiting, and where the evidence is."""
+    run = config.stash.get(SESSION, None)
+    if run is None or run.equipment is None:
+        return
+    settings = next(iter(run.settings.values()))
+    terminalreporter.section("guarantees")
+    terminalreporter.write_line(summary_of_time(run.outcomes))
+    terminalreporter.write_line(f"evidence: {_relative(run.directory)}/report.html")
+    text = summary(
+        run.run(),
+        run.rows(),
+        strict=settings.strict,
+        allow_missing=settings.allow_missing,
+        colour=use_colour(is_a_tty=sys.stdout.isatty(), environment=os.environ),
+        width=max(120, terminalreporter._tw.fullwidth),
+    )
+    terminalreporter.write_line(text.rstrip())
+
+
+def _graver(code: int, status: int, run: Session) -> int:
+    """A crash of a suite function that left no verdict must not end in 0."""
+    if code == 0 and status == int(pytest.ExitCode.TESTS_FAILED):
+        return 6 if any(o.result is None for mine in run.outcomes.values() for o in mine) else 1
+    return code
+
+
+def _promised(catalogue: Catalogue, settings: Settings) -> tuple[Guarantee, ...]:
+    promised = catalogue.promised(settings.topology)
+    if settings.guarantees:
+        promised = tuple(g for g in promised if g.id in settings.guarantees)
+        if not promised:
+            raise pytest.UsageError(
+                f"{settings.topology.name} promises none of {', '.join(settings.guarantees)}; "
+                "see `rmq-harness explain GUARANTEE`"
+            )
+    return promised
+
+
+def _marked(item: pytest.Item) -> list[str]:
+    return [str(arg) for mark in item.iter_markers("guarantee") for arg in mark.args]
+
+
+def _topology_of(item: pytest.Item) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    name = callspec.params.get("scenario") if callspec is not None else None
+    return str(name) if name is not None else None
+
+
+def _slug(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _without_paths(words: list[str]) -> list[str]:
+    """The command line without any absolute path: reports name no place of the machine."""
+    return [Path(word).name if word.startswith(("/", "~")) else word for word in words]
+
+
+def _relative(path: Path) -> str:
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return path.name
+
+
+def _sayer(config: pytest.Config) -> Callable[[str], None]:
+    """Progress, a line each, past pytest's capture; quiet under -q -q."""
+    import time
+
+    began = time.monotonic()
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+
+    def say(text: str) -> None:
+        if reporter is None or config.getoption("verbose") < -1:
+            return
+        with capture.global_and_fixture_disabled() if capture else _Nothing():
+            reporter.ensure_newline()
+            reporter.write_line(f"  [{time.monotonic() - began:7.1f} s] {text}")
+
+    return say
+
+
+class _Nothing:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...

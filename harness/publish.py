@@ -1,0 +1,96 @@
+"""Writes everything a run leaves besides its scenarios: verdicts, JUnit, Allure results, the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.catalogue import load_catalogue
+from harness.core.errors import HarnessError
+from harness.evidence import link_latest, load_history, write_json
+from harness.report.allure import write_allure
+from harness.report.html import html_report
+from harness.report.junit import junit_xml
+from harness.report.material import Promise, ScenarioReport, judgement_from
+from harness.report.rows import Row, verdicts_json
+from harness.report.series import series
+from harness.session import Session
+
+LOG_TAIL_LINES = 60
+SAMPLE_LINES = 40
+
+
+def publish(session: Session, rows: Sequence[Row]) -> None:
+    """Writes `run.json`, `verdicts.json`, `junit.xml`, `report.html`, `allure-results/` and `latest`."""
+    run = session.run()
+    directory = session.directory
+    settings = next(iter(session.settings.values()))
+    write_json(directory / "run.json", {"schema": 1, **run.model_dump(mode="json"), "scenarios": _specs(session)})
+    (directory / "verdicts.json").write_text(verdicts_json(run, rows), encoding="utf-8")
+    (directory / "junit.xml").write_bytes(junit_xml(run, rows, strict=settings.strict))
+    scenarios = scenario_reports(directory)
+    promises = promises_of(rows)
+    page = html_report(run, rows, scenarios, promises, strict=settings.strict, allow_missing=settings.allow_missing)
+    (directory / "report.html").write_text(page, encoding="utf-8")
+    write_allure(directory / "allure-results", run, rows, scenarios, promises, strict=settings.strict)
+    link_latest(directory)
+
+
+def promises_of(rows: Sequence[Row]) -> dict[str, Promise]:
+    """What the catalogue says of each row's guarantee."""
+    catalogue = load_catalogue()
+    return {
+        row.id: Promise(
+            catalogue.get(row.id).promise, "; ".join(catalogue.get(row.id).sources), catalogue.get(row.id).control.text
+        )
+        for row in rows
+    }
+
+
+def scenario_reports(directory: Path) -> list[ScenarioReport]:
+    """Reads back every scenario of a run, in the order of their names."""
+    roots = sorted(path.parent for path in (directory / "scenarios").rglob("scenario.json"))
+    return [_scenario_report(directory, root) for root in roots]
+
+
+def _scenario_report(directory: Path, root: Path) -> ScenarioReport:
+    def relative(paths: list[Path]) -> tuple[str, ...]:
+        return tuple(str(path.relative_to(directory)) for path in sorted(paths))
+
+    spec = json.loads((root / "scenario.json").read_text(encoding="utf-8"))
+    judgement_file = root / "judgement.json"
+    judgement = judgement_from(json.loads(judgement_file.read_text())) if judgement_file.exists() else None
+    try:
+        picture = series(load_history(root))
+    except HarnessError:
+        picture = None
+    logs = [p for p in (root / "nodes").rglob("*.log") if p.stat().st_size] if (root / "nodes").exists() else []
+    return ScenarioReport(
+        name=str(root.relative_to(directory / "scenarios")),
+        title=spec.get("claim", "").partition("\n")[0],
+        judgement=judgement,
+        series=picture,
+        histories=relative(list((root / "history").glob("*.jsonl"))),
+        node_logs=relative(logs),
+        log_tails={str(p.relative_to(root)): _tail(p) for p in sorted(logs)},
+        history_sample=_sample(root / "history"),
+    )
+
+
+def _tail(path: Path) -> str:
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:])
+
+
+def _sample(history: Path) -> str:
+    lines: list[str] = []
+    for path in sorted(history.glob("*.jsonl")):
+        with path.open(encoding="utf-8", errors="replace") as file:
+            lines += [f"{path.stem}: {line.rstrip()}" for line, _ in zip(file, range(SAMPLE_LINES), strict=False)]
+    return "\n".join(lines)
+
+
+def _specs(session: Session) -> list[str]:
+    """Where each scenario's own data lies, relative to the run."""
+    found = sorted((session.directory / "scenarios").rglob("scenario.json"))
+    return [str(path.relative_to(session.directory)) for path in found]

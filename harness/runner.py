@@ -1,0 +1,372 @@
+"""One scenario, from bring-up to verdict.
+
+1. Store the scenario, 2. bring up a cluster of its own, 3. start the load and wait until it is steady, 4. run the
+steps, 5. stop the producers, heal, wait until the cluster is whole, 6. wait for the deliveries, stop the consumers,
+7. let the oracle read everything back, 8. tear down, 9. judge what was recorded, and judge the planted controls.
+
+Trouble before the load is steady is the machine's or ours, and is tried once more on a fresh cluster; what comes after
+is never tried again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
+
+from harness.checkers.judge import judge
+from harness.checkers.planting import plant
+from harness.cluster import Cluster, ClusterPlan, TopicSpec
+from harness.core.errors import CapabilityMissing, HarnessError, SetupError
+from harness.core.expectation import Rules
+from harness.core.history import History
+from harness.core.verdict import Judgement, Verdict
+from harness.distribution import Jre, Release
+from harness.evidence import Recorder, load_history, write_json
+from harness.faults import Injector
+from harness.faults.process import ProcessFault
+from harness.runtime.base import Disk
+from harness.runtime.local import LocalRuntime
+from harness.scenario import Control, Heal, Inject, Look, Scenario, Step
+from harness.settings import Settings
+from harness.topology import Topology
+from harness.waiting import pause_s, wait_for
+from harness.workloads.crew import ClientKit, Crew
+from harness.workloads.load import Consume, Produce
+from harness.workloads.probes import StartLoad
+from harness.workloads.stage import Stage
+
+BRING_UP_ATTEMPTS = 2
+STEADY_TIMEOUT_S = 90.0
+READY_TIMEOUT_S = 90.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What was obtained for a run: the release under test, the JRE, what the clients need, what the machine can do."""
+
+    release: Release
+    jre: Jre
+    kit: ClientKit
+    capabilities: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedControl:
+    """One demand, and what the judge said of the recorded history with one defect of that kind planted in it."""
+
+    demand: str
+    observed: Verdict
+    reason: str
+
+
+@dataclass(slots=True)
+class ScenarioResult:
+    """What came of one scenario. `trouble` is set when it could not be run to its end."""
+
+    scenario: Scenario
+    directory: Path
+    judgement: Judgement
+    planted: tuple[PlantedControl, ...] = ()
+    trouble: str = ""
+    spent_s: dict[str, float] = field(default_factory=dict)
+    deviations: tuple[tuple[str, str, str, str], ...] = ()
+    bring_up: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlResult:
+    """How a control came out, beside how it must."""
+
+    control: Control
+    result: ScenarioResult
+
+    @property
+    def as_expected(self) -> bool:
+        """The control came out as it must: the scenario it belongs to could have been red."""
+        return self.result.judgement.verdict is self.control.expect
+
+
+class Timesheet:
+    """Seconds by what they were spent on: bring-up, load, waiting (for the product's own timers), oracle, judging."""
+
+    def __init__(self) -> None:
+        self.spent_s: dict[str, float] = {}
+
+    @contextmanager
+    def spend(self, what: str) -> Iterator[None]:
+        """Counts the block's wall time under `what`."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.spent_s[what] = self.spent_s.get(what, 0.0) + time.monotonic() - began
+
+
+def run_scenario(
+    scenario: Scenario, settings: Settings, equipment: Equipment, directory: Path, say: Say
+) -> ScenarioResult:
+    """Runs it and judges it. Raises CapabilityMissing before anything is started; other trouble is in the result."""
+    for capability in sorted(scenario.needs()):
+        missing = equipment.capabilities.get(capability, "the runtime does not know it")
+        if missing is not None:
+            raise CapabilityMissing(capability, missing)
+    directory.mkdir(parents=True)
+    write_json(directory / "scenario.json", scenario.model_dump(mode="json"))
+    sheet = Timesheet()
+    run = _Run(scenario, settings, equipment, directory, say, sheet)
+    trouble = run.to_the_end()
+    with sheet.spend("judging"):
+        judgement, planted = judge_directory(directory, scenario.rules, trouble)
+    result = ScenarioResult(
+        scenario, directory, judgement, planted, trouble, sheet.spent_s, run.deviations, run.bring_up
+    )
+    write_json(directory / "judgement.json", asdict(judgement))
+    write_json(directory / "result.json", result_json(result))
+    return result
+
+
+def judge_directory(directory: Path, rules: Rules, trouble: str) -> tuple[Judgement, tuple[PlantedControl, ...]]:
+    """Judges what a scenario directory holds. Trouble makes any verdict but a witnessed violation inconclusive."""
+    try:
+        history = load_history(directory)
+    except HarnessError as error:
+        return Judgement(Verdict.INCONCLUSIVE, f"{trouble or 'evidence'}: {error}", (), ()), ()
+    judgement = judge(history, rules)
+    if trouble:
+        judgement = Judgement(Verdict.INCONCLUSIVE, trouble, judgement.assumptions, judgement.checks, judgement.figures)
+        return judgement, ()
+    return judgement, judge_planted(history, rules) if judgement.verdict is Verdict.HELD else ()
+
+
+def judge_planted(history: History, rules: Rules) -> tuple[PlantedControl, ...]:
+    """Plants one defect per demand in the history and judges it again: each must now be broken."""
+    outcomes = []
+    for demand in rules.expectations:
+        bad = plant(history, demand)
+        if bad is None:
+            continue
+        seen = judge(bad, rules)
+        outcomes.append(PlantedControl(demand.text(), seen.verdict, seen.reason))
+    return tuple(outcomes)
+
+
+def result_json(result: ScenarioResult) -> dict[str, object]:
+    """What is stored beside the judgement: trouble, planted controls, where the time went, deviations."""
+    return {
+        "schema": 1,
+        "scenario": result.scenario.name,
+        "trouble": result.trouble,
+        "planted": [{"demand": p.demand, "observed": p.observed.value, "reason": p.reason} for p in result.planted],
+        "spent_s": {k: round(v, 3) for k, v in result.spent_s.items()},
+        "bring_up": dict(result.bring_up),
+        "deviations": [list(d) for d in result.deviations],
+    }
+
+
+class _Run:
+    """The moving parts of one scenario; `to_the_end` never raises a HarnessError and always tears down."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        settings: Settings,
+        equipment: Equipment,
+        directory: Path,
+        say: Say,
+        sheet: Timesheet,
+    ) -> None:
+        self.scenario = scenario
+        self.settings = settings
+        self.equipment = equipment
+        self.directory = directory
+        self.say = say
+        self.sheet = sheet
+        self.deviations: tuple[tuple[str, str, str, str], ...] = ()
+        self.bring_up: Mapping[str, float] = {}
+
+    def to_the_end(self) -> str:
+        """Runs everything. Returns the trouble, or an empty string."""
+        for attempt in range(1, BRING_UP_ATTEMPTS + 1):
+            with ExitStack() as stack:
+                try:
+                    stage, injector = self._set_up(stack)
+                except SetupError as error:
+                    if attempt == BRING_UP_ATTEMPTS:
+                        return f"infrastructure: {error}"
+                    self.say(f"bring-up failed, trying once more on a fresh cluster: {error}")
+                    self._put_aside(attempt)
+                    continue
+                try:
+                    self._act(stage, injector)
+                except HarnessError as error:
+                    self.say(f"stopped: {error}")
+                    return str(error)
+                finally:
+                    for error_text in injector.heal_all():
+                        self.say(error_text)
+        return ""
+
+    def _put_aside(self, attempt: int) -> None:
+        """Keeps what a failed bring-up left, out of the way of the history that will be judged."""
+        for name in ("history", "nodes"):
+            left = self.directory / name
+            if left.exists():
+                left.rename(self.directory / f"{name}-attempt-{attempt}")
+
+    def _set_up(self, stack: ExitStack) -> tuple[Stage, Injector]:
+        with self.sheet.spend("bring-up"):
+            runtime = stack.enter_context(self._open_runtime())
+            cluster = stack.enter_context(Cluster(self._plan(), runtime, self.say))
+            started = cluster.start()
+            self.bring_up = {"wall_s": started.wall_s, "cpu_s": started.cpu_s or 0.0}
+            self.deviations = deviations_of(cluster)
+            recorder = stack.enter_context(Recorder(self.directory / "history"))
+            crew = Crew(cluster, self.equipment.kit, self._timers(), self.directory / "history")
+            stack.callback(crew.close)
+            stage = Stage(cluster, crew, recorder, self.say)
+            stage.observe("healthy.before", cluster.health().ok)
+            names = crew.start(self.scenario.load, stage.topics)
+            crew.await_ready(names, READY_TIMEOUT_S)
+            crew.go(names)
+            self._await_steady(stage)
+        return stage, Injector(cluster, stage.fault)
+
+    def _open_runtime(self) -> LocalRuntime:
+        return LocalRuntime.open(
+            run_id=f"{self.scenario.name[:40]}-{uuid4().hex[:8]}",
+            evidence=self.directory,
+            work_dir=self.settings.state / "work",
+            state_dir=self.settings.state,
+        )
+
+    def _timers(self) -> Literal["documented", "fast"]:
+        return self.scenario.cluster.timers or self.settings.timers
+
+    def _plan(self) -> ClusterPlan:
+        needs, settings = self.scenario.cluster, self.settings
+        topology = varied(settings.topology, replication=needs.replication, flush=needs.flush)
+        disk = Disk("sized", needs.disk_bytes) if needs.disk_bytes else Disk()
+        return ClusterPlan(
+            topology=topology,
+            release=self.equipment.release,
+            jre=self.equipment.jre,
+            timers=self._timers(),
+            broker_conf={**needs.broker_conf, **settings.broker_conf},
+            namesrv_conf={**needs.namesrv_conf, **settings.namesrv_conf},
+            jvm_opts={
+                "broker": (*settings.jvm_opts.get("broker", ()), *needs.jvm_opts),
+                "namesrv": settings.jvm_opts.get("namesrv", ()),
+            },
+            topics=tuple(TopicSpec(f"topic-{n}", needs.queues) for n in range(needs.topics)),
+            groups=self._groups(),
+            disks={node.name: disk for node in topology.nodes if node.is_broker},
+            cache=settings.cache,
+        )
+
+    def _groups(self) -> tuple[str, ...]:
+        """Every group of the load, also of the load that is started later: retry topics must exist beforehand."""
+        later = (s.act.probe for s in self.scenario.steps if isinstance(s.act, Look))
+        loads = [*self.scenario.load, *(part for p in later if isinstance(p, StartLoad) for part in p.load)]
+        return tuple(dict.fromkeys(load.group for load in loads if isinstance(load, Consume)))
+
+    def _await_steady(self, stage: Stage) -> None:
+        """Every producer of the initial load has acknowledged sends: the clock of the schedule starts here."""
+        loads = [load for load in self.scenario.load if isinstance(load, Produce) and load.mode != "oneway"]
+        for name in (name for load in loads for name in stage.crew.named(load.name)):
+            stage.crew.await_first_ok(name, STEADY_TIMEOUT_S)
+
+    def _act(self, stage: Stage, injector: Injector) -> None:
+        with self.sheet.spend("load"):
+            began_ns = stage.now_ns()
+            for step in self.scenario.steps:
+                if step.at_s is not None:
+                    stage.wait(step.at_s - (stage.now_ns() - began_ns) / 1e9, pause_s)
+                self._do(step, stage, injector)
+            stage.wait(self.scenario.duration_s - (stage.now_ns() - began_ns) / 1e9, pause_s)
+            stage.crew.stop([n for n in stage.crew.names() if stage.crew.is_producer(n)])
+        self._settle(stage, injector)
+        with self.sheet.spend("oracle"):
+            self._read_everything(stage)
+
+    def _do(self, step: Step, stage: Stage, injector: Injector) -> None:
+        stage.crew.check_alive()
+        match step.act:
+            case Inject(fault=fault):
+                if isinstance(fault, ProcessFault):
+                    stage.crew.expect_death(set(fault.targets(stage.cluster)) & set(stage.crew.names()))
+                injector.inject(step.name, fault)
+            case Heal(name=name):
+                injector.heal(name)
+            case Look(probe=probe):
+                self.say(f"{step.name} ...")
+                stage.recorder.step_begin(step.name)
+                with self.sheet.spend("waiting" if probe.waits_for_product() else "looking"):
+                    value = probe.run(stage)
+                stage.recorder.step_end(step.name)
+                stage.observe(step.name, value)
+                self.say(f"{step.name}: {_short(value)}")
+
+    def _settle(self, stage: Stage, injector: Injector) -> None:
+        """Heals what is still in force and not meant to last, and waits for health and deliveries."""
+        lasting = {s.name for s in self.scenario.steps if isinstance(s.act, Inject) and s.act.fault.lasting}
+        for name in injector.active:
+            if name not in lasting:
+                injector.heal(name)
+        with self.sheet.spend("draining"):
+            if lasting:
+                stage.observe("healthy.after", True)
+            else:
+                stage.cluster.wait_healthy(READY_TIMEOUT_S)
+                stage.observe("healthy.after", True)
+            groups = {load.group for load in self.scenario.load if isinstance(load, Consume)}
+            if self.scenario.await_deliveries:
+                for group in sorted(groups):
+                    self._await_deliveries(stage, group)
+            stage.crew.stop(stage.crew.names())
+
+    def _await_deliveries(self, stage: Stage, group: str) -> None:
+        """Bounded: what is still missing then is for the finders to name, not for the runner to hide."""
+        self.say(f"waiting until group {group} was given everything")
+        try:
+            wait_for(
+                lambda: stage.undelivered(group, None) == 0,
+                what=f"every acknowledged message at group {group}",
+                timeout_s=self.scenario.drain_s,
+                poll_s=0.5,
+            )
+        except SetupError as error:
+            self.say(str(error))
+
+    def _read_everything(self, stage: Stage) -> None:
+        cluster = stage.cluster
+        wanted = {
+            "all": [*cluster.masters(), *cluster.slaves()],
+            "masters": list(cluster.masters()),
+            "slaves": list(cluster.slaves()),
+        }[self.scenario.read_roles]
+        self.say("the oracle reads every queue")
+        stage.read_back("final", tuple(n for n in wanted if cluster.runtime.state(n).kind == "running"))
+
+
+def deviations_of(cluster: Cluster) -> tuple[tuple[str, str, str, str], ...]:
+    """Every key in force that differs from the product's default: (key, ours, default, why), each once."""
+    nodes = (*cluster.nameservers(), *cluster.brokers())
+    found = {(d.key, d.ours, d.default, d.why) for node in nodes for d in cluster.outfit(node).rendered.deviations}
+    return tuple(sorted(found))
+
+
+def varied(topology: Topology, *, replication: str | None, flush: str | None) -> Topology:
+    """The topology with another replication or flush: what a product control runs on."""
+    changes = {key: value for key, value in (("replication", replication), ("flush", flush)) if value is not None}
+    return topology.model_copy(update=changes) if changes else topology
+
+
+def _short(value: object, limit: int = 160) -> str:
+    text = str(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,0 +1,297 @@
+"""One run over one or more topologies: what was planned, what came of it, and the rows it ends in.
+
+Knows nothing of pytest: the plugin feeds it, the command line reads it back.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness.core.guarantee import Guarantee
+from harness.core.verdict import Verdict, merge
+from harness.report.rows import Control as ControlRow
+from harness.report.rows import Row, Run, ScenarioRow
+from harness.runner import ControlResult, Equipment, ScenarioResult
+from harness.settings import Settings
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one suite function came to on one topology: its scenario, its controls, or why it did not run."""
+
+    guarantees: tuple[str, ...]
+    result: ScenarioResult | None = None
+    controls: tuple[ControlResult, ...] = ()
+    missing: str | None = None
+    not_tested: str = ""
+
+    @property
+    def infrastructure(self) -> bool:
+        """The machine or the cluster stood in the way."""
+        runs = [self.result, *(c.result for c in self.controls)]
+        return any(r is not None and r.trouble.startswith("infrastructure") for r in runs)
+
+    def verdict(self) -> tuple[Verdict, str]:
+        """The scenario's verdict, made inconclusive by a control that did not come out as it must.
+
+        A witnessed violation stays broken whatever the controls say: only "held" needs them.
+        """
+        if self.result is None:
+            return Verdict.NOT_TESTED, self.not_tested or f"capability {self.missing} is missing"
+        verdict, reason = self.result.judgement.verdict, self.result.judgement.reason
+        if verdict is not Verdict.HELD:
+            return verdict, reason
+        failed = [
+            f"control {c.control.scenario.name} came out {c.result.judgement.verdict.value} instead of "
+            f"{c.control.expect.value}: {c.result.judgement.reason}"
+            for c in self.controls
+            if not c.as_expected
+        ]
+        failed += [
+            f"planted control for {p.demand!r} was called {p.observed.value}: {p.reason}"
+            for p in self.result.planted
+            if p.observed is not Verdict.BROKEN
+        ]
+        if not self.controls and not self.result.planted:
+            failed.append("no control was run: nothing shows that this could have come out broken")
+        return (Verdict.INCONCLUSIVE, "; ".join(failed)) if failed else (verdict, reason)
+
+
+@dataclass(slots=True)
+class Session:
+    """Outcomes of one run, by topology, and how they become rows."""
+
+    run_id: str
+    directory: Path
+    seed: int
+    command: str
+    settings: dict[str, Settings] = field(default_factory=dict)
+    promised: dict[str, tuple[Guarantee, ...]] = field(default_factory=dict)
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+    equipment: Equipment | None = None
+    deviations: set[str] = field(default_factory=set)
+    started_utc: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+
+    def add(self, topology: str, outcome: Outcome) -> None:
+        """Files one suite function's outcome."""
+        self.outcomes.setdefault(topology, []).append(outcome)
+        if outcome.result is not None:
+            self.deviations |= {
+                f"{key}={ours} (product default {theirs}): {why}"
+                for key, ours, theirs, why in outcome.result.deviations
+            }
+
+    def rows(self) -> tuple[Row, ...]:
+        """One row per promised guarantee and topology, also for those that no suite reached."""
+        return tuple(
+            self._row(settings, guarantee)
+            for name, settings in self.settings.items()
+            for guarantee in self.promised[name]
+        )
+
+    def run(self) -> Run:
+        """What all rows share."""
+        release = self.equipment.release if self.equipment else None
+        jre = self.equipment.jre if self.equipment else None
+        first = next(iter(self.settings.values()))
+        return Run(
+            id=self.run_id,
+            seed=self.seed,
+            started_utc=self.started_utc,
+            ended_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            harness=metadata.version("rmq-harness"),
+            git_commit=git_commit(),
+            replay=f"{self.command} --seed {self.seed}",
+            versions={
+                "rocketmq": first.rocketmq,
+                "java": jre.version if jre else first.java,
+                "python": platform.python_version(),
+            },
+            checksums=dict(release.sha256) if release else {},
+            options=options_json(first) | {"topology": list(self.settings)},
+            machine=machine(),
+            deviations=tuple(sorted(self.deviations)),
+        )
+
+    def expected_of(self, settings: Settings, guarantees: Sequence[str]) -> str | None:
+        """Why the catalogue expects these guarantees to be broken here, or None if it expects them to hold."""
+        for guarantee in self.promised[settings.topology.name]:
+            if guarantee.id in guarantees:
+                verdict, reason = self._expected(settings, guarantee)
+                if verdict == "broken":
+                    return reason
+        return None
+
+    def _row(self, settings: Settings, guarantee: Guarantee) -> Row:
+        mine = [o for o in self.outcomes.get(settings.topology.name, ()) if guarantee.id in o.guarantees]
+        ran = [o for o in mine if o.result is not None]
+        verdicts = [o.verdict() for o in mine]
+        verdict = merge(v for v, _ in verdicts)
+        reason = "; ".join(r for v, r in verdicts if v is verdict) or "no suite reached this row in this run"
+        expected = self._expected(settings, guarantee)
+        return Row(
+            id=guarantee.id,
+            topology=settings.topology.name,
+            rocketmq=settings.rocketmq,
+            java=settings.java,
+            client=settings.client,
+            runtime=settings.runtime,
+            timers=settings.timers,
+            known=expected[1] if expected[0] == "broken" else False,
+            expected=Verdict(expected[0]),
+            verdict=verdict,
+            reason=reason,
+            figures=figures(ran),
+            control=control_row(ran),
+            scenarios=tuple(scenario_row(self, o) for o in ran),
+            deviations=tuple(sorted({f"{d[0]}={d[1]}" for o in ran if o.result for d in o.result.deviations})),
+            missing=next((o.missing for o in mine if o.missing), None),
+            infrastructure=any(o.infrastructure for o in mine),
+            waited_s=round(sum(spent(o, "waiting") for o in ran), 1),
+            worked_s=round(sum(spent(o, None) - spent(o, "waiting") for o in ran), 1),
+        )
+
+    def _expected(self, settings: Settings, guarantee: Guarantee) -> tuple[str, str]:
+        assert self.equipment is not None
+        expectation = guarantee.expected(
+            self.equipment.release.version, settings.topology, self.equipment.jre.major, settings.client
+        )
+        return expectation.verdict, expectation.reason
+
+
+def spent(outcome: Outcome, what: str | None) -> float:
+    """Seconds the outcome's scenario and controls spent on one kind of thing, or (None) on everything."""
+    runs = [r for r in (outcome.result, *(c.result for c in outcome.controls)) if r is not None]
+    nested = ("waiting", "looking")  # parts of "load"
+    return sum(
+        seconds
+        for run in runs
+        for key, seconds in run.spent_s.items()
+        if (key == what if what is not None else key not in nested)
+    )
+
+
+def figures(ran: Sequence[Outcome]) -> dict[str, Any]:
+    """The figures of every scenario of a row; counts are added up, anything else keeps its scenario's name."""
+    merged: dict[str, Any] = {}
+    for outcome in ran:
+        assert outcome.result is not None
+        for key, value in outcome.result.judgement.figures.items():
+            if key not in merged:
+                merged[key] = value
+            elif key in ("acked", "failed", "unknown", "lost", "invoked") and isinstance(value, int | float):
+                merged[key] += value
+            else:
+                merged[f"{outcome.result.scenario.name}.{key}"] = value
+    return merged
+
+
+def control_row(ran: Sequence[Outcome]) -> ControlRow | None:
+    """The row's control: the product or fault-off control where there is one, else the planted ones together."""
+    real = [c for o in ran for c in o.controls]
+    if real:
+        worst = next((c for c in real if not c.as_expected), real[0])
+        return ControlRow(
+            kind=worst.control.kind,
+            expected=worst.control.expect.value,
+            observed=worst.result.judgement.verdict.value,
+            ok=all(c.as_expected for c in real),
+        )
+    planted = [p for o in ran if o.result for p in o.result.planted]
+    if not planted:
+        return None
+    bad = next((p for p in planted if p.observed is not Verdict.BROKEN), planted[0])
+    return ControlRow(
+        kind="planted",
+        expected="broken",
+        observed=bad.observed.value,
+        ok=all(p.observed is Verdict.BROKEN for p in planted),
+    )
+
+
+def scenario_row(session: Session, outcome: Outcome) -> ScenarioRow:
+    """One executed scenario as the row shows it."""
+    result = outcome.result
+    assert result is not None
+    verdict, reason = outcome.verdict()
+    seen = result.judgement.figures
+    return ScenarioRow(
+        name=str(result.directory.relative_to(session.directory / "scenarios")),
+        seed=session.seed,
+        history=str(result.directory.relative_to(session.directory) / "history"),
+        verdict=verdict,
+        reason=reason if verdict is not Verdict.HELD else "",
+        acked=int(seen.get("acked", 0)),
+        failed=seen.get("failed"),
+        unknown=seen.get("unknown"),
+        lost=seen.get("lost"),
+        figures=dict(seen),
+    )
+
+
+def options_json(settings: Settings) -> dict[str, Any]:
+    """The options of a run without any path of the machine."""
+    return {
+        "rocketmq": settings.rocketmq,
+        "java": settings.java,
+        "client": settings.client,
+        "runtime": settings.runtime,
+        "timers": settings.timers,
+        "broker_conf": dict(settings.broker_conf),
+        "namesrv_conf": dict(settings.namesrv_conf),
+        "jvm_opts": {k: list(v) for k, v in settings.jvm_opts.items()},
+        "guarantees": list(settings.guarantees),
+        "strict": settings.strict,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the run ran on, without names."""
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpus": os.cpu_count(),
+        "memory_gib": round(memory_bytes / 2**30, 1),
+        "kernel": platform.release(),
+        "root": os.geteuid() == 0,
+    }
+
+
+def git_commit() -> str:
+    """The commit the harness runs from, with `+` if the tree differs from it; empty outside a repository."""
+    root = Path(harness.__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return ""
+    head = _git(root, "rev-parse", "--short=12", "HEAD")
+    return head + ("+" if head and _git(root, "status", "--porcelain") else "")
+
+
+def new_run_id(topologies: Sequence[str], seed: int) -> str:
+    """`<utc>-<topology>-<seed>`; several topologies are `N-topologies`."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    what = topologies[0] if len(topologies) == 1 else f"{len(topologies)}-topologies"
+    return f"{now}-{what}-{seed}"
+
+
+def _git(root: Path, *words: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def summary_of_time(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
+    """How much of the run was waiting for the product's own timers and how much was work."""
+    flat = [o for mine in outcomes.values() for o in mine]
+    waited = sum(spent(o, "waiting") for o in flat)
+    total = sum(spent(o, None) for o in flat)
+    return f"{waited:.0f} s waiting for the product's own timers, {total - waited:.0f} s working"

@@ -1,0 +1,229 @@
+"""The client workers of one scenario: started, let go, watched, stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from harness.clients.config import Config, ConsumerConfig, JavaSetup, Pin, ProducerConfig
+from harness.clients.handle import Progress, Worker
+from harness.clients.spawn import RuntimeSpawner
+from harness.cluster import Cluster
+from harness.core.errors import HarnessError, UsageError
+from harness.core.op import SCHEMA, OpName, OpType
+from harness.distribution import Jre
+from harness.workloads.load import Consume, Load, Produce
+
+FAST_POLL_NAMESERVER_MS = 1_000
+FAST_HEARTBEAT_MS = 1_000
+DOCUMENTED_POLL_MS = 30_000
+STOP_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKit:
+    """What client workers are made of: which client, its jars, and the JRE inside the worker (Java client only)."""
+
+    client: str
+    version: str
+    jars: tuple[Path, ...]
+    jre: Jre
+
+    def java(self) -> JavaSetup:
+        """The Java set-up as a worker is told it."""
+        return JavaSetup(
+            classpath=tuple(str(jar) for jar in self.jars), libjvm=str(self.jre.libjvm), version=self.version
+        )
+
+
+class Crew:
+    """Starts workers in nodes of their own and sums their progress. Closing it ends them all."""
+
+    def __init__(self, cluster: Cluster, kit: ClientKit, timers: str, history: Path) -> None:
+        self._cluster = cluster
+        self._kit = kit
+        self._timers = timers
+        self._history = history
+        self._spawner = RuntimeSpawner(cluster.runtime)
+        self._workers: dict[str, Worker] = {}
+        self._producers: set[str] = set()
+        self._stopped: dict[str, Mapping[str, int]] = {}
+
+    def names(self) -> list[str]:
+        """Every worker that was started, in order."""
+        return list(self._workers)
+
+    def named(self, prefix: str) -> list[str]:
+        """The workers called `prefix` or `prefix-N`."""
+        return [name for name in self._workers if name == prefix or name.rpartition("-")[0] == prefix]
+
+    def is_producer(self, name: str) -> bool:
+        """It sends."""
+        return name in self._producers
+
+    def start(self, load: Iterable[Load], topics: Sequence[str]) -> list[str]:
+        """Starts every process of the load, side by side, and tells each what to be. Returns their names."""
+        configs = [config for part in load for config in self._configs(part, topics)]
+        for config in configs:
+            if config.process in self._workers:
+                raise UsageError(f"a worker named {config.process!r} runs already; give the load another name")
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            for config, worker in zip(configs, pool.map(self._spawn, configs), strict=True):
+                self._workers[config.process] = worker
+                if config.role == "producer":
+                    self._producers.add(config.process)
+        return [config.process for config in configs]
+
+    def await_ready(self, names: Iterable[str], timeout_s: float) -> None:
+        """Waits until every one of them works: a producer has a route, a consumer owns queues."""
+        for name in names:
+            self._workers[name].ready(timeout_s)
+
+    def go(self, names: Iterable[str]) -> None:
+        """Lets them send."""
+        for name in names:
+            self._workers[name].go()
+
+    def stop(self, names: Iterable[str]) -> dict[str, Any]:
+        """Stops them and waits for what was in flight. Workers that a fault killed are passed over."""
+        wanted = [n for n in names if n in self._workers and n not in self._stopped and self._workers[n].alive]
+
+        def one(name: str) -> Mapping[str, int]:
+            return self._workers[name].stop(STOP_TIMEOUT_S)
+
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            for name, counts in zip(wanted, pool.map(one, wanted), strict=True):
+                self._stopped[name] = counts
+        return {name: dict(self._stopped[name]) for name in wanted}
+
+    def expect_death(self, names: Iterable[str]) -> None:
+        """A fault is about to kill them."""
+        for name in names:
+            self._workers[name].expect_death()
+
+    def check_alive(self) -> None:
+        """Raises ClientError for a worker that died unasked."""
+        for name, worker in self._workers.items():
+            if name not in self._stopped:
+                worker.wait_progress(lambda _: True, "to be alive", 1.0)
+
+    def count(self, prefix: str, what: str) -> int:
+        """A count of `Progress`, summed over the workers of that name."""
+        return sum(int(getattr(self._workers[name].progress, what)) for name in self.named(prefix))
+
+    def await_first_ok(self, name: str, timeout_s: float) -> Progress:
+        """Waits until the producer has an acknowledged send."""
+        return self._workers[name].wait_progress(lambda p: p.ok > 0, "its first acknowledged send", timeout_s)
+
+    def undelivered(self, group: str, brokers: Sequence[str] | None = None) -> int:
+        """Acknowledged messages that the group was not given so far, read from the histories themselves."""
+        sent = self._scan(
+            [self._workers[n].history for n in self._producers], OpName.SEND, pl.col("y") == OpType.OK.value
+        )
+        if brokers is not None:
+            sent = sent.filter(pl.col("b").is_in(list(brokers)))
+        consumers = [w.history for n, w in self._workers.items() if n not in self._producers]
+        given = self._scan(consumers, OpName.DELIVER, pl.col("r") == group)
+        return sent.join(given, on="id", how="anti").height
+
+    def close(self) -> None:
+        """Ends every worker. Idempotent, never raises for one that is gone."""
+        for worker in self._workers.values():
+            worker.close()
+
+    def _scan(self, paths: Sequence[Path], name: OpName, condition: pl.Expr) -> pl.DataFrame:
+        frames = []
+        for path in paths:
+            data = path.read_bytes() if path.exists() else b""
+            whole = data[: data.rfind(b"\n") + 1]  # the worker may be writing its last line right now
+            if whole:
+                frames.append(pl.read_ndjson(whole, schema=SCHEMA).filter((pl.col("f") == name.value) & condition))
+        empty = pl.DataFrame(schema=SCHEMA)
+        return pl.concat([empty, *frames]).select("id", "b").unique("id")
+
+    def _spawn(self, config: Config) -> Worker:
+        self._cluster.add_client(config.process)
+        try:
+            worker = Worker(self._spawner, config.process, self._history / f"{config.process}.jsonl")
+        except HarnessError:
+            self._cluster.remove_client(config.process)
+            raise
+        worker.configure(config)
+        return worker
+
+    def _configs(self, load: Load, topics: Sequence[str]) -> list[Config]:
+        if load.topic >= len(topics):
+            raise UsageError(f"load {load.name!r} wants topic {load.topic} of {len(topics)}")
+        make: Callable[[str], Config]
+        if isinstance(load, Produce):
+            count, produce = load.producers, load
+            make = lambda name: self._producer(produce, name, topics[produce.topic])  # noqa: E731
+        else:
+            count, consume = load.size, load
+            make = lambda name: self._consumer(consume, name, topics[consume.topic])  # noqa: E731
+        return [make(f"{load.name}-{n}") for n in range(1, count + 1)]
+
+    def _producer(self, load: Produce, name: str, topic: str) -> ProducerConfig:
+        return ProducerConfig(
+            process=name,
+            namesrv=self._cluster.nameserver_list(),
+            topic=topic,
+            client=load.client or self._kit.client,
+            group=f"producers-{load.name}",
+            mode=load.mode,
+            rate_per_s=None if load.rate_per_s is None else load.rate_per_s / load.producers,
+            threads=load.threads,
+            window=load.window,
+            retries=2 if load.retries is None else load.retries,
+            timeout_ms=load.timeout_ms,
+            body_bytes=load.body_bytes,
+            max_messages=load.max_messages,
+            pins=self._pins(load, topic),
+            delay_level=load.delay_level or 0,
+            properties={} if load.wait_store else {"WAIT": "false"},
+            poll_nameserver_ms=self._poll_ms(load.poll_nameserver_ms),
+            heartbeat_ms=self._heartbeat_ms(),
+            java=self._kit.java(),
+        )
+
+    def _pins(self, load: Produce, topic: str) -> tuple[Pin, ...]:
+        cluster = self._cluster
+        return tuple(
+            Pin(broker=cluster.broker_name(node), queue=queue, address=cluster.address(node))
+            for index in load.only_brokers
+            for node in cluster.masters()[index : index + 1]
+            for queue in range(self._queues(topic))
+        )
+
+    def _queues(self, topic: str) -> int:
+        return next(spec.queues for spec in self._cluster.plan.topics if spec.name == topic)
+
+    def _consumer(self, load: Consume, name: str, topic: str) -> ConsumerConfig:
+        return ConsumerConfig(
+            process=name,
+            namesrv=self._cluster.nameserver_list(),
+            topics=(topic,),
+            group=load.group,
+            client=load.client or self._kit.client,
+            model=load.model,
+            listener=load.listener,
+            fail_every=load.fail_every or 0,
+            max_reconsume=-1 if load.max_reconsume is None else load.max_reconsume,
+            wait_assignment=load.wait_assignment,
+            poll_nameserver_ms=self._poll_ms(load.poll_nameserver_ms),
+            heartbeat_ms=self._heartbeat_ms(),
+            java=self._kit.java(),
+        )
+
+    def _poll_ms(self, wanted: int | None) -> int:
+        if wanted is not None:
+            return wanted
+        return DOCUMENTED_POLL_MS if self._timers == "documented" else FAST_POLL_NAMESERVER_MS
+
+    def _heartbeat_ms(self) -> int:
+        return DOCUMENTED_POLL_MS if self._timers == "documented" else FAST_HEARTBEAT_MS
