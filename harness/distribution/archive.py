@@ -8,6 +8,7 @@ classes run, and what they do, does not depend on it.
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -80,6 +81,8 @@ def _plan(jre: Jre, key: str, shelf: Path) -> ArchivePlan:
     if sealed is not None:
         return ArchivePlan(_use(sealed, base, kind), archive=sealed)
     shelf.mkdir(parents=True, exist_ok=True)
+    if not os.access(shelf, os.W_OK):
+        return ArchivePlan()
     scratch = stem.with_name(f"{stem.name}.{uuid4().hex[:8]}.part")
     return ArchivePlan(_train(scratch, base, kind), archive=stem, scratch=scratch)
 
