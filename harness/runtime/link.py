@@ -150,8 +150,13 @@ class Link:
             listener.listen(4)
             self.ask("linger", fds=[listener.fileno()])
 
+    def release(self) -> None:
+        """Closes this end of a holder that was told to linger."""
+        self._sock.close()
+        os.close(self.pidfd)
+
     def abandon(self) -> None:
-        """Closes this end: a holder that was not told to linger ends."""
+        """Closes this end and waits for the holder to end, which was not told to linger."""
         self._sock.close()
         if self._outer is not None:
             with suppress(subprocess.TimeoutExpired):

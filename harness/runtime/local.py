@@ -256,7 +256,7 @@ class LocalRuntime(FilesAndDisks, Traffic):
             self._owner = owners.mark_lingering(self._state_dir, self._owner)
             self._link.linger(path)
         self._forget_descriptors()
-        self._link.abandon()
+        self._link.release()
 
     def close(self) -> None:
         """Kills everything and removes what was made. Raises `SetupError` if something would not go."""

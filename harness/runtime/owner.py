@@ -83,7 +83,7 @@ def write(state_dir: Path, owner: Owner) -> None:
     """Stores a record; a reader sees the old or the new one, never half of it."""
     path = record_path(state_dir, owner.run_id)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
+    fresh = path.with_suffix(f".{os.getpid()}.new")
     fresh.write_text(json.dumps(asdict(owner)))
     fresh.replace(path)
 

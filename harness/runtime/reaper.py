@@ -40,7 +40,8 @@ def clean(state_dir: Path, *, include_live: bool = False) -> list[str]:
         owners.remove(state_dir, owner.run_id)
         removed.append(f"record of run {owner.run_id}")
     for leftover in (state_dir / "runs").glob("*.new"):
-        leftover.unlink(missing_ok=True)
+        if ProcessMark.of(int(leftover.suffixes[-2][1:])) is None:
+            leftover.unlink(missing_ok=True)
     return removed
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,10 @@ for node in "abc":
     runtime.start(node, Process(["sh", "-c", "setsid sleep " + sys.argv[4] + " & sleep " + sys.argv[4]]))
 runtime.cut(("a", "b"))
 reached("running", runtime)
+if stay_at == "closing":
+    reached("close")
+    runtime.close()
+    sys.exit()
 if os.fork() == 0:
     time.sleep(600)
 reached("forked", runtime)
@@ -75,7 +80,7 @@ class Harness:
         self.process.wait(5)
 
     def processes(self) -> list[int]:
-        """Everything whose command line has the run's directory or the sleepers' own duration in it, but the harness."""
+        """Everything whose command line names the run's directory or the sleepers' own duration, but the harness."""
         found = []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) in (self.process.pid, os.getpid()):
@@ -98,7 +103,7 @@ class Harness:
 
 
 def namespaces_of(pid: int) -> set[str]:
-    return {os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("net", "mnt", "pid")}
+    return {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for kind in ("net", "mnt", "pid")}
 
 
 def all_namespaces() -> set[str]:
@@ -107,7 +112,7 @@ def all_namespaces() -> set[str]:
         if entry.name.isdigit():
             for kind in ("net", "mnt", "pid"):
                 try:
-                    found.add(os.readlink(entry / "ns" / kind))
+                    found.add(str((entry / "ns" / kind).readlink()))
                 except OSError:
                     continue
     return found
@@ -132,10 +137,8 @@ def launch(tmp_path: Path, run_id: str):
     yield start
     for harness in launched:
         # The session has the harness and its forked child, never the holder.
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(harness.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         harness.process.wait(5)
         clean(harness.state_dir, include_live=True)
 
@@ -172,6 +175,15 @@ def test_a_killed_harness_leaves_nothing(launch, stage: str):
 @pytest.mark.parametrize("after_s", [0.02, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5])
 def test_a_harness_killed_at_any_instant_of_its_start_leaves_nothing(launch, after_s: float):
     harness = launch("running")
+    pause_s(after_s)
+    harness.kill()
+    assert_nothing_left(harness)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.002, 0.005, 0.01, 0.02])
+def test_a_harness_killed_while_it_closes_leaves_nothing(launch, after_s: float):
+    harness = launch("closing")
+    harness.wait_stage("close")
     pause_s(after_s)
     harness.kill()
     assert_nothing_left(harness)
