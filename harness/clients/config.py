@@ -73,11 +73,15 @@ class ProducerConfig:
     def __post_init__(self) -> None:
         """Raises `UsageError` for what cannot be sent."""
         if self.mode == "orderly" and not 1 <= self.threads <= self.keys:
-            raise UsageError(f"producer {self.process!r}: {self.threads} threads for {self.keys} keys; use threads <= keys")
+            raise UsageError(
+                f"producer {self.process!r}: {self.threads} threads for {self.keys} keys; use threads <= keys"
+            )
         if self.mode not in ("sync", "async", "oneway", "orderly"):
             raise UsageError(f"producer {self.process!r}: mode {self.mode!r} is none of sync, async, oneway, orderly")
         if self.rate_per_s is not None and self.rate_per_s <= 0:
-            raise UsageError(f"producer {self.process!r}: rate_per_s {self.rate_per_s} is not above 0; pause it instead")
+            raise UsageError(
+                f"producer {self.process!r}: rate_per_s {self.rate_per_s} is not above 0; pause it instead"
+            )
         _positive(self, "threads", "window", "keys", "timeout_ms", "poll_nameserver_ms", "heartbeat_ms")
 
     @property
@@ -145,9 +149,10 @@ def from_json(fields: Mapping[str, Any]) -> Config:
     if role not in known:
         raise UsageError(f"role {role!r} is neither producer nor consumer")
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-    java = dict(values.get("java") or {})
+    java: dict[str, Any] = dict(values.get("java") or {})
     try:
-        values["java"] = JavaSetup(**{k: tuple(v) if isinstance(v, list) else v for k, v in java.items()})
+        java = {key: tuple(value) if isinstance(value, list) else value for key, value in java.items()}
+        values["java"] = JavaSetup(**java)
         if role == "producer":
             values["pins"] = tuple(Pin(**pin) for pin in values.get("pins") or ())
         config: Config = known[role](**values)

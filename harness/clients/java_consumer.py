@@ -139,7 +139,7 @@ def _listener(consumer: JavaConsumer, kind: str) -> Any:
     @jpype.JImplements(_LISTENER + ("MessageListenerOrderly" if orderly else "MessageListenerConcurrently"))
     class Listener:
         @jpype.JOverride  # type: ignore[untyped-decorator]
-        def consumeMessage(self, messages: Any, context: Any) -> Any:  # noqa: N802
+        def consumeMessage(self, messages: Any, context: Any) -> Any:
             return done if consumer.take(messages, context.getMessageQueue()) else again
 
     return Listener()

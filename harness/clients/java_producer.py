@@ -216,17 +216,15 @@ class JavaProducer:
 def _callback_class(producer: JavaProducer) -> Any:
     @jpype.JImplements("org.apache.rocketmq.client.producer.SendCallback")
     class Callback:
-        __slots__ = ("n",)
-
         def __init__(self, n: int) -> None:
             self.n = n
 
         @jpype.JOverride  # type: ignore[untyped-decorator]
-        def onSuccess(self, result: Any) -> None:  # noqa: N802
+        def onSuccess(self, result: Any) -> None:
             producer.settle(self.n, result, None)
 
         @jpype.JOverride  # type: ignore[untyped-decorator]
-        def onException(self, error: Any) -> None:  # noqa: N802
+        def onException(self, error: Any) -> None:
             producer.settle(self.n, None, error)
 
     return Callback
