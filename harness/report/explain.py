@@ -1,0 +1,66 @@
+"""One row in full, as text: what was demanded, on what assumptions, and why it could have come out red."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.core.verdict import Judgement, Verdict
+from harness.report.material import Promise, ScenarioReport
+from harness.report.rows import Row
+from harness.report.terminal import doubt, verdict_text
+from harness.report.words import label_text, loss_text, printable, value_text
+
+
+def row_text(row: Row, scenarios: Sequence[ScenarioReport] = (), promise: Promise | None = None) -> str:
+    """Everything behind one row, for a reader who does not believe it yet.
+
+    Without the judgements of `scenarios` the demands are not listed: the text says so rather than implying none.
+    """
+    by_name = {scenario.name: scenario for scenario in scenarios}
+    lines = [f"{row.id}: {verdict_text(row)}"]
+    if promise is not None:
+        lines += [f"  promise: {promise.text}", f"  source: {promise.source}"]
+    lines.append(
+        f"  judged on: {row.topology}, RocketMQ {row.rocketmq}, Java {row.java}, client {row.client}, "
+        f"runtime {row.runtime}, timers {row.timers}"
+    )
+    lines.append(f"  expected: {row.expected.value}" + (f", because {row.known}" if row.known else ""))
+    lines += [f"  {label}: {text}" for label, text in (("but", doubt(row)), ("reason", row.reason)) if text]
+    lines += [f"  missing capability: {row.missing}"] if row.missing else []
+    lines += [f"  figure: {label_text(k)} = {value_text(k, v)}" for k, v in row.figures.items()]
+    lines += [f"  differs from the product's defaults: {deviation}" for deviation in row.deviations]
+    lines += _control(row)
+    for scenario in row.scenarios:
+        counted = loss_text(scenario.lost, scenario.acked)
+        lines.append(f"  scenario {scenario.name} (seed {scenario.seed}): {scenario.verdict.value}; {counted}")
+        lines.append(f"    evidence: {scenario.history}")
+        report = by_name.get(scenario.name)
+        lines += [f"    {line}" for line in _demands(report.judgement if report else None)]
+    if row.verdict is not Verdict.NOT_TESTED:
+        lines.append(f"  time: {row.waited_s:.0f} s waiting for the product's timers, {row.worked_s:.0f} s working")
+    return "\n".join(printable(" ".join(line.splitlines())) for line in lines) + "\n"
+
+
+def _control(row: Row) -> Iterator[str]:
+    if row.control is None:
+        yield "  control: none was run"
+        return
+    yield f"  control ({row.control.kind}): had to show {row.control.expected}; showed {row.control.observed}"
+    if row.control.ok:
+        yield "    so the check is able to fail: it did, where it had to"
+    else:
+        yield "    so the check was not seen to fail: a held verdict here would prove nothing"
+
+
+def _demands(judgement: Judgement | None) -> Iterator[str]:
+    if judgement is None:
+        yield "its judgement is not at hand: see judgement.json of the scenario"
+        return
+    for check in judgement.checks:
+        yield f"red unless {check.demand}: {'met' if check.met else 'VIOLATED'}, {check.message}"
+        if check.finding is not None:
+            yield from (f"  for example {example}" for example in check.finding.examples)
+    for assumption in judgement.assumptions:
+        voids = "voids every verdict" if assumption.soundness else "voids held"
+        word = "met" if assumption.met else f"NOT MET ({voids})"
+        yield f"assuming {assumption.name}: {word}, {assumption.message}"

@@ -1,0 +1,243 @@
+"""The rows of `verdicts.json`: what a run says of each guarantee, and what the process ends with."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
+
+from harness.core.errors import EvidenceError
+from harness.core.expectation import Data
+from harness.core.verdict import Verdict
+
+SCHEMA: Final = 1
+EXIT_OK: Final = 0
+EXIT_DEVIATION: Final = 1
+EXIT_INCONCLUSIVE: Final = 6
+
+
+class Control(Data):
+    """The run that had to come out the other way, and whether it did. `ok` is the judge's word, not computed here."""
+
+    kind: Literal["product", "fault-off", "planted"]
+    expected: str
+    observed: str
+    ok: bool
+
+
+class ScenarioRow(Data):
+    """One executed scenario of a row.
+
+    `history` is relative to the run directory. Counts are messages, None = not counted: `failed`
+    were surely not stored, `unknown` may have been, `lost` were acknowledged and never seen again.
+    """
+
+    name: str = Field(min_length=1)
+    seed: int
+    history: str
+    verdict: Verdict
+    reason: str = ""
+    acked: int = 0
+    failed: int | None = None
+    unknown: int | None = None
+    lost: int | None = None
+    figures: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("history")
+    @classmethod
+    def _relative(cls, value: str) -> str:
+        if value.startswith(("/", "~")) or ".." in value.split("/"):
+            raise ValueError(f"history {value!r} must be relative to the run directory")
+        return value
+
+
+class Row(Data):
+    """One guarantee on one cluster: the unit of a sign-off.
+
+    `known` is False, or why the catalogue expects this row to be broken for this version, Java and client; `expected`
+    says the same as a verdict. `missing` names the capability whose absence blocked (part of) the row;
+    `infrastructure` marks trouble of the machine or the cluster, not of the product. `waited_s` was spent waiting for
+    the product's own timers, `worked_s` doing everything else.
+    """
+
+    id: str = Field(min_length=1)
+    topology: str
+    rocketmq: str
+    java: str
+    client: str
+    runtime: str
+    timers: Literal["documented", "fast"]
+    known: Literal[False] | str = False
+    expected: Verdict = Verdict.HELD
+    verdict: Verdict
+    reason: str = ""
+    figures: dict[str, JsonValue] = Field(default_factory=dict)
+    control: Control | None = None
+    scenarios: tuple[ScenarioRow, ...] = ()
+    deviations: tuple[str, ...] = ()
+    missing: str | None = None
+    infrastructure: bool = False
+    waited_s: float = 0.0
+    worked_s: float = 0.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Row:
+        if self.known == "":
+            raise ValueError(f"{self.id}: a known broken row says why; give the reason or False")
+        if self.expected not in (Verdict.HELD, Verdict.BROKEN):
+            raise ValueError(f"{self.id}: expected is held or broken, not {self.expected.value}")
+        if (self.expected is Verdict.BROKEN) != bool(self.known):
+            raise ValueError(f"{self.id}: expected {self.expected.value} does not agree with known={self.known!r}")
+        if self.verdict is not Verdict.HELD and not self.reason:
+            raise ValueError(f"{self.id}: verdict {self.verdict.value} without a reason")
+        return self
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What makes a row unique within a run."""
+        return (self.id, *self.configuration)
+
+    @property
+    def configuration(self) -> tuple[str, str, str, str, str, str]:
+        """The cluster the row was judged on: topology, rocketmq, java, client, runtime, timers."""
+        return (self.topology, self.rocketmq, self.java, self.client, self.runtime, self.timers)
+
+
+class Run(Data):
+    """What all rows of a run share. `checksums` are sha256 by artifact; `deviations` differ from product defaults."""
+
+    id: str = Field(min_length=1)
+    seed: int
+    started_utc: str
+    ended_utc: str = ""
+    harness: str = ""
+    git_commit: str = ""
+    replay: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
+    checksums: dict[str, str] = Field(default_factory=dict)
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    machine: dict[str, JsonValue] = Field(default_factory=dict)
+    deviations: tuple[str, ...] = ()
+
+
+class Standing(StrEnum):
+    """A verdict weighed against what the catalogue expects: the categories of the last line."""
+
+    HELD = "held"
+    HELD_UNEXPECTEDLY = "held though expected broken"
+    BROKEN = "broken"
+    KNOWN_BROKEN = "known broken"
+    INCONCLUSIVE = "inconclusive"
+    NOT_TESTED = "not tested"
+
+
+def standing(row: Row) -> Standing:
+    """Where a row stands.
+
+    A row called held that no scenario judged, or whose control did not come out, proves nothing: inconclusive here,
+    whatever its verdict says. A broken one stays broken, for one witness is enough.
+    """
+    if row.verdict is Verdict.NOT_TESTED:
+        return Standing.NOT_TESTED
+    if row.verdict is Verdict.INCONCLUSIVE:
+        return Standing.INCONCLUSIVE
+    if row.verdict is Verdict.BROKEN:
+        return Standing.KNOWN_BROKEN if row.known else Standing.BROKEN
+    if not row.scenarios or (row.control is not None and not row.control.ok):
+        return Standing.INCONCLUSIVE
+    return Standing.HELD_UNEXPECTEDLY if row.known else Standing.HELD
+
+
+def exit_code(rows: Sequence[Row], *, strict: bool = False, allow_missing: Iterable[str] = ()) -> tuple[int, str]:
+    """What the process ends with, and the last line it prints.
+
+    1 if a row is broken that is not expected to be, or held though expected broken; 6 if no scenario was executed at
+    all, if a row is inconclusive, ended in infrastructure trouble or was blocked by a capability outside
+    `allow_missing`; else 0. `strict` adds known broken and not tested rows to 1, tolerated capabilities included.
+    1 outranks 6, but "nothing was executed" outranks what `strict` adds.
+    """
+    stands = [standing(row) for row in rows]
+    code = _code(rows, stands, strict=strict, tolerated=frozenset(allow_missing))
+    return code, last_line(stands, executed=_executed(rows))
+
+
+def last_line(stands: Sequence[Standing], *, executed: int) -> str:
+    """Counts every standing: `37 held, 2 known broken, 5 not tested of 44 promised`; the unusual ones only if any."""
+    always = (Standing.HELD, Standing.KNOWN_BROKEN, Standing.NOT_TESTED)
+    counted = [f"{stands.count(s)} {s.value}" for s in Standing if s in always or s in stands]
+    line = f"{', '.join(counted)} of {len(stands)} promised"
+    return line if executed else f"no scenario was executed: {line}"
+
+
+def verdicts_json(run: Run, rows: Sequence[Row]) -> str:
+    """`verdicts.json`, schema 1. A figure that is not a finite number becomes null, for JSON has no word for it.
+
+    Raises EvidenceError if two rows are of the same guarantee on the same configuration.
+    """
+    _unique(rows)
+    document = {
+        "schema": SCHEMA,
+        "run": run.model_dump(mode="json"),
+        "guarantees": [row.model_dump(mode="json") for row in rows],
+    }
+    return json.dumps(_finite(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def parse_verdicts(text: str) -> tuple[Run, tuple[Row, ...]]:
+    """Reads `verdicts.json` back. Raises EvidenceError on anything that `verdicts_json` would not have written."""
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise EvidenceError(f"verdicts.json is not JSON ({error}); the run was cut short: judge it again") from None
+    if not isinstance(document, dict) or set(document) != {"schema", "run", "guarantees"}:
+        raise EvidenceError("verdicts.json must have exactly the keys schema, run and guarantees")
+    if document["schema"] != SCHEMA or isinstance(document["schema"], bool):
+        raise EvidenceError(f"verdicts.json has schema {document['schema']!r}; this version reads {SCHEMA}")
+    if not isinstance(document["guarantees"], list):
+        raise EvidenceError("verdicts.json: guarantees must be a list of rows")
+    try:
+        run = Run.model_validate_json(json.dumps(document["run"]), strict=True)
+        rows = tuple(Row.model_validate_json(json.dumps(row), strict=True) for row in document["guarantees"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "row"
+        raise EvidenceError(f"verdicts.json: {where}: {first['msg']}; it was not written by this harness") from None
+    _unique(rows)
+    return run, rows
+
+
+def _executed(rows: Iterable[Row]) -> int:
+    return sum(len(row.scenarios) for row in rows)
+
+
+def _code(rows: Sequence[Row], stands: Sequence[Standing], *, strict: bool, tolerated: frozenset[str]) -> int:
+    if Standing.BROKEN in stands or Standing.HELD_UNEXPECTEDLY in stands:
+        return EXIT_DEVIATION
+    if not _executed(rows):
+        return EXIT_INCONCLUSIVE
+    if strict and (Standing.KNOWN_BROKEN in stands or Standing.NOT_TESTED in stands):
+        return EXIT_DEVIATION
+    blocked = any(row.missing is not None and row.missing not in tolerated for row in rows)
+    if blocked or Standing.INCONCLUSIVE in stands or any(row.infrastructure for row in rows):
+        return EXIT_INCONCLUSIVE
+    return EXIT_OK
+
+
+def _unique(rows: Iterable[Row]) -> None:
+    seen: set[tuple[str, ...]] = set()
+    for row in rows:
+        if row.key in seen:
+            raise EvidenceError(f"two rows for {' / '.join(row.key)}: merge their scenarios into one")
+        seen.add(row.key)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,133 @@
+"""The summary a run ends with: the same table as `verdicts.json`, for a terminal or a build log."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.core.verdict import Verdict
+from harness.report.rows import Control, Row, Run, Standing, exit_code, standing
+from harness.report.words import figures_text, printable, shorten
+
+_STYLE: Final = {
+    Standing.HELD: "green",
+    Standing.HELD_UNEXPECTEDLY: "bold magenta",
+    Standing.BROKEN: "bold red",
+    Standing.KNOWN_BROKEN: "red",
+    Standing.INCONCLUSIVE: "yellow",
+    Standing.NOT_TESTED: "dim",
+}
+_REASON_MOST: Final = 600
+
+
+def use_colour(*, is_a_tty: bool, environment: Mapping[str, str]) -> bool:
+    """Colour only for a person at a terminal: never in CI, nor where NO_COLOR or TERM=dumb asks for none."""
+    refused = any(environment.get(name) for name in ("CI", "NO_COLOR")) or environment.get("TERM") == "dumb"
+    return is_a_tty and not refused
+
+
+def summary(
+    run: Run,
+    rows: Sequence[Row],
+    *,
+    strict: bool = False,
+    allow_missing: Iterable[str] = (),
+    colour: bool = False,
+    width: int = 160,
+) -> str:
+    """The table, the reasons of everything that did not simply hold, what was not tested, and the last line."""
+    out = io.StringIO()
+    console = Console(
+        file=out, width=width, force_terminal=colour, color_system="standard" if colour else None, highlight=False
+    )
+    console.print(Text(f"run {run.id}  seed {run.seed}"))
+    tested = [row for row in rows if row.verdict is not Verdict.NOT_TESTED]
+    if tested:
+        console.print(_table(tested))
+    for text in (*_reasons(tested), *_not_tested(rows)):
+        console.print(text)
+    code, line = exit_code(rows, strict=strict, allow_missing=allow_missing)
+    console.print(Text(line, style="bold" if code == 0 else "bold red"))
+    lines = (printable(line.rstrip()) if not colour else line for line in out.getvalue().splitlines())
+    return "\n".join(lines) + "\n"
+
+
+def control_text(control: Control | None) -> str:
+    """The control in a few words: its kind, what it had to show, what it showed."""
+    if control is None:
+        return "-"
+    word = "ok" if control.ok else "FAILED"
+    return f"{word}: {control.kind}, {control.observed}"
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    configurations = {row.configuration[:-1] for row in rows}  # timers differ by row, not by cluster
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table.add_column("guarantee", no_wrap=True)
+    if len(configurations) > 1:
+        table.add_column("cluster")
+    for name in ("verdict", "figures", "control", "scenarios"):
+        table.add_column(name)
+    for row in rows:
+        stand = standing(row)
+        cells = [Text(row.id)]
+        if len(configurations) > 1:
+            cells.append(Text(f"{row.topology} {row.rocketmq} {row.client}"))
+        cells += [
+            Text(verdict_text(row), style=_STYLE[stand]),
+            Text(shorten(figures_text(row.figures), 90)),
+            Text(shorten(control_text(row.control), 60)),
+            Text(str(len(row.scenarios))),
+        ]
+        table.add_row(*cells)
+    return table
+
+
+def verdict_text(row: Row) -> str:
+    """The verdict as the table says it: `held`, `broken (known)`, `held (expected broken)`."""
+    stand = standing(row)
+    if stand is Standing.INCONCLUSIVE and row.verdict is not Verdict.INCONCLUSIVE:
+        return f"{row.verdict.value} (unproved)"
+    notes = {Standing.KNOWN_BROKEN: " (known)", Standing.HELD_UNEXPECTEDLY: " (expected broken)"}
+    return row.verdict.value + notes.get(stand, "")
+
+
+def doubt(row: Row) -> str:
+    """Why a row that is called held is not counted as such; empty if nothing is wrong with it."""
+    if row.verdict is Verdict.HELD and not row.scenarios:
+        return "no scenario judged it"
+    if row.verdict is Verdict.HELD and row.control is not None and not row.control.ok:
+        return f"its control was to show {row.control.expected!r} and showed {row.control.observed!r}"
+    return ""
+
+
+def _reasons(rows: Sequence[Row]) -> list[Text]:
+    texts = []
+    for row in rows:
+        stand = standing(row)
+        if stand is Standing.HELD:
+            continue
+        known = f" [expected: {row.known}]" if row.known else ""
+        reason = shorten("; ".join(part for part in (doubt(row), row.reason) if part), _REASON_MOST)
+        head = Text(f"{row.id} ({row.topology}): {verdict_text(row)}: ", style=_STYLE[stand])
+        texts.append(head.append(reason + known, style="default"))
+    return texts
+
+
+def _not_tested(rows: Sequence[Row]) -> list[Text]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row.verdict is Verdict.NOT_TESTED:
+            groups[row.reason].append(row.id)
+    texts = []
+    for reason, ids in sorted(groups.items()):
+        named = shorten(", ".join(sorted(set(ids))), 300)
+        texts.append(Text(f"not tested, {shorten(reason, 200)}: {len(ids)} ({named})", style="dim"))
+    return texts

@@ -1,0 +1,97 @@
+"""Figures and paths as a reader wants to see them: short, with units, and naming nothing of the machine."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+_UNITS: Final = (("_ms", " ms"), ("_us", " µs"), ("_ns", " ns"), ("_s", " s"), ("_bytes", " B"))
+_FILE_URL: Final = re.compile(r"file://(?=/)")
+_HOME: Final = re.compile(r"(?<![\w.\-/])/(?:home/[^/\s\"'<>:,;)]+|Users/[^/\s\"'<>:,;)]+|root(?![\w.\-]))")
+_PATH: Final = re.compile(r"(?<![\w.\-/])(?:~|/(?!/|rmq/))(?:[\w.@+~%=-]*)(?:/[\w.@+~%=-]+)+")
+_LEADING: Final = ("acked", "lost", "lost_bound_95")
+
+
+def upper_bound_95(n: int) -> float | None:
+    """The rate that "0 of n" excludes with 95 % confidence: 3/n. None if n is 0; 1 at most."""
+    return min(1.0, 3.0 / n) if n > 0 else None
+
+
+def loss_text(lost: int | None, acked: int | None) -> str:
+    """`0 lost of 48,211, <= 6.2e-5 at 95 %`; empty when nothing was counted."""
+    if lost is None or acked is None:
+        return "" if acked is None else f"{acked:,} acknowledged"
+    bound = upper_bound_95(acked) if lost == 0 else None
+    return f"{lost:,} lost of {acked:,}" + (f", <= {_power(bound)} at 95 %" if bound is not None else "")
+
+
+def value_text(name: str, value: Any) -> str:
+    """One figure with the unit its name carries (`rto_s` 1.834 -> `1.83 s`, `share_ratio` 0.051 -> `5.1 %`)."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "n/a"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        if name.endswith("_ratio"):
+            return f"{number(100 * value)} %"
+        return number(value) + next((unit for end, unit in _UNITS if name.endswith(end)), "")
+    if isinstance(value, (list, tuple)):
+        return ", ".join(value_text(name, item) for item in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {value_text(str(key), item)}" for key, item in value.items())
+    return str(value)
+
+
+def label_text(name: str) -> str:
+    """The name of a figure without its unit, in words."""
+    for end in ("_ratio", *(end for end, _ in _UNITS)):
+        name = name.removesuffix(end)
+    return name.replace("_", " ")
+
+
+def figures_text(figures: Mapping[str, Any], *, most: int = 2) -> str:
+    """The figures of a row in one line: what was lost of how many, then at most `most` others."""
+    lost, acked = (figures.get(key) if isinstance(figures.get(key), int) else None for key in ("lost", "acked"))
+    parts = [loss_text(lost, acked)]
+    others = [(k, v) for k, v in figures.items() if k not in _LEADING and isinstance(v, (int, float, str))]
+    parts += [f"{label_text(k)} {value_text(k, v)}" for k, v in others[:most]]
+    return "; ".join(part for part in parts if part)
+
+
+def number(value: float) -> str:
+    """Three significant digits for fractions, thousands separators for counts."""
+    if not math.isfinite(value):
+        return "n/a"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def shorten(text: str, most: int) -> str:
+    """At most `most` characters; what was cut is said."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def scrub(text: str) -> str:
+    """Replaces absolute paths of the machine by their last part; `/rmq/NODE` paths and URLs stay."""
+    text = _HOME.sub("~", _FILE_URL.sub("file:", text))
+    return _PATH.sub(lambda match: "…/" + match.group(0).rsplit("/", 1)[1], text)
+
+
+def printable(text: str) -> str:
+    """Replaces what XML 1.0 and terminals cannot carry (control characters, lone surrogates) by U+FFFD."""
+    return "".join(c if _legal(ord(c)) else "\ufffd" for c in text)
+
+
+def _legal(code: int) -> bool:
+    if code < 0xA0:
+        return code in (9, 10, 13) or 32 <= code < 127
+    return not 0xD800 <= code <= 0xDFFF and code not in (0xFFFE, 0xFFFF)
+
+
+def _power(value: float) -> str:
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
