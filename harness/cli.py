@@ -1,0 +1,159 @@
+"""`rmq-harness`: what this machine can run, a cluster to play with, stored runs judged again, and the catalogue."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness.catalogue import explain, load_catalogue
+from harness.core.errors import HarnessError, UsageError
+from harness.settings import default_cache, default_state, environment_default
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command. Every trouble is one message on stderr and the exit code of its kind, never a traceback."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except HarnessError as error:
+        print(f"rmq-harness: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("rmq-harness: interrupted; what this command started is being removed", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="rmq-harness", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=run)
+        return sub
+
+    command("doctor", _doctor, "what this machine can run, and what is missing for the rest")
+    command("topologies", _topologies, "the topologies that come with the harness, and what each promises")
+    up = command("up", _up, "bring up a cluster to play with; it stays until `down`")
+    up.add_argument("topology")
+    up.add_argument("--rocketmq", default=None)
+    up.add_argument("--java", default=None)
+    down = command("down", _down, "stop clusters that `up` left running")
+    down.add_argument("run", nargs="?", help="the run id that `up` printed; all of them without it")
+    into = command("exec", _exec, "run a command inside the network of a cluster that is up")
+    into.add_argument("run")
+    into.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    command("clean", _clean, "remove everything that dead runs left behind")
+    again = command("recheck", _recheck, "judge a stored run again, without a cluster")
+    again.add_argument("run", type=Path, help="a run directory, such as reports/latest")
+    what = command("explain", _explain, "a guarantee: the promise, its source, what is expected, how it is tested")
+    what.add_argument("guarantee", nargs="?")
+    report = command("report", _report, "write report.html of a stored run again and print where it is")
+    report.add_argument("run", type=Path)
+    bench = command("bench", _bench, "measure bring-up, faults, clients and checkers side by side")
+    bench.add_argument("parts", nargs="*", help="some of: bring-up faults clients checkers (default: all)")
+    bench.add_argument("--rounds", type=int, default=5)
+    bench.add_argument("--rocketmq", action="append", default=None)
+    return parser
+
+
+def _cache() -> Path:
+    return Path(environment_default("cache") or default_cache())
+
+
+def _state() -> Path:
+    return Path(environment_default("state") or default_state())
+
+
+def _doctor(_options: argparse.Namespace) -> int:
+    from harness.doctor import doctor
+
+    text, code = doctor(_cache(), _state())
+    print(text)
+    return code
+
+
+def _topologies(_options: argparse.Namespace) -> int:
+    from harness.topology import known_topologies, load_topology
+
+    catalogue = load_catalogue()
+    for name in known_topologies():
+        topology = load_topology(name)
+        print(f"{name:24} {len(catalogue.promised(topology)):3} guarantees  {topology.description}")
+    return 0
+
+
+def _up(options: argparse.Namespace) -> int:
+    from harness.playground import up
+
+    return up(
+        options.topology,
+        rocketmq=options.rocketmq or environment_default("rocketmq") or "5.3.3",
+        java=options.java or environment_default("java") or "25",
+        cache=_cache(),
+        state=_state(),
+        say=lambda text: print(text, flush=True),
+    )
+
+
+def _down(options: argparse.Namespace) -> int:
+    from harness.playground import down
+
+    return down(options.run, state=_state(), say=print)
+
+
+def _exec(options: argparse.Namespace) -> int:
+    from harness.playground import execute
+
+    return execute(options.run, options.words, state=_state())
+
+
+def _clean(_options: argparse.Namespace) -> int:
+    from harness.runtime.reaper import clean
+
+    removed = clean(_state())
+    print("\n".join(removed) if removed else "nothing was left behind")
+    return 0
+
+
+def _recheck(options: argparse.Namespace) -> int:
+    from harness.recheck import recheck
+
+    text, code = recheck(options.run)
+    print(text)
+    return code
+
+
+def _explain(options: argparse.Namespace) -> int:
+    if options.guarantee is None:
+        for row in load_catalogue().guarantees:
+            print(f"{row.section}  {row.id:44} {row.promise}")
+        raise UsageError("name one of these guarantees: rmq-harness explain GUARANTEE")
+    print(explain(options.guarantee))
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from harness.recheck import rewrite_report
+
+    print(rewrite_report(options.run))
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from harness.bench import bench
+
+    return bench(
+        options.parts,
+        rounds=options.rounds,
+        versions=tuple(options.rocketmq or ("4.9.7", "5.3.3")),
+        cache=_cache(),
+        state=_state(),
+        say=lambda text: print(text, flush=True),
+    )
