@@ -50,3 +50,7 @@ class WaitTimeout(SetupError):
 
 class EvidenceError(HarnessError):
     """A run directory is incomplete, unreadable or was tampered with."""
+
+
+class MetricUnavailable(EvidenceError):
+    """A metric or finder has nothing to be computed from. The verdict is then inconclusive, never held or broken."""

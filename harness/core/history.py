@@ -1,13 +1,14 @@
 """The history of one scenario: columnar, immutable, the only input of every checker.
 
-Tables (polars DataFrames; null where a value does not apply):
+Tables (polars DataFrames; null where a value does not apply; process, topic, broker, outcome and the like are
+categories). `m` is the number of the message: the same in every table for the same id, null for an id that no send has.
 
-* `sends`: id, process, call, topic, invoke_ns, complete_ns, outcome (ok|fail|info), status, code, error, broker, queue,
-  offset. An invoke that never completed has outcome info and complete_ns null.
-* `deliveries`: process, group, id, topic, broker, queue, offset, time_ns, reconsume.
-* `reads`: phase, replica, broker, topic, queue, offset, id, digest, time_ns. Message by message as the oracle read them;
-  one queue offset may occur twice.
-* `drains`: phase, replica, broker, topic, queue, complete, count, detail.
+* `sends`: m, id, process, call, topic, invoke_ns, complete_ns, outcome (ok|fail|info), status, code, error, broker,
+  queue, offset, completions. An invoke that never completed has outcome info, complete_ns null and completions 0.
+* `deliveries`: m, process, group, id, topic, broker, queue, offset, time_ns, reconsume.
+* `reads`: m, phase, replica, broker, topic, queue, offset, id, digest, time_ns. Message by message as the oracle read
+  them; one queue offset may occur twice.
+* `drains`: phase, replica, broker, topic, queue, complete, count, detail, time_ns.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from typing import Any
 
 import polars as pl
 
+from harness.core import tables
 from harness.core.errors import EvidenceError
-from harness.core.op import SCHEMA, OpName, OpType
+from harness.core.op import OpName, OpType
+from harness.core.tables import RAW_SCHEMA
 from harness.core.window import FaultWindow
 
-RAW_SCHEMA = pl.Schema({"p": pl.String(), **SCHEMA})
+__all__ = ["RAW_SCHEMA", "History", "Observation", "StepMark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,48 +64,24 @@ class History:
 
     @classmethod
     def from_raw(cls, raw: pl.DataFrame) -> History:
-        """Pairs, splits and types the lines of a run.
+        """Pairs, splits and types the lines of a run, whose columns are those of `RAW_SCHEMA`.
 
-        `raw` has the columns of `RAW_SCHEMA`. Raises EvidenceError on a completion without its invoke or an invoke
-        that completed twice: such a history was not written by one of our workers.
+        Raises EvidenceError on lines that none of our workers wrote (see `tables.pack`).
         """
-        few = raw.filter(pl.col("f").is_in([OpName.FAULT, OpName.OBSERVE, OpName.STEP, OpName.HELLO]))
-        rows = few.sort("t").to_dicts()
+        return cls.from_packed(tables.pack(raw).lazy())
+
+    @classmethod
+    def from_packed(cls, packed: pl.LazyFrame) -> History:
+        """Splits packed rows (`tables.PACKED_SCHEMA`); a scan of a file is read table by table, never whole."""
+        few = packed.filter(pl.col("f").is_in([name.value for name in tables.FEW]))
+        rows = few.select("f", "p", "id", "s", "t", "x").collect().sort("t", maintain_order=True).to_dicts()
+        drains = tables.table(packed, OpName.DRAIN, tables.DRAINS)
+        complete = (pl.col("outcome") == OpType.OK.value).alias("complete")
         return cls(
-            sends=pair_sends(raw.filter(pl.col("f") == OpName.SEND.value)),
-            deliveries=raw.filter(pl.col("f") == OpName.DELIVER.value).select(
-                process="p",
-                group="r",
-                id="id",
-                topic="tp",
-                broker="b",
-                queue="q",
-                offset="o",
-                time_ns="t",
-                reconsume="k",
-            ),
-            reads=raw.filter(pl.col("f") == OpName.READ.value).select(
-                phase="s",
-                replica="r",
-                broker="b",
-                topic="tp",
-                queue="q",
-                offset="o",
-                id="id",
-                digest="e",
-                time_ns="t",
-            ),
-            drains=raw.filter(pl.col("f") == OpName.DRAIN.value).select(
-                pl.col("s").alias("phase"),
-                pl.col("r").alias("replica"),
-                pl.col("b").alias("broker"),
-                pl.col("tp").alias("topic"),
-                pl.col("q").alias("queue"),
-                (pl.col("y") == OpType.OK.value).alias("complete"),
-                pl.col("k").alias("count"),
-                pl.col("e").alias("detail"),
-                pl.col("t").alias("time_ns"),
-            ),
+            sends=tables.table(packed, OpName.SEND, tables.SENDS).collect(),
+            deliveries=tables.table(packed, OpName.DELIVER, tables.DELIVERIES).collect(),
+            reads=tables.table(packed, OpName.READ, tables.READS).collect(),
+            drains=drains.with_columns(complete).drop("outcome").collect(),
             windows=_windows(r for r in rows if r["f"] == OpName.FAULT.value),
             observations=tuple(
                 Observation(r["s"], r["t"], _json(r["x"])) for r in rows if r["f"] == OpName.OBSERVE.value
@@ -122,10 +101,7 @@ class History:
             if observation.name == name:
                 return observation.value
             if name.startswith(observation.name + "."):
-                value = observation.value
-                for part in name[len(observation.name) + 1 :].split("."):
-                    value = value[part]
-                return value
+                return _reach(observation.value, name[len(observation.name) + 1 :].split("."), name)
         raise KeyError(name)
 
     def window(self, name: str) -> FaultWindow:
@@ -136,35 +112,12 @@ class History:
         raise KeyError(name)
 
 
-def pair_sends(lines: pl.DataFrame) -> pl.DataFrame:
-    """Joins each send's invoke with its completion, by process and call number."""
-    key = ["p", "c"]
-    invokes = lines.filter(pl.col("y") == OpType.INVOKE.value).select(
-        "p", "c", "id", "tp", pl.col("t").alias("invoke_ns")
-    )
-    done = lines.filter(pl.col("y") != OpType.INVOKE.value).select(
-        "p", "c", "y", "s", "k", "e", "b", "q", "o", pl.col("t").alias("complete_ns")
-    )
-    if invokes.select(key).is_duplicated().any() or done.select(key).is_duplicated().any():
-        raise EvidenceError("history: one call number was used twice by one process; the history is not ours")
-    if done.join(invokes, on=key, how="anti").height:
-        raise EvidenceError("history: a send completed that was never invoked; lines are missing")
-    joined = invokes.join(done, on=key, how="left")
-    return joined.select(
-        id="id",
-        process="p",
-        call="c",
-        topic="tp",
-        invoke_ns="invoke_ns",
-        complete_ns="complete_ns",
-        outcome=pl.col("y").fill_null(OpType.INFO.value),
-        status="s",
-        code="k",
-        error="e",
-        broker="b",
-        queue="q",
-        offset="o",
-    )
+def _reach(value: Any, parts: Iterable[str], name: str) -> Any:
+    for part in parts:
+        if not isinstance(value, Mapping) or part not in value:
+            raise KeyError(name)
+        value = value[part]
+    return value
 
 
 def _json(text: str | None) -> Any:

@@ -26,7 +26,7 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
     "q": pl.Int32(),  # queue id
     "o": pl.Int64(),  # queue offset
     "s": pl.String(),  # status as the client names it; phase label of a read or drain; fault action
-    "k": pl.Int32(),  # response code; reconsume times of a delivery; messages read of a drain
+    "k": pl.Int32(),  # response code; reconsume times of a delivery; READ lines that a drain stands for
     "e": pl.String(),  # error text; digest of a read
     "x": pl.String(),  # anything else, as JSON text
 }
