@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from harness.core.errors import WireError
 from harness.wire.codes import request_name
 from harness.wire.errors import ConnectionLost, ReplyTimeout, Unreachable
 from harness.wire.frame import FLAG_ONEWAY, MAX_FRAME_BYTES, Frame, FrameSplitter, encode, head, seal
 
+T = TypeVar("T")
 Reply = Frame | WireError
 OnReply = Callable[[Reply], None]
 OnRequest = Callable[[Frame], None]
@@ -214,9 +216,9 @@ class Connection(asyncio.Protocol):
         elif self._on_request is not None:
             self._deliver(self._on_request, frame)
 
-    def _deliver(self, callback: Callable[[Frame], None] | OnReply, frame: Frame) -> None:
+    def _deliver(self, callback: Callable[[T], None], reply: T) -> None:
         try:
-            callback(frame)
+            callback(reply)
         except Exception as error:  # noqa: BLE001  one caller's fault must not cost the others their answers
             self._loop.call_exception_handler(
                 {"message": f"a reply callback of {self.name} raised", "exception": error}
@@ -227,7 +229,8 @@ class Connection(asyncio.Protocol):
         overdue = [opaque for opaque, (_, deadline, _) in self._pending.items() if deadline <= now]
         for opaque in overdue:
             on_reply, _, code = self._pending.pop(opaque)
-            on_reply(ReplyTimeout(f"{self.name} did not answer {request_name(code)} in time"))
+            late = ReplyTimeout(f"{self.name} did not answer {request_name(code)} in time")
+            self._deliver(on_reply, late)
         self._sweep = self._loop.call_later(_SWEEP_S, self._expire) if self._pending else None
 
     def _fail(self, error: WireError) -> None:
@@ -238,7 +241,7 @@ class Connection(asyncio.Protocol):
             self._sweep = None
         pending, self._pending = self._pending, {}
         for on_reply, _, code in pending.values():
-            on_reply(_renewed(error, code))
+            self._deliver(on_reply, _renewed(error, code))
 
 
 def _renewed(error: WireError, code: int) -> WireError:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+from harness.core.errors import WireError
 from harness.wire.connection import Connection
 from harness.wire.errors import Unreachable
 from harness.wire.frame import Frame
@@ -51,20 +52,30 @@ class Remoting:
         self._dialer: Dialer = dialer or PlainDialer()
         self._on_request = on_request
         self._connections: dict[str, Connection] = {}
-        self._dialling: dict[str, asyncio.Lock] = {}
+        self._opening: dict[str, asyncio.Task[Connection]] = {}
+        self._closed = False
         self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="wire-dial")
 
     async def connection(self, address: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> Connection:
-        """The kept connection to `address`, or a new one. Raises `Unreachable`."""
+        """The kept connection to `address`, or a new one; all who ask meanwhile share one dial.
+
+        Raises `Unreachable`: refused, or not made within `timeout_s` (it may still be made for a later call).
+        """
         kept = self._connections.get(address)
         if kept is not None and not kept.closed:
             return kept
-        async with self._dialling.setdefault(address, asyncio.Lock()):
-            kept = self._connections.get(address)
-            if kept is None or kept.closed:
-                kept = await self._open(address, timeout_s)
-                self._connections[address] = kept
-            return kept
+        opening = self._opening.get(address)
+        if opening is None:
+            opening = asyncio.get_running_loop().create_task(self._open(address))
+            opening.add_done_callback(lambda _: self._opening.pop(address, None))
+            self._opening[address] = opening
+        await asyncio.wait({opening}, timeout=timeout_s)
+        if not opening.done():
+            raise Unreachable(f"no connection to {address} within {timeout_s} s")
+        try:
+            return opening.result()
+        except (OSError, WireError, asyncio.CancelledError) as error:
+            raise Unreachable(f"no connection to {address}: {error}") from None
 
     async def call(
         self,
@@ -95,35 +106,27 @@ class Remoting:
             await connection.close()
 
     async def close(self) -> None:
-        """Closes every connection. May be called more than once."""
+        """Closes every connection and stops dialling. May be called more than once."""
+        self._closed = True
+        for opening in list(self._opening.values()):
+            opening.cancel()
         for address in list(self._connections):
             await self.drop(address)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _open(self, address: str, timeout_s: float) -> Connection:
+    async def _open(self, address: str) -> Connection:
         on_request = self._on_request
-        sock = await self._dial(address, timeout_s)
-        return await Connection.over(
+        sock = await asyncio.get_running_loop().run_in_executor(self._threads, self._dial, address)
+        made = await Connection.over(
             sock,
             address,
             on_request=None if on_request is None else lambda frame: on_request(address, frame),
         )
+        self._connections[address] = made
+        return made
 
-    async def _dial(self, address: str, timeout_s: float) -> socket.socket:
-        abandoned = False
-
-        def dial() -> socket.socket:
-            made = self._dialer.dial(address)
-            if abandoned:
-                made.close()
-            return made
-
-        try:
-            work = asyncio.get_running_loop().run_in_executor(self._threads, dial)
-            return await asyncio.wait_for(work, timeout_s)
-        except TimeoutError:
-            raise Unreachable(f"no connection to {address} within {timeout_s} s") from None
-        except OSError as error:
-            raise Unreachable(f"no connection to {address}: {error}") from None
-        finally:
-            abandoned = True
+    def _dial(self, address: str) -> socket.socket:
+        made = self._dialer.dial(address)
+        if self._closed:
+            made.close()
+        return made

@@ -134,6 +134,8 @@ class FakeServer:
     async def _end(self) -> None:
         assert self._server is not None
         self._server.close()
-        for connection in list(self.connections):
-            connection.drop()
-        await asyncio.sleep(0)
+        # A connection may be accepted, or half closed, in the very turn of the loop that ends the server.
+        for _ in range(5):
+            for connection in list(self.connections):
+                connection.drop()
+            await asyncio.sleep(0)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import threading
 
 import pytest
 
@@ -261,8 +262,6 @@ def test_one_kept_connection_per_address_and_a_new_one_after_a_loss():
 
 
 def test_a_dial_that_hangs_is_given_up_in_time():
-    import threading
-
     release = threading.Event()
 
     class Hanging:
@@ -278,6 +277,41 @@ def test_a_dial_that_hangs_is_given_up_in_time():
         await remoting.close()
 
     asyncio.run(main())
+
+
+def test_callers_of_an_unreachable_peer_fail_together_not_one_after_another():
+    dialled = []
+
+    class Slow:
+        def dial(self, address):
+            dialled.append(address)
+            threading.Event().wait(0.2)
+            raise OSError("refused")
+
+    async def main():
+        remoting = Remoting(Slow())
+        outcomes = await asyncio.gather(*(remoting.call("127.0.0.1:1", 1) for _ in range(10)), return_exceptions=True)
+        assert all(isinstance(outcome, Unreachable) for outcome in outcomes)
+        assert len({id(outcome) for outcome in outcomes}) == 10
+        assert dialled == ["127.0.0.1:1"]
+        await remoting.close()
+
+    asyncio.run(main())
+
+
+def test_a_raising_callback_does_not_stop_timeouts_of_others():
+    async def work(server, connection):
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+
+        def raising(_):
+            raise RuntimeError("mine")
+
+        connection.submit_raw(1, {}, b"", raising, timeout_s=0.05)
+        for _ in range(2):
+            with pytest.raises(ReplyTimeout):
+                await connection.request(1, {}, timeout_s=0.1)
+
+    run(lambda *_: None, work)
 
 
 def test_a_send_template_writes_what_the_slow_path_writes():
