@@ -26,7 +26,7 @@ help: ## What can be made, and with which variables
 
 setup: $(STAMP) ## A virtual environment with every dependency as locked
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml hatch_build.py
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, PYTHON=%s is %d.%d: name another, as in make PYTHON=python3.12" % ("$(PYTHON)", *sys.version_info[:2]) if sys.version_info < (3, 11) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
