@@ -120,8 +120,9 @@ class HealthCheck:
             return
         if self._provision.outfits[master].version.major >= 5 and slaves:
             status = self._looks.ha_status(master)
-            if status is not None and status.in_sync_slaves < len(slaves):
-                yield f"{master} counts {status.in_sync_slaves} of {len(slaves)} slaves in sync"
+            if status is None or status.in_sync_slaves < len(slaves):
+                seen = "does not answer for its" if status is None else f"counts {status.in_sync_slaves} of"
+                yield f"{master} {seen} {len(slaves)} slaves in sync"
                 return
         written = self._looks.probe_write(master)
         if not written.ok:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from harness.cluster.observed import Ended, Started, refuse_dead
-from harness.cluster.provision import Provision
+from harness.cluster.provision import TRAINED, Provision
 from harness.cluster.roster import Roster
 from harness.core.errors import HarnessError, UsageError, WaitTimeout
 from harness.distribution.archive import ArchivePlan
@@ -93,9 +93,16 @@ class Lifecycle:
             state, forced = self._runtime.wait_exit(node, KILL_TIMEOUT_S), True
         took_s = (time.monotonic_ns() - signalled_ns) / 1e9
         archive = self._training.pop(node, None)
-        if archive is not None:
-            archive.keep(-state.signal if state.signal else state.exit_code or 0)
+        if archive is not None and not forced:
+            self._keep(node, archive, -state.signal if state.signal else state.exit_code or 0)
         return Ended(node, signalled_ns, took_s, state, forced)
+
+    def _keep(self, node: str, archive: ArchivePlan, exit_status: int) -> None:
+        # A start cache only saves time: one that was not written, or cannot be kept, is made the next time.
+        with suppress(HarnessError, OSError):
+            if archive.scratch is not None:
+                archive.scratch.write_bytes(self._runtime.read_file(node, TRAINED))
+            archive.keep(exit_status)
 
     def finish_training(self, timeout_s: float) -> None:
         """Stops, all at once, the nodes that write a start cache, and keeps what they wrote. Never raises for one."""

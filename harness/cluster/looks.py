@@ -17,7 +17,7 @@ from harness.wire.remoting import split_address
 from harness.wire.replies import HaStatus
 from harness.wire.sync import Admin
 
-LOOK_TIMEOUT_S: Final = 2.0
+LOOK_TIMEOUT_S: Final = 5.0
 PROBE_TIMEOUT_S: Final = 8.0
 """Longer than any broker waits for its slaves (5 s before 4.9.3), so that its own answer is seen."""
 _GET_ALL_TOPIC_CONFIG = 21

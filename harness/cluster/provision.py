@@ -20,6 +20,10 @@ from harness.topology.render import Rendered, render_broker, render_nameserver
 from harness.topology.tuning import bring_up
 
 
+TRAINED = "store/start-cache"
+"""Where a node that makes a start cache writes it, below its home."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outfit:
     """What one node runs: it may differ from the plan's release while an upgrade is under way."""
@@ -42,6 +46,7 @@ class Provision:
         self._roster = roster
         self._runtime = runtime
         self._addresses = addresses
+        self._archives: dict[tuple[str, str, str], ArchivePlan] = {}
         self.outfits: dict[str, Outfit] = {}
 
     def outfit(self, node: str, release: Release | None = None, jre: Jre | None = None) -> Outfit:
@@ -89,14 +94,26 @@ class Provision:
             extra=extra,
         )
         archive = self._archive(outfit, main, flags, train)
+        cache_flags = archive.flags
+        if archive.scratch is not None:
+            # A node can write nowhere but in its home; its store goes with the cluster, evidence stays.
+            inside = f"{layout.home(spec)}/{TRAINED}"
+            cache_flags = tuple(flag.replace(str(archive.scratch), inside) for flag in cache_flags)
         class_path = ":".join(str(jar) for jar in outfit.release.jars)
         conf = ("-c", layout.conf_path(spec))
-        argv = (str(outfit.jre.java), *archive.flags, *flags, "-cp", class_path, main, *conf)
+        argv = (str(outfit.jre.java), *cache_flags, *flags, "-cp", class_path, main, *conf)
         return Process(argv=argv, env={"ROCKETMQ_HOME": layout.home(spec)}, cwd=layout.home(spec)), archive
 
     def _archive(self, outfit: Outfit, main: str, flags: tuple[str, ...], train: bool) -> ArchivePlan:
         if self._plan.cache is None or self._plan.haste == "naive":
             return ArchivePlan()
         key = " ".join((main, *(flag for flag in flags if flag.startswith(("-X", "--")))))
-        archive = archive_flags(outfit.jre, key, outfit.release.jars, self._plan.cache)
-        return ArchivePlan() if archive.trains and not train else archive
+        name = (outfit.release.label, outfit.jre.build, key)
+        archive = self._archives.get(name)
+        if archive is None:
+            archive = archive_flags(outfit.jre, key, outfit.release.jars, self._plan.cache)
+        if archive.trains:
+            return archive if train else ArchivePlan()
+        # Finding one means reading it whole: once for all nodes of a kind is enough.
+        self._archives[name] = archive
+        return archive
