@@ -68,8 +68,9 @@ def bring_up(node: NodeSpec, topology: Topology, version: Version, addresses: Ma
     reads it anew at every check, so the cluster puts 5000 back by UPDATE_BROKER_CONFIG once the slave is in step.
     """
     if version.major >= 5:
+        metric = "3000" if version < (5, 4) else "10000"
         return (
-            Setting("transactionMetricFlushInterval", "200", "3000", "spins a core for that long after start"),
+            Setting("transactionMetricFlushInterval", "200", metric, "spins a core for that long after start"),
             Setting("timerFlushIntervalMs", "60000", "1000", "compares 38.7 MB each time; restored for delay tests"),
         )
     if node.role is not Role.SLAVE:

@@ -143,6 +143,9 @@ def test_an_override_equal_to_the_default_is_no_deviation():
         ("inSyncReplicas", Version(5, 5, 0), False),
         ("inSyncReplicas", V4, True),
         ("fileReservedTime", Version(3, 2, 6), False),
+        ("waitTimeMillsInSendQueue", Version(3, 2, 6), True),
+        ("splitMetadataSize", Version(5, 5, 0), False),
+        ("splitMetadataSize", V5, True),
     ],
 )
 def test_keys_that_the_release_ignores_are_warned_about(key: str, version: Version, warned: bool):

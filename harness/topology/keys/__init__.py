@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -10,35 +11,42 @@ from harness.core.version import Version
 
 Server = Literal["broker", "namesrv"]
 
-NEWEST_TAG = Version(5, 3, 3)
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    releases: tuple[Version, ...]
+    spans: dict[str, tuple[Version, Version]]
 
 
 @cache
-def _table(server: Server) -> dict[str, tuple[Version, Version]]:
-    rows = {}
-    for line in (Path(__file__).parent / f"{server}.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith("#"):
-            continue
+def _table(server: Server) -> _Table:
+    header, *lines = (Path(__file__).parent / f"{server}.txt").read_text(encoding="utf-8").splitlines()
+    releases = tuple(Version.parse(text) for text in header.rpartition(":")[2].split())
+    spans = {}
+    for line in lines:
         key, first, *last = line.split()
-        rows[key] = (Version.parse(first), Version.parse(last[0]) if last else NEWEST_TAG)
-    return rows
+        spans[key] = (Version.parse(first), Version.parse(last[0]) if last else releases[-1])
+    return _Table(releases, spans)
+
+
+@cache
+def known_keys(server: Server, version: Version) -> frozenset[str]:
+    """Every key that release sets something by."""
+    release = _nearest(server, version)
+    return frozenset(key for key, (first, last) in _table(server).spans.items() if first <= release <= last)
 
 
 def knows(server: Server, key: str, version: Version) -> bool:
     """Whether that release sets anything by that key.
 
-    Read from the setters of some release tags only: a release between two of them is taken for the older one, and
-    releases outside them for the nearest. What came after the newest tag is not known here.
+    Read from the setters of some releases: one between two of them is taken for the older, one outside them for the
+    nearest. So it is no proof for a release that was not read; keys of plug-ins (tiered storage) are not in it.
     """
-    if key not in _table(server):
-        return False
-    first, last = _table(server)[key]
-    tag = _nearest_tag(server, version)
-    return first <= tag <= last
+    return key in known_keys(server, version)
 
 
 @cache
-def _nearest_tag(server: Server, version: Version) -> Version:
-    tags = sorted({tag for span in _table(server).values() for tag in span})
-    older = [tag for tag in tags if tag <= version]
-    return older[-1] if older else tags[0]
+def _nearest(server: Server, version: Version) -> Version:
+    releases = _table(server).releases
+    older = [release for release in releases if release <= version]
+    return older[-1] if older else releases[0]
