@@ -134,7 +134,8 @@ class FakeServer:
     async def _end(self) -> None:
         assert self._server is not None
         self._server.close()
-        # A connection may be accepted, or half closed, in the very turn of the loop that ends the server.
+        # A connection may be being accepted, or half closed, in the very turn of the loop that ends the server.
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
         for _ in range(5):
             for connection in list(self.connections):
                 connection.drop()
