@@ -12,7 +12,7 @@ from allure_commons.logger import AllureFileLogger
 from allure_commons.model2 import Attachment, Label, Parameter, Status, StatusDetails, TestResult, TestStepResult
 
 from harness.report.explain import row_text
-from harness.report.junit import Case, case_failed, cases
+from harness.report.junit import Case, case_errored, case_failed, cases
 from harness.report.material import Promise, ScenarioReport
 from harness.report.rows import Row, Run, Standing
 from harness.report.words import printable, value_text
@@ -76,6 +76,8 @@ def _result(
     status = _STATUS[case.standing]
     if case.standing is Standing.KNOWN_BROKEN and not strict:
         status = Status.SKIPPED
+    if case_errored(case):
+        status = Status.BROKEN
     message = printable(case.message) + (f" [expected broken: {printable(row.known)}]" if row.known else "")
     result = TestResult(
         uuid=str(uuid.uuid5(_NAMESPACE, f"{run.id}/{identity}")),

@@ -10,7 +10,7 @@ from typing import Any, Final
 _UNITS: Final = (("_ms", " ms"), ("_us", " µs"), ("_ns", " ns"), ("_s", " s"), ("_bytes", " B"))
 _FILE_URL: Final = re.compile(r"file://(?=/)")
 _HOME: Final = re.compile(r"(?<![\w.\-/])/(?:home/[^/\s\"'<>:,;)]+|Users/[^/\s\"'<>:,;)]+|root(?![\w.\-]))")
-_PATH: Final = re.compile(r"(?<![\w.\-/])(?:~|/(?!/|rmq/))(?:[\w.@+~%=-]*)(?:/[\w.@+~%=-]+)+")
+_PATH: Final = re.compile(r"(?<![\w.\-/])(?:~|/(?!/|(?:rmq|dev|proc|sys)/))(?:[\w.@+~%=-]*)(?:/[\w.@+~%=-]+)+")
 _LEADING: Final = ("acked", "lost", "lost_bound_95")
 
 
@@ -76,7 +76,7 @@ def shorten(text: str, most: int) -> str:
 
 
 def scrub(text: str) -> str:
-    """Replaces absolute paths of the machine by their last part; `/rmq/NODE` paths and URLs stay."""
+    """Replaces absolute paths of the machine by their last part; `/rmq/NODE`, kernel paths and URLs stay."""
     text = _HOME.sub("~", _FILE_URL.sub("file:", text))
     return _PATH.sub(lambda match: "…/" + match.group(0).rsplit("/", 1)[1], text)
 

@@ -33,6 +33,12 @@ def test_known_broken_fails_under_strict(sample, tmp_path):
     assert json.loads(path.read_text())["status"] == "failed"
 
 
+def test_infrastructure_is_not_a_skip(sample, tmp_path):
+    write_allure(tmp_path, sample.run(), [sample.row("a", Verdict.NOT_TESTED, infrastructure=True)])
+    (path,) = tmp_path.glob("*-result.json")
+    assert json.loads(path.read_text())["status"] == "broken"
+
+
 def test_labels_parameters_and_steps(results):
     result = results["master-outage-leaves-sends-working"]
     labels = {label["name"]: label["value"] for label in result["labels"]}
