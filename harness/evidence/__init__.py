@@ -1,9 +1,19 @@
-"""The files of a run: recorders that append, a history that is read back, JSON that is whole or absent."""
+"""A run directory on disk: what is recorded, and how it is read back. Depends on core alone."""
 
-from __future__ import annotations
-
-from harness.evidence.load import load_history
+from harness.evidence.files import read_json, write_atomically, write_json, write_text
+from harness.evidence.loading import load_history, read_lines, read_packed
 from harness.evidence.recorder import Recorder
-from harness.evidence.rundir import link_latest, read_json, write_json
+from harness.evidence.rundir import RunDir, ScenarioDir
 
-__all__ = ["Recorder", "link_latest", "load_history", "read_json", "write_json"]
+__all__ = [
+    "Recorder",
+    "RunDir",
+    "ScenarioDir",
+    "load_history",
+    "read_json",
+    "read_lines",
+    "read_packed",
+    "write_atomically",
+    "write_json",
+    "write_text",
+]

@@ -1,4 +1,4 @@
-"""Appends the harness's own lines to a scenario's history: faults, steps, observations, what the oracle read."""
+"""What the harness's own processes (nemesis, oracle, scenario, probe) append to the history of a scenario."""
 
 from __future__ import annotations
 
@@ -6,88 +6,131 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from harness.core.errors import EvidenceError
 from harness.core.op import OpName, OpType, line
 
-NEMESIS = "nemesis"
-ORACLE = "oracle"
-SCENARIO = "scenario"
+_encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str).encode
 
 
 class Recorder:
-    """One append-only file per process of the harness in `directory`; every call is one write to the kernel.
+    """Appends lines to `<directory>/<process>.jsonl`, each call in the kernel's hands before it returns.
 
-    Safe for use by several threads. A write error raises EvidenceError: a run that cannot record must not go on.
+    Any thread may call. What was written survives the death of the harness, not of the machine. Raises EvidenceError
+    where the disk refuses or a value is no JSON: a run that cannot be recorded must not go on.
     """
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._files: dict[str, int] = {}
         self._lock = threading.Lock()
-
-    def write(self, record: Mapping[str, Any], *, process: str = SCENARIO) -> None:
-        """Appends one line to the history of `process`."""
-        self._append(process, json.dumps(record, separators=(",", ":"), default=str) + "\n")
-
-    def rows(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Appends what the oracle read, in bulk."""
-        text = "".join(json.dumps(r, separators=(",", ":"), ensure_ascii=True) + "\n" for r in records)
-        if text:
-            self._append(ORACLE, text)
-
-    def observe(self, name: str, value: Any) -> None:
-        """Records a named observation with any JSON value."""
-        self.write(line(OpName.OBSERVE, OpType.INFO, time.monotonic_ns(), s=name, x=_json(value)))
-
-    def step_begin(self, name: str, detail: Mapping[str, Any] | None = None) -> None:
-        """A named step begins."""
-        self.write(line(OpName.STEP, OpType.INFO, time.monotonic_ns(), id=name, s="begin", x=_json(detail)))
-
-    def step_end(self, name: str, detail: Mapping[str, Any] | None = None, *, ok: bool = True) -> None:
-        """A named step ended, well or not."""
-        action = "end" if ok else "failed"
-        self.write(line(OpName.STEP, OpType.INFO, time.monotonic_ns(), id=name, s=action, x=_json(detail)))
-
-    def fault(self, name: str, action: str, **about: Any) -> None:
-        """One transition of a fault (inject, observed, heal, recovered); `about` holds fault, targets, lasting, detail."""
-        record = line(OpName.FAULT, OpType.INFO, time.monotonic_ns(), id=name, s=action, x=_json(about))
-        self.write(record, process=NEMESIS)
-
-    def close(self) -> None:
-        """Closes every file. Idempotent."""
-        with self._lock:
-            for fd in self._files.values():
-                os.close(fd)
-            self._files.clear()
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EvidenceError(f"{directory} cannot be made: {error}; choose another --reports directory") from error
 
     def __enter__(self) -> Recorder:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _append(self, process: str, text: str) -> None:
-        data = text.encode()
+    def close(self) -> None:
+        """Closes every file. May be called twice; writing afterwards is an EvidenceError."""
+        with self._lock:
+            for fd in self._files.values():
+                os.close(fd)
+            self._files.clear()
+            self._closed = True
+
+    _closed = False
+
+    def write(self, record: Mapping[str, Any], *, process: str = "scenario") -> None:
+        """Appends one line, made by `harness.core.op.line`, to the file of `process`."""
+        self.write_all((record,), process=process)
+
+    def write_all(self, records: Iterable[Mapping[str, Any]], *, process: str) -> None:
+        """Appends many lines at once; all or, if the disk fills up meanwhile, a torn tail and an EvidenceError."""
         try:
-            with self._lock:
-                if process not in self._files:
-                    path = self._directory / f"{process}.jsonl"
-                    self._files[process] = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-                while data:
-                    data = data[os.write(self._files[process], data) :]
-        except OSError as error:
-            raise EvidenceError(
-                f"history of {process!r} cannot be written ({error}): free the disk of the reports"
-            ) from None
+            data = "".join([_encode(record) + "\n" for record in records]).encode()
+        except ValueError as error:
+            raise EvidenceError(f"history of {process}: {error}; record a finite number or null instead") from error
+        with self._lock:
+            view = memoryview(data)
+            try:
+                fd = self._fd(process)
+                while view:
+                    view = view[os.write(fd, view) :]
+            except OSError as error:
+                raise EvidenceError(
+                    f"{self._directory / process}.jsonl could not be written: {error}; free space and run again"
+                ) from error
 
+    def read_rows(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Appends the oracle's READ and DRAIN lines of a queue, in its order."""
+        self.write_all(records, process="oracle")
 
-def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, separators=(",", ":"), default=str)
+    def observe(self, name: str, value: Any) -> None:
+        """Records what was seen under a name; `value` is any JSON value."""
+        self.write(line(OpName.OBSERVE, OpType.INFO, time.monotonic_ns(), s=name, x=self._json(name, value)))
+
+    def step_begin(self, name: str, detail: Mapping[str, Any] | None = None) -> None:
+        """A named step begins."""
+        self._step(name, "begin", detail)
+
+    def step_end(self, name: str, detail: Mapping[str, Any] | None = None, *, ok: bool = True) -> None:
+        """A named step ended, well or not."""
+        self._step(name, "end" if ok else "failed", detail)
+
+    def event(self, name: str, detail: Mapping[str, Any] | None = None) -> None:
+        """Anything else worth a line on the time axis."""
+        text = self._json(name, dict(detail or {}))
+        self.write(line(OpName.EVENT, OpType.INFO, time.monotonic_ns(), s=name, x=text))
+
+    def fault(
+        self,
+        name: str,
+        action: str,
+        *,
+        at_ns: int | None = None,
+        fault: str | None = None,
+        targets: Iterable[str] | None = None,
+        lasting: bool | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Records one transition of a fault: inject, observed, heal or recovered.
+
+        `at_ns` is the instant it really happened, if that was before the call.
+        """
+        extra: dict[str, Any] = {}
+        if at_ns is not None:
+            extra["at_ns"] = at_ns
+        if action == "inject":
+            extra |= {"fault": fault or name, "targets": list(targets or ()), "lasting": bool(lasting)}
+        if detail:
+            extra["detail"] = dict(detail)
+        text = self._json(name, extra)
+        record = line(OpName.FAULT, OpType.INFO, time.monotonic_ns(), id=name, s=action, x=text)
+        self.write(record, process="nemesis")
+
+    def _step(self, name: str, what: str, detail: Mapping[str, Any] | None) -> None:
+        text = self._json(name, dict(detail)) if detail else None
+        self.write(line(OpName.STEP, OpType.INFO, time.monotonic_ns(), id=name, s=what, x=text))
+
+    def _json(self, name: str, value: Any) -> str:
+        try:
+            return _encode(value)
+        except ValueError as error:
+            raise EvidenceError(f"{name}: {error}; record a finite number or null instead") from error
+
+    def _fd(self, process: str) -> int:
+        if self._closed:
+            raise EvidenceError(f"history of {process}: the recorder is closed; record before the scenario ends")
+        if process not in self._files:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._files[process] = os.open(self._directory / f"{process}.jsonl", flags, 0o644)
+        return self._files[process]
