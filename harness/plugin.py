@@ -19,6 +19,7 @@ from harness.core.errors import CapabilityMissing, HarnessError, UsageError
 from harness.core.expectation import Expectation, Gates, Rules
 from harness.core.guarantee import Guarantee
 from harness.core.verdict import Verdict
+from harness.evidence import RunDir
 from harness.options import add_options, asked, settings_from
 from harness.publish import publish
 from harness.report.rows import exit_code
@@ -140,9 +141,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
     try:
         run.equipment = equip(next(iter(run.settings.values())), _sayer(session.config))
+        RunDir.create(run.directory.parent, run.run_id)
     except HarnessError as error:
         pytest.exit(f"rmq-harness: {error}", returncode=error.exit_code)
-    run.directory.mkdir(parents=True)
 
 
 class Prover:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.catalogue import load_catalogue
 from harness.core.errors import HarnessError
-from harness.evidence import link_latest, load_history, write_json
+from harness.evidence import load_history, write_json
 from harness.report.allure import write_allure
 from harness.report.html import html_report
 from harness.report.junit import junit_xml
@@ -34,7 +34,6 @@ def publish(session: Session, rows: Sequence[Row]) -> None:
     page = html_report(run, rows, scenarios, promises, strict=settings.strict, allow_missing=settings.allow_missing)
     (directory / "report.html").write_text(page, encoding="utf-8")
     write_allure(directory / "allure-results", run, rows, scenarios, promises, strict=settings.strict)
-    link_latest(directory)
 
 
 def promises_of(rows: Sequence[Row]) -> dict[str, Promise]:

@@ -210,7 +210,8 @@ class _Run:
                 finally:
                     for error_text in injector.heal_all():
                         self.say(error_text)
-        return ""
+                return ""
+        raise AssertionError("unreachable: the last attempt returns")
 
     def _put_aside(self, attempt: int) -> None:
         """Keeps what a failed bring-up left, out of the way of the history that will be judged."""

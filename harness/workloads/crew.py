@@ -23,6 +23,7 @@ FAST_POLL_NAMESERVER_MS = 1_000
 FAST_HEARTBEAT_MS = 1_000
 DOCUMENTED_POLL_MS = 30_000
 STOP_TIMEOUT_S = 60.0
+FAST_REBALANCE = "-Drocketmq.client.rebalance.waitInterval=2000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,13 @@ class ClientKit:
     jars: tuple[Path, ...]
     jre: Jre
 
-    def java(self) -> JavaSetup:
-        """The Java set-up as a worker is told it."""
+    def java(self, timers: str) -> JavaSetup:
+        """The Java set-up as a worker is told it; fast timers shorten the client's rebalance interval of 20 s."""
         return JavaSetup(
-            classpath=tuple(str(jar) for jar in self.jars), libjvm=str(self.jre.libjvm), version=self.version
+            classpath=tuple(str(jar) for jar in self.jars),
+            libjvm=str(self.jre.libjvm),
+            version=self.version,
+            jvm_flags=() if timers == "documented" else (FAST_REBALANCE,),
         )
 
 
@@ -188,7 +192,7 @@ class Crew:
             properties={} if load.wait_store else {"WAIT": "false"},
             poll_nameserver_ms=self._poll_ms(load.poll_nameserver_ms),
             heartbeat_ms=self._heartbeat_ms(),
-            java=self._kit.java(),
+            java=self._kit.java(self._timers),
         )
 
     def _pins(self, load: Produce, topic: str) -> tuple[Pin, ...]:
@@ -217,7 +221,7 @@ class Crew:
             wait_assignment=load.wait_assignment,
             poll_nameserver_ms=self._poll_ms(load.poll_nameserver_ms),
             heartbeat_ms=self._heartbeat_ms(),
-            java=self._kit.java(),
+            java=self._kit.java(self._timers),
         )
 
     def _poll_ms(self, wanted: int | None) -> int:

@@ -23,7 +23,7 @@ class Stage:
 
     def __init__(self, cluster: Cluster, crew: Crew, recorder: Recorder, say: Say) -> None:
         self.cluster = cluster
-        self.oracle = Oracle(cluster, recorder.rows)
+        self.oracle = Oracle(cluster, recorder.read_rows)
         self.crew = crew
         self.recorder = recorder
         self.topics = tuple(topic.name for topic in cluster.plan.topics)
