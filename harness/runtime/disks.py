@@ -104,9 +104,9 @@ class Disks:
 
     def _power(self, node: str, attached: _Attached, action: str) -> None:
         if attached.image is None:
+            kind = "plain" if attached.disk.kind == "plain" else "a tmpfs"
             reason = (
-                f"node {node!r} has a {attached.disk.kind} disk: a power cut needs root and a sized disk "
-                "(ext4 on a loop device)"
+                f"the disk of {node!r} is {kind}: a power cut needs ext4 on a loop device, hence root and mkfs.ext4"
             )
             raise CapabilityMissing(POWER_CUT, reason)
         store = str(home(node) / "store")

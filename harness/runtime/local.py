@@ -28,6 +28,7 @@ from harness.waiting import wait_for
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _TAIL_BYTES = 1 << 16
 _GONE_S = 10.0
+_LINK_S = 10.0
 
 
 class LocalRuntime(FilesAndDisks, Traffic):
@@ -135,6 +136,13 @@ class LocalRuntime(FilesAndDisks, Traffic):
         node = Node(name, reply.values["address"], disk)
         self._nodes[name] = node
         self._probes.add(name, reply.fds[0])
+        # The kernel brings a link up in its own time: long enough, on a busy machine, to look like a cut.
+        wait_for(
+            lambda: self._probes.passes(HUB, name) and self._probes.passes(name, HUB),
+            what=f"the new link of {name!r} to pass packets both ways",
+            timeout_s=_LINK_S,
+            poll_s=0.005,
+        )
         return node
 
     def remove_node(self, name: str) -> None:
@@ -282,11 +290,15 @@ def _check_name(kind: str, name: str) -> None:
 
 def _drain(fds: Sequence[int], deadline: float) -> dict[int, bytes]:
     parts: dict[int, list[bytes]] = {fd: [] for fd in fds}
-    still_open = set(fds)
+    poller = select.poll()
+    for fd in fds:
+        poller.register(fd, select.POLLIN)
+    still_open = len(fds)
     while still_open and (left_s := deadline - time.monotonic()) > 0:
-        for fd in select.select(list(still_open), [], [], left_s)[0]:
+        for fd, _events in poller.poll(left_s * 1000):
             data = os.read(fd, 1 << 16)
             parts[fd].append(data)
             if not data:
-                still_open.discard(fd)
+                poller.unregister(fd)
+                still_open -= 1
     return {fd: b"".join(data) for fd, data in parts.items()}

@@ -64,9 +64,12 @@ def boot_id() -> str:
 
 
 def default_state_dir() -> Path:
-    """Where runs of this user are recorded: `$XDG_RUNTIME_DIR/rmq-harness`, else `~/.local/state/rmq-harness`."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(runtime) / "rmq-harness" if runtime else Path.home() / ".local/state/rmq-harness"
+    """Where runs of this user are recorded: `$XDG_STATE_HOME/rmq-harness`, else `~/.local/state/rmq-harness`.
+
+    Not in the runtime directory: that is emptied at logout and boot, and what a run left on disk is not.
+    """
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local/state") / "rmq-harness"
 
 
 def record_path(state_dir: Path, run_id: str) -> Path:

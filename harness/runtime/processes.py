@@ -10,9 +10,9 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from harness.core.errors import SetupError, UsageError
 from harness.runtime.base import ProcessState
@@ -139,17 +139,13 @@ def members_of(network_fd: int) -> Iterator[int]:
 
 
 def _all_stopped(pid: int) -> bool:
-    states = []
     with suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             with suppress(OSError):
-                states.append((task / "stat").read_text().rpartition(")")[2].split()[0])
-    return all(state in "TtZX" for state in states)
-
-
-def describe(state: ProcessState) -> dict[str, Any]:
-    """For the channel."""
-    return asdict(state)
+                # After the name, which may itself contain parentheses and spaces.
+                if (task / "stat").read_text().rpartition(")")[2].split()[0] not in "TtZX":
+                    return False
+    return True
 
 
 def _become(launch: Launch, failure_fd: int) -> NoReturn:
