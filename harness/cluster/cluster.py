@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 from harness.cluster.bringup import BringUpOrder
 from harness.cluster.health import HealthCheck
@@ -209,8 +211,10 @@ class Cluster(Roster):
         on_slaves: bool = True,
     ) -> None:
         """Creates topics and groups on every broker name and waits until every replica knows them (see `Topics`)."""
-        for broker in self.broker_names():
-            self._topics.ensure(broker, topics, groups, timeout_s, on_slaves=on_slaves)
+        brokers = self.broker_names()
+        with ThreadPoolExecutor(max_workers=len(brokers), thread_name_prefix="create") as pool:
+            ensure = partial(self._topics.ensure, on_slaves=on_slaves)
+            list(pool.map(lambda broker: ensure(broker, topics, groups, timeout_s), brokers))
         self._readiness.routed(topics, self.nameservers(), timeout_s)
 
     def outfit(self, node: str) -> Outfit:

@@ -19,7 +19,6 @@ from harness.topology.logback import logback_files
 from harness.topology.render import Rendered, render_broker, render_nameserver
 from harness.topology.tuning import bring_up
 
-
 TRAINED = "store/start-cache"
 """Where a node that makes a start cache writes it, below its home."""
 
