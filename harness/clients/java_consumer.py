@@ -16,6 +16,7 @@ from harness.clients.record import DeliverLines, Recorder, id_of
 from harness.core.errors import UsageError
 
 _ASSIGNMENT_POLL_S = 0.02
+_LOOKS_PER_NUDGE = 50
 _HEARTBEAT_5X_MS = 1000
 _LISTENER = "org.apache.rocketmq.client.consumer.listener."
 
@@ -117,10 +118,16 @@ class JavaConsumer:
         return self._config.heartbeat_ms
 
     def _await_assignment(self) -> None:
-        table = self._consumer.getDefaultMQPushConsumerImpl().getRebalanceImpl().getProcessQueueTable()
+        inner = self._consumer.getDefaultMQPushConsumerImpl()
+        table = inner.getRebalanceImpl().getProcessQueueTable()
         never = threading.Event()
-        while table.isEmpty():
+        for look in itertools.count(1):
+            if not table.isEmpty():
+                return
             never.wait(_ASSIGNMENT_POLL_S)
+            if look % _LOOKS_PER_NUDGE == 0:
+                # A first rebalance that found no route yet is repeated by the client only after 20 s.
+                inner.getmQClientFactory().rebalanceImmediately()
 
 
 def _message_model() -> Any:

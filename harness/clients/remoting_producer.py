@@ -72,10 +72,9 @@ class RemotingProducer:
         self._recorder = recorder
         self._lines = SendLines(config.process, config.topic)
         self._pacer = Pacer(config.rate_per_s)
-        self._properties = {
-            **config.properties,
-            **({"DELAY": str(config.delay_level)} if config.delay_level else {}),
-        }
+        delay = {"DELAY": str(config.delay_level)} if config.delay_level else {}
+        self._properties = {"WAIT": "true", **config.properties, **delay}
+        self._properties_text = encode_properties(self._properties)
         self._timeout_s = config.timeout_ms / 1000
         self._slots = config.window if config.mode == "async" else config.threads
         self._numbers = self._numbering()
@@ -205,14 +204,13 @@ class RemotingProducer:
     def _submit(self, send: _Send, target: Target, link: Connection, born_ms: int) -> None:
         message_id = f"{self._config.process}-{send.n}"
         body = body_of(message_id, self._config.body_bytes)
-        properties = {"KEYS": message_id, **self._properties}
-        opened = self._template(target.broker).opened(target.queue, encode_properties(properties), born_ms)
+        properties = f"KEYS\x01{message_id}\x02{self._properties_text}"
         try:
             if self._config.mode == "oneway":
-                self._oneway(send, target, link, body, properties)
+                self._oneway(send, target, link, body, message_id)
                 return
             link.submit_opened(
-                opened,
+                self._template(target.broker).opened(target.queue, properties, born_ms),
                 body,
                 lambda reply: self._replied(send, reply),
                 max(0.001, send.deadline_s - time.monotonic()),
@@ -221,7 +219,8 @@ class RemotingProducer:
         except WireError as error:
             self._raised(send, error)
 
-    def _oneway(self, send: _Send, target: Target, link: Connection, body: bytes, properties: dict[str, str]) -> None:
+    def _oneway(self, send: _Send, target: Target, link: Connection, body: bytes, message_id: str) -> None:
+        properties = {"KEYS": message_id, **self._properties}
         fields = send_fields(self._config.topic, target.queue, properties, self._config.group, target.broker)
         link.oneway(RequestCode.SEND_MESSAGE_V2, fields, body)
         self._record(send, outcome.of_status("ONEWAY"), "ONEWAY", (target.broker, target.queue, -1), "")

@@ -5,6 +5,7 @@ Whatever else the process prints (a JVM does) goes to fd 2. The end of the comma
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import queue
@@ -22,6 +23,7 @@ from harness.core.errors import HarnessError, UsageError
 
 PROGRESS_S = 0.1
 DEFAULT_STOP_S = 30.0
+GC_THRESHOLD = 50_000
 
 
 class Worker:
@@ -119,6 +121,8 @@ def main() -> NoReturn:
     """Takes fd 1 for events alone, lets everything else that prints go to fd 2, and obeys."""
     events = os.dup(1)
     os.dup2(2, 1)
+    # A collection stalls every sender, and with a JVM in the process it looks through that as well.
+    gc.set_threshold(GC_THRESHOLD, 50, 100)
     worker = Worker(events)
 
     def fatal(args: threading.ExceptHookArgs) -> None:
