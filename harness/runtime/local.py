@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import HarnessError, SetupError, UsageError, WaitTimeout
 from harness.runtime import owner as owners
-from harness.runtime.base import HUB, Capabilities, Disk, Node, Process, ProcessState
+from harness.runtime.base import HUB, Capabilities, Disk, Node, Process, ProcessState, Runtime
 from harness.runtime.files import FilesAndDisks
 from harness.runtime.link import Link, Reply, host_pid_of, wait_pidfd
 from harness.runtime.observe import Probes, Traffic
@@ -302,3 +302,9 @@ def _drain(fds: Sequence[int], deadline: float) -> dict[int, bytes]:
                 poller.unregister(fd)
                 still_open -= 1
     return {fd: b"".join(data) for fd, data in parts.items()}
+
+
+if TYPE_CHECKING:
+
+    def _conforms(runtime: LocalRuntime) -> Runtime:
+        return runtime

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from harness.core.errors import CapabilityMissing, FaultError, SetupError, UsageError
 from harness.runtime.base import POWER_CUT, SIZED_DISK, Disk, Process
+from harness.runtime.disks import LOOP_CONTROL
 from harness.runtime.local import LocalRuntime
 from harness.runtime.owner import loop_mark
 from harness.runtime.reaper import loops_of
@@ -45,8 +47,12 @@ def sized(runtime: LocalRuntime) -> LocalRuntime:
 
 @pytest.fixture
 def powered(sized: LocalRuntime) -> LocalRuntime:
-    if (reason := sized.capabilities()[POWER_CUT]) is not None:
+    reason = sized.capabilities()[POWER_CUT]
+    if os.geteuid() != 0 or not LOOP_CONTROL.exists():
+        assert reason is not None
         pytest.skip(reason)
+    # Where the means are there, their not working is a failure and no reason to skip.
+    assert reason is None
     return sized
 
 
