@@ -30,6 +30,9 @@ from harness.session import Outcome, Session, new_run_id, summary_of_time
 from harness.settings import Settings
 from harness.workloads.load import Load
 
+guarantee = pytest.mark.guarantee
+"""`@guarantee("id", ...)`: the documented guarantees that a suite function judges."""
+
 SESSION = pytest.StashKey[Session]()
 CATALOGUE = pytest.StashKey[Catalogue]()
 DESELECTED = pytest.StashKey[dict[str, int]]()
@@ -60,8 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         settings = settings_from(config.getoption)
         catalogue = load_catalogue()
-        for guarantee in settings[0].guarantees:
-            catalogue.get(guarantee)
+        for name in settings[0].guarantees:
+            catalogue.get(name)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     names = [s.topology.name for s in settings]
@@ -184,6 +187,27 @@ class Prover:
             **more,
         )
         self.prove(scenario, control)
+
+    def control(
+        self,
+        name: str,
+        *,
+        demand: Iterable[Expectation],
+        expect: Verdict = Verdict.BROKEN,
+        why: str = "",
+        gates: Gates | None = None,
+        **more: Any,
+    ) -> Control:
+        """A product control: another scenario that must come out as `expect`."""
+        own = _slug(self._item.name.partition("[")[0].removeprefix("test_"))
+        return Control(
+            kind="product",
+            scenario=Scenario(
+                name=f"{own}--{name}", rules=Rules(expectations=tuple(demand), gates=gates or Gates()), **more
+            ),
+            expect=expect,
+            why=why,
+        )
 
     def prove(self, scenario: Scenario, control: Control | None = None) -> None:
         """The same with a scenario that was built by hand."""

@@ -145,7 +145,7 @@ class Session:
             java=settings.java,
             client=settings.client,
             runtime=settings.runtime,
-            timers=settings.timers,
+            timers=guarantee.timers or settings.timers,
             known=expected[1] if expected[0] == "broken" else False,
             expected=Verdict(expected[0]),
             verdict=verdict,

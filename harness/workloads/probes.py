@@ -370,6 +370,44 @@ class AwaitCommitLog(Probe):
         return {"reached": reached, "count": len(now), "files": now, "seconds": (stage.now_ns() - began_ns) / 1e9}
 
 
+class ExactlyDeleted(Probe):
+    """Whether between two looks at the commit log exactly the aged files went.
+
+    `before`, `aged` and `after` name the observations of CommitLog, AgeCommitLog and a later CommitLog.
+    """
+
+    kind: Literal["exactly-deleted"] = "exactly-deleted"
+    before: str
+    aged: str
+    after: str
+
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """`{"deleted", "aged", "exact", "young_kept"}`: `young_kept` counts kept files that are not the last one."""
+        before = stage.recall(self.before)["files"]
+        aged = stage.recall(self.aged)["files"]
+        after = stage.recall(self.after)["files"]
+        deleted = [name for name in before if name not in after]
+        kept = [name for name in before[:-1] if name in after and name not in aged]
+        return {"deleted": deleted, "aged": aged, "exact": deleted == aged, "young_kept": len(kept)}
+
+
+class SyncDisks(Probe):
+    """Brings everything written so far on the targets' disks beyond the reach of a power cut.
+
+    For topic and group metadata, which no release syncs: a scenario about messages must not lose those instead.
+    """
+
+    kind: Literal["sync-disks"] = "sync-disks"
+    target: str = "broker/*"
+
+    def run(self, stage: Stage) -> list[str]:
+        """The nodes whose disks were synced."""
+        nodes = select(self.target, stage.cluster)
+        for node in nodes:
+            stage.cluster.runtime.sync_disk(node)
+        return list(nodes)
+
+
 class AwaitHealthy(Probe):
     """Waits until the cluster is whole again and says how long it took."""
 
@@ -403,6 +441,8 @@ AnyProbe = Annotated[
     | CommitLog
     | AgeCommitLog
     | AwaitCommitLog
-    | AwaitHealthy,
+    | AwaitHealthy
+    | ExactlyDeleted
+    | SyncDisks,
     Field(discriminator="kind"),
 ]
