@@ -1,0 +1,116 @@
+"""Finders of messages that are there more than once, or not the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from harness.checkers import narrow
+from harness.checkers.narrow import QUEUE, Replicas
+from harness.core.errors import MetricUnavailable
+from harness.core.history import History
+from harness.core.verdict import Finding
+
+_SLOT: Final = [*QUEUE, "offset"]
+
+
+def duplicate(
+    history: History, *, phase: str = "final", replicas: Replicas = None, topic: str | None = None
+) -> Finding:
+    """Messages that one replica stores more than once in a topic; counts the copies beyond the first.
+
+    At least once allows them: a client that was not answered sends again. One copy of an unknown send is no duplicate.
+    """
+    reads = narrow.reads_of(history, phase, replicas).filter(pl.col("m").is_not_null())
+    if topic is not None:
+        reads = reads.filter(narrow.text("topic").str.starts_with(topic))
+    return _repeated("duplicate", reads, ["replica", "topic", "m"])
+
+
+def redelivered(history: History, *, group: str | None = None) -> Finding:
+    """Messages given to a group more than once at the same attempt; counts the deliveries beyond the first.
+
+    A later attempt (reconsume above the last) is a retry and not counted; each member of a broadcasting group is
+    counted for itself. At least once allows redeliveries.
+    """
+    wanted = narrow.groups_of(history, group)
+    given = history.deliveries.filter(pl.col("m").is_not_null() & narrow.text("group").is_in(wanted))
+    given = given.with_columns(pl.col("reconsume").fill_null(0))
+    everyone = narrow.text("group").is_in([g for g in wanted if narrow.is_broadcast(history, g)])
+    if not any(narrow.is_broadcast(history, g) for g in wanted):
+        return _repeated("redelivered", given, ["group", "m", "reconsume"])
+    parts = [given.filter(~everyone), given.filter(everyone)]
+    shared = _repeated("redelivered", parts[0], ["group", "m", "reconsume"])
+    each = _repeated("redelivered", parts[1], ["group", "process", "m", "reconsume"])
+    shown = (*shared.examples, *each.examples)[:8]
+    return Finding("redelivered", shared.count + each.count, shared.of + each.of, shown)
+
+
+def completed_twice(history: History, *, process: str | None = None) -> Finding:
+    """Sends whose completion came more than once: a callback that fired again. Counts sends."""
+    sends = narrow.sends_of(history, process)
+    found = sends.filter(pl.col("completions") > 1)
+    return Finding(
+        "completed-twice", found.height, sends.height, narrow.examples(found, "id", "process", "completions")
+    )
+
+
+def diverged(history: History, *, phase: str = "final", replicas: Replicas = None, topic: str | None = None) -> Finding:
+    """Queue offsets at which the replicas of a broker do not hold the same, within the range that all of them have.
+
+    A message that is missing inside that range counts; what one replica has beyond the others' end is lag, and what it
+    has before their beginning is head (both are figures, not divergence).
+    """
+    reads = narrow.reads_of(history, phase, replicas)
+    drains = narrow.drains_of(history, phase, replicas)
+    if topic is not None:
+        reads = reads.filter(narrow.text("topic").str.starts_with(topic))
+        drains = drains.filter(narrow.text("topic").str.starts_with(topic))
+    common = _common(reads, drains)
+    slots = reads.join(common, on=QUEUE, how="inner")
+    within = slots.filter(pl.col("offset").is_between("lo", "hi"))
+    held = within.group_by(_SLOT).agg(
+        digests=pl.col("digest").n_unique(),
+        there=pl.col("replica").n_unique(),
+        copies=pl.len(),
+        replicas=pl.col("replicas").first(),
+    )
+    suspects = held.filter((pl.col("digests") > 1) | (pl.col("there") < pl.col("replicas")))
+    bad = suspects.filter(pl.col("there") < pl.col("replicas"))
+    bad = pl.concat([bad.select(_SLOT), _unequal(within, suspects).select(_SLOT)]).unique().sort("offset")
+    figures = {
+        "lag": slots.filter(pl.col("offset") > pl.col("hi")).select(_SLOT).n_unique(),
+        "head": slots.filter((pl.col("offset") < pl.col("lo")) & (pl.col("offset") <= pl.col("hi"))).height,
+    }
+    return Finding("diverged", bad.height, held.height, narrow.examples(bad, *_SLOT), figures)
+
+
+def _common(reads: pl.DataFrame, drains: pl.DataFrame) -> pl.DataFrame:
+    """Per queue that two or more replicas were asked for: the range of offsets that all of them have."""
+    shared = drains.group_by(QUEUE).agg(replicas=pl.col("replica").n_unique()).filter(pl.col("replicas") > 1)
+    if not shared.height:
+        raise MetricUnavailable("no queue was read from two replicas; there is nothing to compare")
+    ends = reads.group_by([*QUEUE, "replica"]).agg(first=pl.col("offset").min(), last=pl.col("offset").max())
+    ranges = ends.group_by(QUEUE).agg(lo=pl.col("first").max(), hi=pl.col("last").min(), have=pl.len())
+    found = shared.join(ranges, on=QUEUE, how="left")
+    # A replica that holds nothing of the queue claims no range: all of it is lag.
+    empty = pl.col("have").fill_null(0) < pl.col("replicas")
+    return found.with_columns(hi=pl.when(empty).then(-1).otherwise("hi"), lo=pl.col("lo").fill_null(0))
+
+
+def _unequal(within: pl.DataFrame, suspects: pl.DataFrame) -> pl.DataFrame:
+    """Offsets whose digests differ between replicas; one offset may hold several messages on each."""
+    few = within.join(suspects, on=_SLOT, how="semi")
+    each = few.group_by([*_SLOT, "replica"]).agg(held=pl.col("digest").fill_null("").sort().str.join("\n"))
+    return each.group_by(_SLOT).agg(kinds=pl.col("held").n_unique()).filter(pl.col("kinds") > 1)
+
+
+def _repeated(kind: str, rows: pl.DataFrame, key: list[str]) -> Finding:
+    distinct = rows.select(pl.struct(key).n_unique()).item() if rows.height else 0
+    count = rows.height - distinct
+    if not count:
+        return Finding(kind, 0, rows.height)
+    again = rows.filter(pl.struct(key).is_duplicated()).sort("id")
+    shown = narrow.examples(again, "id", "group", "process", "replica", "broker", "topic", "queue", "offset")
+    return Finding(kind, count, rows.height, shown)

@@ -1,0 +1,185 @@
+"""The assumptions of a scenario, looked at in its history: what must be true before a verdict means anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from harness.checkers import narrow
+from harness.checkers.narrow import QUEUE, Replicas
+from harness.core.errors import MetricUnavailable
+from harness.core.expectation import Gates
+from harness.core.history import History
+from harness.core.verdict import Assumption
+from harness.core.window import FaultWindow
+
+_AT_MOST_NS = 1_000_000_000
+
+
+def assumptions(history: History, gates: Gates) -> tuple[Assumption, ...]:
+    """Every gate, met or not. `well-formed` and `drained` are matters of soundness: unmet, they void any verdict."""
+    return tuple(_assumptions(history, gates))
+
+
+def _assumptions(history: History, gates: Gates) -> Iterator[Assumption]:
+    yield well_formed(history)
+    yield _enough(history, gates.min_acked)
+    if gates.min_acked_before_fault:
+        yield _warm(history, gates)
+    if gates.in_flight_at_fault:
+        yield _in_flight(history)
+    if gates.faults_bite:
+        yield _bit(history)
+    if gates.faults_heal:
+        yield _healed(history)
+    if gates.drained:
+        yield drained(history, gates.drained_phase, None)
+    if gates.healthy:
+        yield _healthy(history)
+    if gates.deliveries:
+        number = history.deliveries.height
+        yield Assumption("deliveries", number > 0, f"{number:,} deliveries were recorded")
+
+
+def well_formed(history: History) -> Assumption:
+    """No send completes before it began, none has a completion without being one, and no queue was half recorded."""
+    wrong = []
+    backwards = history.sends.filter(pl.col("complete_ns") < pl.col("invoke_ns")).height
+    if backwards:
+        wrong.append(f"{backwards} sends completed before they were invoked")
+    open_ = history.sends.filter(pl.col("complete_ns").is_null() & (pl.col("outcome") != "info")).height
+    if open_:
+        wrong.append(f"{open_} sends have an outcome and no completion")
+    wrong += _miscounted(history)
+    return Assumption("well-formed", not wrong, "; ".join(wrong) or "the history is well-formed", soundness=True)
+
+
+def drained(history: History, phase: str, replicas: Replicas) -> Assumption:
+    """Every queue that was asked for was read to its end, and every queue that acknowledged anything was asked for.
+
+    It must have been read on its master, unless a fault that is meant to last took that; with `replicas` on one of
+    those.
+    """
+    name = f"drained[{phase}]" if replicas is None else f"drained[{phase}, {replicas}]"
+    try:
+        drains = narrow.drains_of(history, phase, replicas)
+    except MetricUnavailable as missing:
+        return Assumption(name, False, str(missing), soundness=True)
+    cut_short = drains.filter(~pl.col("complete"))
+    if cut_short.height:
+        first = cut_short.select("replica", "topic", "queue", "detail").row(0)
+        message = f"{cut_short.height} queues were not read to their end in phase {phase!r}, first {first}"
+        return Assumption(name, False, message, soundness=True)
+    unread = _never_read(history, drains, masters_only=replicas is None)
+    if unread.height:
+        first = unread.row(0)
+        message = f"{unread.height} queues acknowledged messages and were not read in phase {phase!r}, first {first}"
+        return Assumption(name, False, message, soundness=True)
+    return Assumption(name, True, f"{drains.height} queues were read to their end in phase {phase!r}", soundness=True)
+
+
+def _never_read(history: History, drains: pl.DataFrame, *, masters_only: bool) -> pl.DataFrame:
+    acked = history.sends.filter((pl.col("outcome") == "ok") & pl.col("queue").is_not_null())
+    wanted = acked.select(QUEUE).unique()
+    if masters_only:
+        gone = {t for w in history.windows if w.lasting for t in w.targets}
+        lost = {t.rpartition("-")[0] for t in gone if narrow.is_master(t)}
+        excused = narrow.text("broker").is_in(sorted(lost))
+        drains = drains.filter(narrow.on_replicas("master") | excused)
+    return wanted.join(drains, on=QUEUE, how="anti").sort(QUEUE)
+
+
+def _miscounted(history: History) -> list[str]:
+    """Queues whose drain speaks of another number of messages than were recorded: lines are missing."""
+    key = ["phase", "replica", *QUEUE]
+    there = history.reads.group_by(key).agg(have=pl.len())
+    said = history.drains.select([*key, "count"])
+    both = said.join(there, on=key, how="left", nulls_equal=True).with_columns(pl.col("have").fill_null(0))
+    wrong = both.filter(pl.col("count").is_not_null() & (pl.col("count") != pl.col("have"))).height
+    found = [f"{wrong} queues have another number of reads than their drain says"] if wrong else []
+    twice = said.select(key).is_duplicated().sum()
+    if twice:
+        found.append(f"{twice} drains are of a queue that was read twice in one phase; give each reading its own phase")
+    unclosed = there.join(said, on=key, how="anti", nulls_equal=True).height
+    if unclosed:
+        found.append(f"{unclosed} queues were read and have no drain: the oracle was cut short")
+    return found
+
+
+def _enough(history: History, least: int) -> Assumption:
+    number = history.sends.filter(pl.col("outcome") == "ok").height
+    needed = max(1, least) if least else 0
+    message = f"{number:,} sends were acknowledged" + ("" if number >= needed else f"; {needed:,} are needed")
+    return Assumption("load", number >= needed, message)
+
+
+def _warm(history: History, gates: Gates) -> Assumption:
+    before_ns = int(gates.before_fault_s * 1e9)
+    done = history.sends.filter(pl.col("outcome") == "ok").get_column("complete_ns")
+    thin = []
+    first = _first_windows(history, before_ns)
+    for window in first:
+        begin = window.inject_ns - before_ns
+        number = int(done.is_between(begin, window.inject_ns, closed="left").sum())
+        if number < gates.min_acked_before_fault:
+            thin.append(f"{number} before {window.name}")
+    if thin:
+        needed = f"{gates.min_acked_before_fault} are needed in the {gates.before_fault_s:g} s before a fault"
+        return Assumption("load-before-fault", False, f"acknowledged sends: {', '.join(thin)}; {needed}")
+    return Assumption("load-before-fault", True, f"the load was steady before {len(first)} faults")
+
+
+def _first_windows(history: History, before_ns: int) -> list[FaultWindow]:
+    """Faults that no other one preceded closely: under a fault, or just after it, sends may well be few."""
+    return [
+        window
+        for window in history.windows
+        if not any(
+            other is not window
+            and other.inject_ns <= window.inject_ns
+            and (other.lasting or other.recovered_ns is None or other.recovered_ns > window.inject_ns - before_ns)
+            for other in history.windows
+        )
+    ]
+
+
+def _in_flight(history: History) -> Assumption:
+    """A fault hits somewhere between its injection and the moment it was seen to bite."""
+    idle = []
+    for window in history.windows:
+        latest = window.inject_ns + _AT_MOST_NS
+        hit = min(window.observed_ns if window.observed_ns is not None else window.inject_ns, latest)
+        done = pl.col("complete_ns").fill_null(narrow.FOREVER_NS)
+        if not history.sends.filter((pl.col("invoke_ns") <= hit) & (done > window.inject_ns)).height:
+            idle.append(window.name)
+    if idle:
+        return Assumption("in-flight", False, f"no send was under way when {', '.join(idle)} hit")
+    return Assumption("in-flight", True, f"sends were under way at each of {len(history.windows)} faults")
+
+
+def _bit(history: History) -> Assumption:
+    if not history.windows:
+        return Assumption("faults-bite", False, "no fault was injected: nothing bit")
+    idle = [w.name for w in history.windows if not w.bit]
+    message = f"not seen to bite: {', '.join(idle)}" if idle else f"{len(history.windows)} faults were seen to bite"
+    return Assumption("faults-bite", not idle, message)
+
+
+def _healed(history: History) -> Assumption:
+    open_ = [w.name for w in history.windows if not w.recovered]
+    message = f"not seen to recover: {', '.join(open_)}" if open_ else "every fault that was to be healed was"
+    return Assumption("faults-heal", not open_, message)
+
+
+def _healthy(history: History) -> Assumption:
+    wrong = []
+    for name in ("healthy.before", "healthy.after"):
+        try:
+            seen = history.observed(name)
+        except KeyError:
+            wrong.append(f"{name} was never observed")
+            continue
+        if seen is not True:
+            wrong.append(f"{name} was {seen}")
+    return Assumption("healthy", not wrong, "; ".join(wrong) or "the cluster was healthy before and after")

@@ -1,0 +1,128 @@
+"""A history and what is demanded of it -> a verdict. Pure: the same history and rules give the same judgement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+from harness.checkers import counts, gates, timing
+from harness.checkers.copies import redelivered
+from harness.checkers.finders import find
+from harness.checkers.loss import lost
+from harness.checkers.metrics import measure
+from harness.core.errors import HarnessError
+from harness.core.expectation import COMPARE, Expectation, Forbid, Require, Rules
+from harness.core.history import History
+from harness.core.verdict import Assumption, Check, Finding, Judgement, conclude
+
+_OF_READS: Final = frozenset(
+    {"lost", "lost-inside", "unread-or-undelivered", "duplicate", "diverged", "offset-gap", "offset-reuse"}
+    | {"lost_count", "rpo_count", "rpo_ms", "rpo_excess_ms", "duplicates_stored", "stored_count"}
+)
+"""Finders and metrics that rest on a phase having been read to its end."""
+
+
+def judge(history: History, rules: Rules) -> Judgement:
+    """Weighs the demands of `rules` on this history.
+
+    Never raises: a demand that cannot be judged, for whatever reason, makes the verdict inconclusive, as does one
+    that nothing could have violated. A history of nothing is inconclusive under every rule.
+    """
+    assumed: list[Assumption] = []
+    try:
+        assumed += gates.assumptions(history, rules.gates)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not become a verdict
+        assumed.append(_unsound("gates", error))
+    checks: list[Check] = []
+    for demand in rules.expectations:
+        try:
+            assumed += _drained_for(history, demand, {a.name for a in assumed})
+            check = _check(history, demand)
+        except Exception as error:  # noqa: BLE001 - as above
+            assumed.append(_unsound(demand.text(), error))
+            continue
+        checks.append(check)
+        if check.finding is not None and not check.finding.of:
+            assumed.append(Assumption("not-vacuous", False, f"{check.demand}: there was nothing to look at"))
+    verdict, reason = conclude(assumed, checks)
+    return Judgement(
+        verdict, reason, tuple(assumed), tuple(checks), figures(history, rules.gates.drained_phase, checks)
+    )
+
+
+def figures(history: History, phase: str, checks: list[Check] | None = None) -> dict[str, Any]:
+    """What the judgement rests on, in numbers; what cannot be had is left out, and what is infinite is the word inf."""
+    wanted: dict[str, Callable[[], Any]] = {
+        "invoked": lambda: int(counts.invoked(history)),
+        "acked": lambda: int(counts.acked(history)),
+        "failed": lambda: int(counts.failed(history)),
+        "unknown": lambda: int(counts.unknown(history)),
+        "success_ratio": lambda: round(counts.success_ratio(history), 6),
+        "latency_p50_ms": lambda: round(timing.latency_p50_ms(history), 3),
+        "latency_p99_ms": lambda: round(timing.latency_p99_ms(history), 3),
+        "rto_max_s": lambda: round(timing.rto_max_s(history), 3),
+    }
+    if history.deliveries.height:
+        wanted["delivered"] = lambda: int(counts.delivered(history))
+        wanted["redelivered"] = lambda: redelivered(history).count
+    seen: dict[str, Any] = {}
+    for name, compute in wanted.items():
+        try:
+            seen[name] = compute()
+        except HarnessError:
+            continue
+    seen |= _loss_figures(history, phase, checks or [])
+    return {k: "inf" if isinstance(v, float) and math.isinf(v) else v for k, v in seen.items()}
+
+
+def _loss_figures(history: History, phase: str, checks: list[Check]) -> dict[str, Any]:
+    finding = next((c.finding for c in checks if c.finding is not None and c.finding.kind == "lost"), None)
+    if finding is None:
+        try:
+            finding = lost(history, phase=phase)
+        except HarnessError:
+            return {}
+    return {"lost": finding.count, "lost_of": finding.of} | {f"lost_{k}": v for k, v in finding.figures.items()}
+
+
+def _check(history: History, demand: Expectation) -> Check:
+    if isinstance(demand, Forbid):
+        finding = find(history, demand.anomaly, demand.params)
+        return Check(demand.text(), not finding.count, _say(finding), finding)
+    return _compare(history, demand)
+
+
+def _compare(history: History, demand: Require) -> Check:
+    value = measure(history, demand.metric, demand.params)
+    if math.isnan(value):
+        raise ValueError(f"{demand.metric} is no number")
+    met = COMPARE[demand.op](value, demand.bound)
+    name = demand.text().rpartition(f" {demand.op} ")[0]
+    message = f"{name} is {value:.6g}" + ("" if met else f", not {demand.op} {demand.bound:g}")
+    return Check(demand.text(), met, message)
+
+
+def _say(finding: Finding) -> str:
+    text = f"{finding.count:,} {finding.kind} of {finding.of:,}"
+    bound = finding.figures.get("upper_bound")
+    if bound is not None:
+        text += f" (95 % upper bound {bound:.2g})"
+    return text + (f": {finding.examples[0]}" if finding.count and finding.examples else "")
+
+
+def _drained_for(history: History, demand: Expectation, known: set[str]) -> tuple[Assumption, ...]:
+    """The reading that this demand rests on, if no gate looked at it already."""
+    params = demand.params
+    name = demand.anomaly if isinstance(demand, Forbid) else demand.metric
+    if name == "found":
+        name = str(params.get("anomaly"))
+    if name not in _OF_READS:
+        return ()
+    found = gates.drained(history, params.get("phase", "final"), params.get("replicas"))
+    return () if found.name in known else (found,)
+
+
+def _unsound(what: str, error: Exception) -> Assumption:
+    kind = "" if isinstance(error, HarnessError) else f"{type(error).__name__}: "
+    return Assumption(f"computable[{what}]", False, f"{what} cannot be judged: {kind}{error}", soundness=True)

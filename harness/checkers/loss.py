@@ -1,0 +1,151 @@
+"""Finders of messages that are not where they must be, or are where they must not be."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from harness.checkers import narrow
+from harness.checkers.narrow import QUEUE, Replicas
+from harness.core.history import History
+from harness.core.verdict import Finding
+
+_SHOWN: Final = ("id", "process", "topic", "broker", "queue", "offset", "group", "replica", "phase")
+
+
+def lost(  # noqa: PLR0913 - each narrows on its own, and suites name them
+    history: History,
+    *,
+    phase: str = "final",
+    replicas: Replicas = None,
+    sent_after: str | None = None,
+    sent_before: str | None = None,
+    topic: str | None = None,
+    process: str | None = None,
+    broker: str | None = None,
+) -> Finding:
+    """Acknowledged sends that no read of the phase found on any of the replicas.
+
+    Only outcome ok counts: an absent info proves nothing. Sound only if every queue was read to its end, which is
+    the judge's business.
+    """
+    acked = narrow.acked_of(history, process, topic, broker, sent_after, sent_before)
+    return _absent("lost", acked, narrow.reads_of(history, phase, replicas).select("m"))
+
+
+def undelivered(
+    history: History,
+    *,
+    group: str | None = None,
+    sent_after: str | None = None,
+    sent_before: str | None = None,
+    topic: str | None = None,
+    process: str | None = None,
+    broker: str | None = None,
+) -> Finding:
+    """Acknowledged sends that a group was never given; in a broadcasting group, that any of its members was not given.
+
+    Counts (message, group) pairs. Says nothing of why: a consumer may have been stopped too early.
+    """
+    acked = narrow.acked_of(history, process, topic, broker, sent_after, sent_before)
+    parts = []
+    of = 0
+    for name in narrow.groups_of(history, group):
+        given = history.deliveries.filter(narrow.text("group") == name)
+        if narrow.is_broadcast(history, name):
+            for member in narrow.members_of(history, name):
+                mine = given.filter(narrow.text("process") == member).select("m")
+                parts.append(acked.join(mine, on="m", how="anti").with_columns(group=pl.lit(f"{name}/{member}")))
+                of += acked.height
+        else:
+            parts.append(acked.join(given.select("m"), on="m", how="anti").with_columns(group=pl.lit(name)))
+            of += acked.height
+    missing = pl.concat(parts)
+    return Finding("undelivered", missing.height, of, narrow.examples(missing, *_SHOWN), _bound(missing.height, of))
+
+
+def unread_or_undelivered(
+    history: History,
+    *,
+    phase: str = "final",
+    replicas: Replicas = None,
+    group: str | None = None,
+    topic: str | None = None,
+) -> Finding:
+    """Acknowledged sends that are in no read of the phase or were not delivered; counts both kinds."""
+    unread = lost(history, phase=phase, replicas=replicas, topic=topic)
+    missed = undelivered(history, group=group, topic=topic)
+    count = unread.count + missed.count
+    return Finding(
+        "unread-or-undelivered",
+        count,
+        max(unread.of, missed.of),
+        (*unread.examples, *missed.examples)[:8],
+        {"unread": unread.count, "undelivered": missed.count},
+    )
+
+
+def lost_inside(
+    history: History, *, phase: str = "final", replicas: Replicas = None, topic: str | None = None
+) -> Finding:
+    """Lost messages that are no tail: a message acknowledged behind them in the same queue survived.
+
+    Compares within one stretch of the run only (between two heals): what is sent after a restart may be given the
+    offsets of what was lost, and its survival says nothing of them.
+    """
+    acked = narrow.acked_of(history, topic=topic).filter(pl.col("offset").is_not_null())
+    reads = narrow.reads_of(history, phase, replicas).select("m")
+    missing = acked.join(reads, on="m", how="anti")
+    if not missing.height:
+        return Finding("lost-inside", 0, acked.height, figures=_bound(0, acked.height))
+    key = [*QUEUE, "epoch"]
+    survivors = _with_epoch(history, acked.join(reads, on="m", how="semi"))
+    last = survivors.group_by(key).agg(last=pl.col("offset").max())
+    inside = _with_epoch(history, missing).join(last, on=key, how="inner").filter(pl.col("offset") < pl.col("last"))
+    shown = narrow.examples(inside.sort("offset"), *_SHOWN)
+    return Finding("lost-inside", inside.height, acked.height, shown, {"lost": missing.height})
+
+
+def phantom(history: History, *, topic: str | None = None) -> Finding:
+    """Messages read or delivered that were never sent; counts ids. `of` is everything read or delivered."""
+    kept = pl.lit(True) if topic is None else narrow.text("topic").str.starts_with(topic)
+    stray = [
+        frame.filter(pl.col("m").is_null() & kept).select("id", *QUEUE, "offset")
+        for frame in (history.reads, history.deliveries)
+    ]
+    found = pl.concat(stray).unique("id", maintain_order=True)
+    of = history.reads.height + history.deliveries.height
+    return Finding("phantom", found.height, of, narrow.examples(found, *_SHOWN))
+
+
+def stored_though_failed(history: History, *, topic: str | None = None, process: str | None = None) -> Finding:
+    """Sends that surely failed and were stored or delivered all the same. `of` is everything read or delivered.
+
+    A client that retries makes a failure ambiguous: its outcome is then info, and it is not counted here.
+    """
+    failed = narrow.sends_of(history, process, topic).filter(pl.col("outcome") == "fail")
+    of = history.reads.height + history.deliveries.height
+    if not failed.height:
+        return Finding("stored-though-failed", 0, of, figures={"failed": 0})
+    there = pl.concat([history.reads.select("m"), history.deliveries.select("m")])
+    found = failed.join(there, on="m", how="semi")
+    shown = narrow.examples(found, *_SHOWN, "status", "code")
+    return Finding("stored-though-failed", found.height, of, shown, {"failed": failed.height})
+
+
+def _absent(kind: str, acked: pl.DataFrame, there: pl.DataFrame) -> Finding:
+    missing = acked.join(there, on="m", how="anti")
+    shown = narrow.examples(missing.sort("complete_ns").head(8), *_SHOWN)
+    return Finding(kind, missing.height, acked.height, shown, _bound(missing.height, acked.height))
+
+
+def _with_epoch(history: History, sends: pl.DataFrame) -> pl.DataFrame:
+    heals = [w.heal_ns for w in history.windows if w.heal_ns is not None]
+    epoch = sum(((pl.col("invoke_ns") >= heal).cast(pl.Int32) for heal in heals), pl.lit(0))
+    return sends.with_columns(epoch=epoch)
+
+
+def _bound(count: int, of: int) -> dict[str, float]:
+    """For none of n the 95 % upper bound of the share is 3/n."""
+    return {"upper_bound": 3 / of} if of and not count else {}

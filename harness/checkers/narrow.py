@@ -1,0 +1,181 @@
+"""What the parameters of finders and metrics mean: which sends, reads, deliveries and which span of time.
+
+Every function raises MetricUnavailable where the history has nothing of the kind asked for, so that a typo or a
+missing drain can never pass for "nothing found".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import polars as pl
+
+from harness.core.errors import MetricUnavailable
+from harness.core.history import History
+from harness.core.window import FaultWindow
+
+MASTER_NODE: Final = r"-(0|master)$"
+"""A node is `<broker name>-<broker id>`, and id 0 is the master as deployed, whatever it became later."""
+
+FOREVER_NS: Final = 2**62
+Since = Literal["inject", "observed", "heal", "recovered"]
+Until = Literal["inject", "observed", "heal", "recovered", "end"]
+Replicas = str | Sequence[str] | None
+QUEUE: Final = ["broker", "topic", "queue"]
+
+
+def is_master(node: str) -> bool:
+    """The node was deployed as a master."""
+    return re.search(MASTER_NODE, node) is not None
+
+
+def text(column: str) -> pl.Expr:
+    """A category as text, for comparisons by prefix."""
+    return pl.col(column).cast(pl.String)
+
+
+def on_replicas(replicas: Replicas) -> pl.Expr:
+    """Rows of these replicas: None = all, `master`, `slave`, or node names."""
+    node = text("replica")
+    if replicas is None:
+        return pl.lit(True)
+    if replicas == "master":
+        return node.str.contains(MASTER_NODE)
+    if replicas == "slave":
+        return ~node.str.contains(MASTER_NODE)
+    return node.is_in([replicas] if isinstance(replicas, str) else list(replicas))
+
+
+def drains_of(history: History, phase: str, replicas: Replicas = None) -> pl.DataFrame:
+    """What the oracle finished or could not finish in this phase."""
+    drains = history.drains.filter((text("phase") == phase) & on_replicas(replicas))
+    if not drains.height:
+        where = "" if replicas is None else f" on {replicas}"
+        raise MetricUnavailable(f"no queue was read back in phase {phase!r}{where}; read it back before judging")
+    return drains
+
+
+def reads_of(history: History, phase: str, replicas: Replicas = None) -> pl.DataFrame:
+    """Stored messages as read in this phase. Empty only if queues were read and held nothing."""
+    drains_of(history, phase, replicas)
+    reads = history.reads
+    if replicas is None and reads.get_column("phase").n_unique() == 1 and reads.get_column("phase")[0] == phase:
+        return reads
+    return reads.filter((text("phase") == phase) & on_replicas(replicas))
+
+
+def groups_of(history: History, group: str | None = None) -> tuple[str, ...]:
+    """The consumer groups that there were, by delivery or by a consumer's own word; or the one asked for."""
+    if group is not None:
+        return (group,)
+    seen = {g for g in history.deliveries.get_column("group").unique().to_list() if g}
+    named = {g for about in history.processes.values() if (g := consumer_group(about))}
+    if not seen | named:
+        raise MetricUnavailable("there was no consumer group; name one, or consume in the scenario")
+    return tuple(sorted(seen | named))
+
+
+def consumer_group(about: object) -> str | None:
+    """The group a consumer says it belongs to in its first line."""
+    config = consumer_config(about)
+    return str(config["group"]) if config.get("group") else None
+
+
+def consumer_config(about: object) -> dict[str, object]:
+    """The configuration in a consumer's first line; empty for any other process."""
+    config = about.get("config") if isinstance(about, dict) else None
+    return config if isinstance(config, dict) and config.get("role") == "consumer" else {}
+
+
+def members_of(history: History, group: str) -> tuple[str, ...]:
+    """The processes of a group: those that said so and those that were given something."""
+    said = {name for name, about in history.processes.items() if consumer_group(about) == group}
+    given = history.deliveries.filter(text("group") == group).get_column("process").unique().to_list()
+    return tuple(sorted(said | set(given)))
+
+
+def is_broadcast(history: History, group: str) -> bool:
+    """The group's consumers said that each of them gets every message."""
+    configs = [consumer_config(a) for a in history.processes.values() if consumer_group(a) == group]
+    return any(config.get("model") == "broadcasting" for config in configs)
+
+
+def is_orderly(history: History, group: str) -> bool:
+    """The group's consumers said that they consume each queue in order."""
+    configs = [consumer_config(a) for a in history.processes.values() if consumer_group(a) == group]
+    return any(config.get("listener") == "orderly" for config in configs)
+
+
+def sends_of(
+    history: History, process: str | None = None, topic: str | None = None, broker: str | None = None
+) -> pl.DataFrame:
+    """Sends of processes and topics whose name starts so, and answered by exactly this broker name."""
+    conditions = []
+    if process is not None:
+        conditions.append(text("process").str.starts_with(process))
+    if topic is not None:
+        conditions.append(text("topic").str.starts_with(topic))
+    if broker is not None:
+        conditions.append(text("broker") == broker)
+    return history.sends.filter(conditions) if conditions else history.sends
+
+
+def acked_of(
+    history: History,
+    process: str | None = None,
+    topic: str | None = None,
+    broker: str | None = None,
+    sent_after: str | None = None,
+    sent_before: str | None = None,
+) -> pl.DataFrame:
+    """Acknowledged sends; `sent_after` a fault bit (by invoke), `sent_before` one was injected (by completion)."""
+    acked = sends_of(history, process, topic, broker).filter(pl.col("outcome") == "ok")
+    if sent_after is not None:
+        acked = acked.filter(pl.col("invoke_ns") >= instant(history, sent_after, "observed"))
+    if sent_before is not None:
+        acked = acked.filter(pl.col("complete_ns") <= instant(history, sent_before, "inject"))
+    return acked
+
+
+def window_of(history: History, name: str) -> FaultWindow:
+    """The fault window of that name."""
+    try:
+        return history.window(name)
+    except KeyError:
+        known = ", ".join(window.name for window in history.windows) or "none"
+        raise MetricUnavailable(f"no fault {name!r} was injected; there were {known}") from None
+
+
+def instant(history: History, window: str, what: Until) -> int:
+    """An instant of a fault window, ns. `end` (and the heal of a lasting fault) is the end of time."""
+    fault = window_of(history, window)
+    if what == "end" or (what in ("heal", "recovered") and fault.lasting):
+        return FOREVER_NS
+    found: int | None = {
+        "inject": fault.inject_ns,
+        "observed": fault.observed_ns,
+        "heal": fault.heal_ns,
+        "recovered": fault.recovered_ns,
+    }[what]
+    if found is None:
+        raise MetricUnavailable(f"fault {window!r} has no {what}: it was never seen")
+    return found
+
+
+def span(
+    history: History, window: str, since: Since = "inject", until: Until = "heal", margin_s: float = 0.0
+) -> tuple[int, int]:
+    """From one instant of a fault window to another, the latter `margin_s` later; ns."""
+    end = instant(history, window, until)
+    return instant(history, window, since), min(FOREVER_NS, end + int(margin_s * 1e9))
+
+
+def examples(frame: pl.DataFrame, *columns: str, limit: int = 8) -> tuple[str, ...]:
+    """The first rows in words: `id=p-1 broker=broker-a`."""
+    shown = [column for column in columns if column in frame.columns]
+    return tuple(
+        " ".join(f"{key}={value}" for key, value in row.items() if value is not None)
+        for row in frame.select(shown).head(limit).to_dicts()
+    )

@@ -1,0 +1,148 @@
+"""Histories in which a metric comes out otherwise: candidates, tried in turn until one violates the demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+import polars as pl
+
+from harness.checkers import edit, narrow, plants
+from harness.core.errors import MetricUnavailable
+from harness.core.expectation import Require
+from harness.core.history import History
+
+_OBSERVED: Final = {"observed": "name", "observed_ratio": "first", "observed_difference": "first"}
+_LATENCY: Final = frozenset({"latency_p50_ms", "latency_p99_ms", "latency_max_ms"})
+_NO_STATUS: Final = "PLANTED"
+
+
+def mutations(history: History, demand: Require) -> Iterator[History]:
+    """Falsified histories, the smallest change first. Which of them violates the demand is for the caller to see."""
+    params = demand.params
+    if demand.metric in _OBSERVED:
+        yield from _observations(history, str(params.get(_OBSERVED[demand.metric])), demand)
+        return
+    if demand.metric == "found":
+        planted = _found(history, params)
+        if planted is not None:
+            yield from planted
+        return
+    if demand.metric in _LATENCY:
+        longer_ns = int(abs(demand.bound) * 2e6) + 1
+        yield edit.with_sends(history, pl.col("outcome") == "ok", complete_ns=pl.col("complete_ns") + longer_ns)
+        yield edit.with_sends(history, pl.col("outcome") == "ok", complete_ns=pl.col("invoke_ns"))
+    if demand.metric == "step_s":
+        yield replace(history, steps=tuple(replace(s, end_ns=s.start_ns + int(4e18)) for s in history.steps))
+        yield replace(history, steps=tuple(replace(s, end_ns=s.start_ns) for s in history.steps))
+        return
+    yield from _sends(history, demand)
+    yield from _deliveries(history, params)
+    yield from _reads(history, params)
+
+
+def _observations(history: History, name: str, demand: Require) -> Iterator[History]:
+    for value in (demand.bound + 1, demand.bound - 1, demand.bound, 1.0, 0.0, 1e18, -1e18):
+        yield edit.with_observation(history, name, value)
+
+
+def _found(history: History, params: Any) -> Iterator[History] | None:
+    planter = plants.PLANTS.get(str(params.get("anomaly")))
+    if planter is None:
+        return None
+    rest = {key: value for key, value in params.items() if key != "anomaly"}
+    planted = planter(history, rest)
+    return None if planted is None else iter((planted,))
+
+
+def _sends(history: History, demand: Require) -> Iterator[History]:
+    """One acknowledgement less, then as many as the bound says, then none; or none unacknowledged."""
+    params = demand.params
+    within = _in_window(history, params)
+    mine = _mine(params)
+    acked = (pl.col("outcome") == "ok") & mine
+    refused = {"outcome": "fail", "status": _NO_STATUS, "code": params.get("code") or 1}
+    few = abs(int(demand.bound)) + 1
+    for number in (1, few):
+        chosen = acked & within & ((acked & within).cum_sum() <= number)
+        yield edit.with_sends(history, chosen, outcome="fail")
+        yield edit.with_sends(history, chosen, outcome="info")
+        yield edit.with_sends(history, chosen, **(refused | _wanted_answer(params)))
+    yield edit.with_sends(history, acked & within, outcome="fail")
+    yield edit.with_sends(history, acked, outcome="info", status=_NO_STATUS)
+    done = pl.col("complete_ns").is_not_null() & mine
+    yield edit.with_sends(history, done & within, outcome="ok")
+    # Where nothing was answered in the window, what was begun in it was answered at once.
+    answered_ns = pl.coalesce("complete_ns", pl.col("invoke_ns") + 1)
+    yield edit.with_sends(history, mine & within, outcome="ok", complete_ns=answered_ns, code=0, status="SEND_OK")
+    yield edit.with_sends(
+        history, mine & within, outcome="ok", complete_ns=pl.col("invoke_ns") + 1, broker=params.get("broker")
+    )
+    brokers = history.sends.get_column("broker").drop_nulls().unique().to_list()
+    for broker in sorted(brokers):
+        yield edit.with_sends(history, acked, broker=broker, queue=0)
+    yield replace(history, sends=history.sends.head(0))
+
+
+def _wanted_answer(params: Any) -> dict[str, Any]:
+    wanted: dict[str, Any] = {}
+    for name in ("status", "code"):
+        value = params.get(name)
+        if value is not None:
+            wanted[name] = value[0] if isinstance(value, list | tuple) else value
+    return wanted
+
+
+def _deliveries(history: History, params: Any) -> Iterator[History]:
+    group = params.get("group")
+    mine = pl.lit(True) if group is None else narrow.text("group") == group
+    if not history.deliveries.height:
+        return
+    yield edit.replace_deliveries(history, pl.concat([history.deliveries, history.deliveries.filter(mine)]))
+    if "window" in params:
+        try:
+            begin = narrow.instant(history, params["window"], params.get("since", "inject"))
+        except MetricUnavailable:
+            return
+        yield edit.without_deliveries(history, mine & (pl.col("time_ns") >= begin))
+    yield edit.without_deliveries(history, mine)
+    one = history.deliveries.get_column("process").unique().sort()[0]
+    yield edit.replace_deliveries(history, edit.set_rows(history.deliveries, mine, process=one))
+    apart = pl.format("planted-{}", pl.int_range(pl.len()))
+    yield edit.replace_deliveries(history, edit.set_rows(history.deliveries, mine, process=apart))
+
+
+def _reads(history: History, params: Any) -> Iterator[History]:
+    if not history.reads.height:
+        return
+    here = (narrow.text("phase") == params.get("phase", "final")) & narrow.on_replicas(params.get("replicas"))
+    victim = _oldest_stored(history)
+    if victim is not None:
+        yield edit.without_reads(
+            history, (pl.col("m") == victim) & (narrow.text("phase") == params.get("phase", "final"))
+        )
+    yield edit.without_reads(history, here)
+    yield edit.with_reads(history, pl.concat([history.reads, history.reads.filter(here)]))
+
+
+def _oldest_stored(history: History) -> int | None:
+    acked = history.sends.filter(pl.col("outcome") == "ok").join(history.reads.select("m"), on="m", how="semi")
+    return plants.middle(acked.sort("complete_ns").head(1))
+
+
+def _mine(params: Any) -> pl.Expr:
+    conditions = [pl.lit(True)]
+    for name in ("process", "topic"):
+        if params.get(name) is not None:
+            conditions.append(narrow.text(name).str.starts_with(params[name]))
+    return pl.all_horizontal(conditions)
+
+
+def _in_window(history: History, params: Any) -> pl.Expr:
+    """Sends begun in the window that the metric looks at."""
+    name = params.get("window")
+    if name is None:
+        return pl.lit(True)
+    begin, end = narrow.span(history, name, params.get("since", "inject"), params.get("until", "heal"))
+    return pl.col("invoke_ns").is_between(begin, end)

@@ -1,0 +1,160 @@
+"""Metrics that measure time: outages, recovery, latency, how much acknowledged time was lost."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import polars as pl
+
+from harness.checkers import narrow
+from harness.checkers.narrow import FOREVER_NS, Replicas, Since
+from harness.core.errors import MetricUnavailable
+from harness.core.history import History
+
+_TAIL_NS: Final = 1_000_000_000
+"""Unacknowledged sends of the last second of a producer may be its end and not an outage."""
+
+
+def rto_max_s(history: History, *, window: str | None = None, process: str | None = None) -> float:
+    """The longest time any one producer went without an acknowledgement because of the fault, in seconds.
+
+    For each producer: from its last SEND_OK before (or its first send, if it had none) to its first SEND_OK after,
+    over every such stretch that touches the window (from inject to heal; of a lasting fault, to the end). Without a
+    window, the worst over all windows. Infinite for a producer that went on sending for more than a second without
+    ever being acknowledged again. Includes the pause between two sends, so the load must be steady. Never "the first
+    success of any client".
+    """
+    producers = rto_per_producer(history, window=window, process=process)
+    if not producers:
+        raise MetricUnavailable("no producer was sending when the fault came; there is no time to recover")
+    return max(producers.values())
+
+
+def rto_per_producer(history: History, *, window: str | None = None, process: str | None = None) -> dict[str, float]:
+    """`rto_max_s` of each producer that was sending in the window; probes and direct sends are producers too."""
+    names = [window] if window is not None else [w.name for w in history.windows]
+    if not names:
+        raise MetricUnavailable("no fault was injected; there is nothing to recover from")
+    worst: dict[str, float] = {}
+    for name in names:
+        for producer, seconds in _rto(history, name, process).items():
+            worst[producer] = max(seconds, worst.get(producer, 0.0))
+    return worst
+
+
+def outage_s(history: History, *, window: str, process: str | None = None) -> float:
+    """From the first to the last failed or unanswered completion since the injection, in seconds; 0 without any.
+
+    A send that never completed counts with its invoke.
+    """
+    begin = narrow.instant(history, window, "inject")
+    ended = pl.coalesce("complete_ns", "invoke_ns")
+    bad = narrow.sends_of(history, process).filter((pl.col("outcome") != "ok") & (ended >= begin))
+    times = bad.select(first=ended.min(), last=ended.max()).row(0)
+    return 0.0 if times[0] is None else float(times[1] - times[0]) / 1e9
+
+
+def latency_p50_ms(history: History, *, window: str | None = None, process: str | None = None) -> float:
+    """Median time of acknowledged sends, ms; with a window, of those completed in it."""
+    return _latency_ms(history, 0.5, window, process)
+
+
+def latency_p99_ms(history: History, *, window: str | None = None, process: str | None = None) -> float:
+    """99th percentile of the time of acknowledged sends, ms."""
+    return _latency_ms(history, 0.99, window, process)
+
+
+def latency_max_ms(history: History, *, window: str | None = None, process: str | None = None) -> float:
+    """Longest time of an acknowledged send, ms."""
+    return _latency_ms(history, 1.0, window, process)
+
+
+def rpo_ms(history: History, *, phase: str = "final", replicas: Replicas = None, topic: str | None = None) -> float:
+    """How much acknowledged time was lost, ms: from the oldest lost SEND_OK to the newest one before the heal.
+
+    Per broker name and stretch between two heals: the instant of that stretch's last SEND_OK by the broker minus that
+    of its oldest lost SEND_OK; the largest of these. 0 if nothing was lost (or only the very last message was).
+    """
+    acked = narrow.acked_of(history, topic=topic)
+    missing = acked.join(narrow.reads_of(history, phase, replicas).select("m"), on="m", how="anti")
+    if not missing.height:
+        return 0.0
+    heals = [w.heal_ns for w in history.windows if w.heal_ns is not None]
+    epoch = sum(((pl.col("invoke_ns") >= heal).cast(pl.Int32) for heal in heals), pl.lit(0))
+    key = ["broker", "epoch"]
+    newest = acked.with_columns(epoch=epoch).group_by(key).agg(newest=pl.col("complete_ns").max())
+    oldest = missing.with_columns(epoch=epoch).group_by(key).agg(oldest=pl.col("complete_ns").min())
+    both = oldest.join(newest, on=key, how="inner", nulls_equal=True)
+    return float(both.select((pl.col("newest") - pl.col("oldest")).max()).item()) / 1e6
+
+
+def rpo_excess_ms(
+    history: History,
+    *,
+    lag: str,
+    factor: float = 3.0,
+    floor_ms: float = 1000.0,
+    phase: str = "final",
+    replicas: Replicas = None,
+) -> float:
+    """`rpo_ms` minus what is allowed: the larger of `floor_ms` and `factor` times the observation `lag` (ms)."""
+    from harness.checkers.observed import observed
+
+    return rpo_ms(history, phase=phase, replicas=replicas) - max(floor_ms, factor * observed(history, name=lag))
+
+
+def time_to_first_delivery_s(
+    history: History,
+    *,
+    window: str,
+    group: str | None = None,
+    since: Since = "inject",
+    broker: str | None = None,
+) -> float:
+    """Seconds from an instant of the window to the next delivery (from that broker name); infinite if none came."""
+    begin = narrow.instant(history, window, since)
+    given = history.deliveries.filter(pl.col("time_ns") >= begin)
+    if group is not None:
+        given = given.filter(narrow.text("group") == group)
+    if broker is not None:
+        given = given.filter(narrow.text("broker") == broker)
+    if not history.deliveries.height:
+        raise MetricUnavailable("nothing was delivered in the whole scenario; nothing shows that consumers worked")
+    first = given.select(pl.col("time_ns").min()).item()
+    return math.inf if first is None else float(first - begin) / 1e9
+
+
+def _rto(history: History, window: str, process: str | None) -> dict[str, float]:
+    begin = narrow.instant(history, window, "inject")
+    fault = narrow.window_of(history, window)
+    end = fault.heal_ns if fault.heal_ns is not None else FOREVER_NS
+    sends = narrow.sends_of(history, process).with_columns(narrow.text("process"))
+    # A send that hangs for good lasts as long as anybody was sending.
+    over = history.sends.select(pl.max_horizontal(pl.col("invoke_ns").max(), pl.col("complete_ns").max())).item()
+    about = sends.group_by("process").agg(
+        first=pl.col("invoke_ns").min(), last=pl.col("complete_ns").fill_null(over).max()
+    )
+    sending = about.filter((pl.col("first") < begin) & (pl.col("last") >= begin))
+    oks = sends.filter(pl.col("outcome") == "ok").select("process", at="complete_ns")
+    starts = sending.select("process", at="first")
+    points = pl.concat([starts, oks.join(sending, on="process", how="semi")]).sort("process", "at")
+    gaps = points.with_columns(next=pl.col("at").shift(-1).over("process")).join(sending, on="process")
+    touching = gaps.filter((pl.col("at") <= end) & (pl.col("next").fill_null(FOREVER_NS) >= begin))
+    # The stretch behind a producer's last SEND_OK is an outage only if it went on sending for a while.
+    open_ = pl.col("next").is_null()
+    gone = open_ & (pl.col("last") - pl.col("at") > _TAIL_NS)
+    length = pl.when(gone).then(math.inf).when(open_).then(0.0).otherwise((pl.col("next") - pl.col("at")) / 1e9)
+    worst = touching.with_columns(length=length).group_by("process").agg(pl.col("length").max())
+    return {row["process"]: row["length"] for row in worst.sort("process").to_dicts()}
+
+
+def _latency_ms(history: History, quantile: float, window: str | None, process: str | None) -> float:
+    oks = narrow.acked_of(history, process)
+    if window is not None:
+        begin, end = narrow.span(history, window)
+        oks = oks.filter(pl.col("complete_ns").is_between(begin, end))
+    took = oks.select((pl.col("complete_ns") - pl.col("invoke_ns")).quantile(quantile, "nearest")).item()
+    if took is None:
+        raise MetricUnavailable("nothing was acknowledged; there is no latency")
+    return float(took) / 1e6
