@@ -86,6 +86,8 @@ class Disks:
             unmount(str(attached.top))
         if attached.image is not None:
             attached.image.unlink(missing_ok=True)
+        if attached.disk.kind == "plain":
+            shutil.rmtree(attached.source, ignore_errors=True)
 
     def act(self, node: str, action: str, **values: Any) -> dict[str, Any]:
         """One action by name, on the node's disk."""

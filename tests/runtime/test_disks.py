@@ -73,6 +73,16 @@ def test_files_are_read_written_listed_and_aged(runtime: LocalRuntime):
     assert runtime.set_mtime("a", "store/nothing*", 1) == 0
 
 
+@pytest.mark.parametrize("disk", [Disk(), Disk("sized", SIZE_BYTES)])
+def test_a_node_that_is_removed_and_added_again_has_an_empty_store(runtime: LocalRuntime, disk: Disk):
+    runtime.add_node("a", disk)
+    runtime.write_file("a", "store/commitlog", b"old")
+    runtime.write_file("a", "logs/broker.log", b"kept")
+    runtime.remove_node("a")
+    runtime.add_node("a", disk)
+    assert [entry.path for entry in runtime.list_files("a")] == ["logs/broker.log"]
+
+
 def test_a_long_listing_fits_through_the_channel(runtime: LocalRuntime):
     runtime.add_node("a")
     made = runtime.run("a", ["sh", "-c", "cd store && seq -f 'a-rather-long-name-%05g' 3000 | xargs touch"], 10)
