@@ -49,6 +49,8 @@ def add_options(group: Any) -> None:
     """Declares every option on a pytest option group."""
     for name, text in HELP.items():
         dest = "rmq_" + name.replace("-", "_")
+        if name == "strict":
+            continue  # pytest has that option already; the plugin reads it from there
         if name in LISTS:
             group.addoption(f"--{name}", dest=dest, action="append", metavar=name.upper(), help=text)
         elif name in FLAGS:

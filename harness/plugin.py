@@ -58,10 +58,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Reads every option once; anything wrong ends here, before a cluster is started."""
     config.addinivalue_line("markers", "guarantee(id, ...): the documented guarantees that a suite function judges")
-    if not asked(config.getoption, "topology"):
+    if not asked(_getter(config), "topology"):
         return
     try:
-        settings = settings_from(config.getoption)
+        settings = settings_from(_getter(config))
         catalogue = load_catalogue()
         for name in settings[0].guarantees:
             catalogue.get(name)
@@ -299,6 +299,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         width=max(120, terminalreporter._tw.fullwidth),
     )
     terminalreporter.write_line(text.rstrip())
+
+
+def _getter(config: pytest.Config) -> Callable[[str], Any]:
+    """Options by name; `--strict` is pytest's own and means ours too."""
+    return lambda name: config.getini("strict") or None if name == "rmq_strict" else config.getoption(name)
 
 
 def _graver(code: int, status: int, run: Session) -> int:

@@ -74,7 +74,9 @@ def test_running_clients_need_no_nameserver(scenario: Prover) -> None:
                 StartLoad(
                     load=(
                         produce(1, rate=2, name="late-producer", retries=0, poll_nameserver_ms=30_000),
-                        consume(1, name="late-consumer", group="late", wait_assignment=False, poll_nameserver_ms=30_000),
+                        consume(
+                            1, name="late-consumer", group="late", wait_assignment=False, poll_nameserver_ms=30_000
+                        ),
                     ),
                     must_be_ready=False,
                 ),
@@ -137,7 +139,7 @@ def test_a_partitioned_broker_expires_only_where_it_is_cut_off(scenario: Prover)
 
 @guarantee("dead-broker-expires-in-two-minutes")
 def test_a_silent_broker_expires_and_a_killed_one_is_seen_at_once(scenario: Prover) -> None:
-    """kill -9 closes the connection and is seen within seconds; a frozen broker is dropped after two minutes."""
+    """Kill -9 closes the connection and is seen within seconds; a frozen broker is dropped after two minutes."""
     scenario(
         cluster=ClusterNeeds(timers="documented"),
         load=[produce(4, rate=200)],

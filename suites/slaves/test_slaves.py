@@ -1,0 +1,126 @@
+"""Slaves: readable when the master is gone, never writable, never promoted."""
+
+from __future__ import annotations
+
+from harness.suite import (
+    AwaitDelivered,
+    Elapse,
+    Gates,
+    Kill,
+    Prover,
+    Same,
+    SendDirect,
+    Snapshot,
+    StartLoad,
+    at,
+    consume,
+    forbid,
+    guarantee,
+    heal,
+    master,
+    metric,
+    observed,
+    plan,
+    produce,
+    slave,
+    then,
+)
+
+BEYOND_EXPIRY_S = 135
+"""Longer than the two minutes after which a nameserver forgets a silent broker, plus a scan."""
+
+
+@guarantee("slave-is-readable")
+def test_consumers_go_on_from_the_slave(scenario: Prover) -> None:
+    """Master killed with a backlog: a consumer group is given all of it from the slave, with no manual step."""
+    broker = scenario.topology.brokers[0].name
+    readers = StartLoad(load=(consume(2),))
+    scenario(
+        load=[produce(4, rate=600, timeout_ms=10_000)],
+        steps=plan(
+            at(12, Kill(target=master(0))),
+            then(readers),
+            then(AwaitDelivered(of="master/0", timeout_s=60), name="from-slave"),
+            heal("kill"),
+        ),
+        demand=[
+            observed("from-slave.all").equals(1),
+            metric("delivered", group="g", broker=broker) > 0,
+            forbid("lost"),
+            forbid("undelivered"),
+            forbid("phantom"),
+        ],
+        control=scenario.control(
+            "slave-dead-too",
+            load=[produce(4, rate=600, timeout_ms=10_000)],
+            steps=plan(
+                at(12, Kill(target=f"{master(0)}+{slave(0)}")),
+                then(readers),
+                then(AwaitDelivered(of="master/0", timeout_s=20), name="from-slave"),
+                heal("kill"),
+            ),
+            demand=[observed("from-slave.all").equals(1)],
+            why="with the slave dead too the same backlog must not be delivered",
+        ),
+    )
+
+
+@guarantee("slave-is-not-writable")
+def test_a_slave_takes_no_write(scenario: Prover) -> None:
+    """Sends straight to a slave, its master up and then dead, are all refused, and nothing of them is stored."""
+    code = 14 if scenario.version.major < 5 else 2
+    sends = 50
+    scenario(
+        load=[produce(4, rate=600, timeout_ms=10_000)],
+        steps=plan(
+            at(5, SendDirect(target=slave(0), count=sends), name="master-up"),
+            at(10, Kill(target=master(0))),
+            then(SendDirect(target=slave(0), count=sends), name="master-down"),
+            heal("kill", 16),
+        ),
+        duration_s=20,
+        demand=[
+            observed("master-up.stored").equals(0),
+            observed(f"master-up.codes.{code}").equals(sends),
+            observed("master-down.stored").equals(0),
+            observed(f"master-down.codes.{code}").equals(sends),
+            forbid("stored-though-failed"),
+            forbid("lost"),
+        ],
+        control=scenario.control(
+            "to-the-master",
+            load=[produce(4, rate=600, timeout_ms=10_000)],
+            steps=plan(at(5, SendDirect(target=master(0), count=sends), name="master-up")),
+            duration_s=10,
+            demand=[observed("master-up.stored").equals(0)],
+            why="the same sends to the master must be taken",
+            gates=Gates(faults_bite=False, in_flight_at_fault=False, min_acked=3000),
+        ),
+    )
+
+
+@guarantee("no-automatic-promotion")
+def test_no_slave_becomes_a_master(scenario: Prover) -> None:
+    """Master dead for longer than any expiry: its slave keeps its role and takes no write meant for the broker name."""
+    broker = scenario.topology.brokers[0].name
+    scenario(
+        load=[produce(4, rate=200), produce(1, rate=20, name="pinned", only_brokers=(0,), retries=0)],
+        steps=plan(
+            at(10, Kill(target=master(0))),
+            then(Elapse(seconds=10), name="settle"),
+            then(Snapshot(), name="early"),
+            then(Elapse(seconds=BEYOND_EXPIRY_S), name="minutes"),
+            then(Snapshot(), name="late"),
+            then(Same(first="early", second="late"), name="unchanged"),
+            then(SendDirect(target=slave(0), count=20), name="late-writes"),
+            heal("kill"),
+        ),
+        demand=[
+            observed("unchanged").equals(1),
+            observed("late-writes.stored").equals(0),
+            metric("ok_in", window="kill", broker=broker).equals(0),
+            metric("unacknowledged", process="pinned") > 0,
+            forbid("lost"),
+        ],
+        gates=Gates(min_acked_before_fault=200),
+    )
