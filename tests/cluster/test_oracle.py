@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import polars as pl
+import pytest
+
+from harness.cluster import Cluster, Oracle
+from harness.cluster.oracle import message_id
+from harness.core.history import RAW_SCHEMA, History
+from harness.wire.message import decode_message
+from tests.cluster.conftest import MakeCluster
+from tests.fakes.store import encode_stored
+
+
+def fill(cluster: Cluster, runtime: Any, count: int) -> None:
+    for number in range(count):
+        master = cluster.masters()[number % len(cluster.masters())]
+        queue = ("t", number % 4)
+        assert cluster.admin.send(cluster.address(master), queue, f"p-{number}|x".encode()).acknowledged
+
+
+def read(cluster: Cluster, topics: list[str] | None = None, **options: Any) -> tuple[Any, list[dict[str, Any]]]:
+    lines: list[dict[str, Any]] = []
+    summary = Oracle(cluster, lines.extend).read_all("final", topics or ["t"], **options)
+    return summary, lines
+
+
+def test_every_message_of_every_replica_is_read_and_every_queue_drained(make_cluster: MakeCluster) -> None:
+    cluster, runtime = make_cluster()
+    cluster.start()
+    fill(cluster, runtime, 40)
+    summary, lines = read(cluster)
+    assert summary.complete
+    assert summary.rows == 80
+    assert summary.queues == 16
+    per_replica = Counter(line["r"] for line in lines if line["f"] == "read")
+    assert per_replica == dict.fromkeys(cluster.brokers(), 20)
+    assert {line["id"] for line in lines if line["f"] == "read"} == {f"p-{n}" for n in range(40)}
+
+
+def test_the_lines_make_a_history_whose_replicas_agree(make_cluster: MakeCluster) -> None:
+    cluster, runtime = make_cluster()
+    cluster.start()
+    fill(cluster, runtime, 12)
+    _, lines = read(cluster)
+    raw = pl.DataFrame([{"p": "oracle", **line} for line in lines], schema=RAW_SCHEMA)
+    history = History.from_raw(raw)
+    assert history.reads.height == 24
+    assert history.drains["complete"].all()
+    digests = history.reads.group_by("broker", "queue", "offset").agg(pl.col("digest").n_unique())
+    assert digests["digest"].max() == 1
+
+
+def test_a_message_that_a_replica_lacks_is_not_read_there(make_cluster: MakeCluster) -> None:
+    cluster, runtime = make_cluster(topology="1m-1s-sync")
+    cluster.start()
+    runtime.server("broker-a-0").misbehaviour.skip_replica_every = 1
+    fill(cluster, runtime, 4)
+    _, lines = read(cluster)
+    assert Counter(line["r"] for line in lines if line["f"] == "read") == {"broker-a-0": 4}
+
+
+def test_a_queue_that_cannot_be_read_is_a_failed_drain_with_its_reason(make_cluster: MakeCluster) -> None:
+    cluster, runtime = make_cluster(topology="1m-1s-sync")
+    cluster.start()
+    del runtime.server("broker-a-1").topics["t"]
+    summary, lines = read(cluster)
+    failed = [line for line in lines if line["f"] == "drain" and line["y"] == "fail"]
+    assert not summary.complete
+    assert {(line["r"], line["q"]) for line in failed} == {("broker-a-1", queue) for queue in range(4)}
+    assert all("TOPIC_NOT_EXIST" in line["e"] for line in failed)
+
+
+def test_a_dead_replica_is_skipped_and_named(make_cluster: MakeCluster) -> None:
+    cluster, _ = make_cluster(topology="1m-1s-sync")
+    cluster.start()
+    cluster.kill_node("broker-a-1")
+    summary, lines = read(cluster)
+    assert summary.skipped == {"broker-a-1": "not running: killed by SIGKILL"}
+    assert {line["r"] for line in lines} == {"broker-a-0"}
+
+
+def test_a_5x_slave_that_refuses_reads_is_skipped_and_named(make_cluster: MakeCluster) -> None:
+    cluster, runtime = make_cluster(topology="1m-1s-sync", version="5.3.3")
+    cluster.start()
+    runtime.server("broker-a-1").config["slaveReadEnable"] = "false"
+    summary, _ = read(cluster)
+    assert "slaveReadEnable" in summary.skipped["broker-a-1"]
+    assert summary.queues == 4
+
+
+def test_a_topic_nobody_has_has_no_queues(make_cluster: MakeCluster) -> None:
+    cluster, _ = make_cluster(topology="1m")
+    cluster.start()
+    summary, lines = read(cluster, ["%RETRY%g"])
+    assert summary.queues == 0
+    assert lines == []
+
+
+def test_only_the_asked_for_replicas_are_read(make_cluster: MakeCluster) -> None:
+    cluster, _ = make_cluster(topology="1m-1s-sync")
+    cluster.start()
+    _, lines = read(cluster, replicas=["broker-a-1"])
+    assert {line["r"] for line in lines} == {"broker-a-1"}
+
+
+@pytest.mark.parametrize(
+    ("body", "properties", "expected"),
+    [
+        (b"p1-7|payload", "", "p1-7"),
+        (b"p1-7|", "KEYS\x01other\x02", "p1-7"),
+        (b"no separator", "KEYS\x01p1-8\x02", "p1-8"),
+        (b"\xff\xfe|x", "KEYS\x01p1-9\x02", "p1-9"),
+        (b"nothing", "", "unidentified@42"),
+    ],
+)
+def test_our_id_is_in_the_body_or_in_the_keys(body: bytes, properties: str, expected: str) -> None:
+    raw = encode_stored(body=body, properties=properties, physical_offset=42)
+    assert message_id(decode_message(raw)) == expected
