@@ -221,9 +221,13 @@ def _reads(history: History, params: Params) -> pl.DataFrame:
 
 
 def _in_reads(params: Params) -> pl.Expr:
-    within = (narrow.text("phase") == params.get("phase", "final")) & narrow.on_replicas(params.get("replicas"))
+    within: pl.Expr = (narrow.text("phase") == params.get("phase", "final")) & narrow.on_replicas(
+        params.get("replicas")
+    )
     topic = params.get("topic")
-    return within & (pl.lit(True) if topic is None else narrow.text("topic").str.starts_with(topic))
+    if topic is not None:
+        within &= narrow.text("topic").str.starts_with(topic)
+    return within
 
 
 def _row(frame: pl.DataFrame, where: pl.Expr) -> int | None:
