@@ -174,11 +174,9 @@ class Worker:
 
     def _await(self, event: str, timeout_s: float) -> dict[str, Any]:
         def probe() -> dict[str, Any] | None:
+            self._check()
             with self._lock:
-                seen = self._events.get(event)
-            if seen is None:
-                self._check()
-            return seen
+                return self._events.get(event)
 
         return wait_for(
             probe,
