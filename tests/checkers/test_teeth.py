@@ -1,0 +1,298 @@
+"""Every finder: a valid history, the planted anomaly it must find, the twin it must not flag, the empty history."""
+
+import pytest
+
+from harness.checkers.finders import FINDERS, find
+from harness.checkers.judge import judge
+from harness.checkers.planting import plant, twin
+from harness.checkers.plants import PLANTS
+from harness.checkers.twins import TWINS
+from harness.core.expectation import Forbid, Rules
+from harness.core.history import History
+from harness.core.verdict import Verdict
+from tests.builder import MASTER, SLAVE, healthy_run
+
+KINDS = sorted(FINDERS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_valid_history_holds(kind, thin):
+    judged = judge(healthy_run().history(), Rules(gates=thin, expectations=(Forbid(anomaly=kind),)))
+    assert judged.verdict is Verdict.HELD, judged.reason
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_planted_anomaly_is_broken(kind, thin):
+    demand = Forbid(anomaly=kind)
+    bad = plant(healthy_run().history(), demand)
+    assert bad is not None
+    judged = judge(bad, Rules(gates=thin, expectations=(demand,)))
+    assert judged.verdict is Verdict.BROKEN, judged.reason
+    assert judged.checks[0].finding is not None
+    assert judged.checks[0].finding.count >= 1
+    assert judged.checks[0].finding.examples
+
+
+@pytest.mark.parametrize("kind", sorted(TWINS))
+def test_what_only_looks_like_it_is_not_flagged(kind, thin):
+    demand = Forbid(anomaly=kind)
+    alike = twin(healthy_run().history(), demand)
+    assert alike is not None
+    judged = judge(alike, Rules(gates=thin, expectations=(demand,)))
+    assert judged.verdict is Verdict.HELD, judged.reason
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_empty_history_is_inconclusive(kind):
+    assert judge(History.empty(), Rules(expectations=(Forbid(anomaly=kind),))).verdict is Verdict.INCONCLUSIVE
+
+
+def test_every_finder_has_a_planted_control():
+    assert set(PLANTS) == set(FINDERS)
+
+
+def test_an_anomaly_is_found_by_its_own_finder_alone():
+    """A lost message is not called reordered, a duplicate is not called lost."""
+    history = healthy_run().history()
+    for planted, quiet in [
+        ("lost", ("reordered", "phantom", "duplicate", "redelivered", "diverged", "undelivered")),
+        ("undelivered", ("lost", "reordered", "phantom", "redelivered")),
+        ("duplicate", ("lost", "phantom", "redelivered", "reordered-store")),
+        ("redelivered", ("lost", "duplicate", "phantom", "reordered")),
+        ("diverged", ("lost", "phantom", "duplicate", "reordered")),
+        ("reordered-delivery", ("lost", "undelivered", "redelivered", "reordered-store")),
+    ]:
+        bad = plant(history, Forbid(anomaly=planted))
+        assert bad is not None
+        assert find(bad, planted, {}).count == 1, planted
+        assert {kind: find(bad, kind, {}).count for kind in quiet} == dict.fromkeys(quiet, 0), planted
+
+
+class TestLost:
+    def test_on_the_slave_alone(self, h):
+        h.send("p1", "m1").ok()
+        h.send("p1", "m2").ok()
+        h.read("m1", "m2", replica=MASTER)
+        h.read("m1", replica=SLAVE)
+        history = h.history()
+        assert find(history, "lost", {}).count == 0
+        assert find(history, "lost", {"replicas": "slave"}).count == 1
+        assert find(history, "lost", {"replicas": [SLAVE]}).count == 1
+        assert find(history, "lost", {"replicas": "master"}).count == 0
+
+    def test_sent_before_and_after_a_fault(self, h):
+        h.send("p1", "m1").ok()
+        h.fault("cut", "inject", "observed")
+        h.send("p1", "m2").ok()
+        h.read()
+        history = h.history()
+        assert "id=m1" in find(history, "lost", {"sent_before": "cut"}).examples[0]
+        assert "id=m2" in find(history, "lost", {"sent_after": "cut"}).examples[0]
+        assert find(history, "lost", {}).count == 2
+
+    def test_nothing_unacknowledged_counts(self, h):
+        h.send("p1", "m1").info("FLUSH_SLAVE_TIMEOUT", code=12)
+        h.send("p1", "m2").fail()
+        h.send("p1", "m3")
+        h.read()
+        assert find(h.history(), "lost", {}).count == 0
+
+    def test_of_n_gives_the_upper_bound(self):
+        finding = find(healthy_run(30).history(), "lost", {})
+        assert finding.of == 30
+        assert finding.figures["upper_bound"] == pytest.approx(0.1)
+
+    def test_examples_are_bounded_and_the_count_is_not(self, h):
+        for n in range(20):
+            h.send("p1", f"m{n}").ok()
+        h.read()
+        finding = find(h.history(), "lost", {})
+        assert (finding.count, len(finding.examples)) == (20, 8)
+
+
+class TestLostInside:
+    def test_a_suffix_is_no_hole(self, h):
+        for n in range(5):
+            h.send("p1", f"m{n}").ok()
+        h.read("m0", "m1", "m2")
+        assert find(h.history(), "lost", {}).count == 2
+        assert find(h.history(), "lost-inside", {}).count == 0
+
+    def test_offsets_given_away_again_after_the_restart_prove_nothing(self, h):
+        for n in range(4):
+            h.send("p1", f"m{n}").ok(offset=n)
+        h.fault("power-cut")
+        h.send("p1", "m4").ok(offset=2)
+        h.send("p1", "m5").ok(offset=3)
+        h.read("m0", "m1", "m4", "m5")
+        assert find(h.history(), "lost", {}).count == 2
+        assert find(h.history(), "lost-inside", {}).count == 0
+        assert find(h.history(), "reordered", {}).count == 0
+
+    def test_from_the_middle_of_a_queue(self, h):
+        for n in range(4):
+            h.send("p1", f"m{n}").ok(offset=n)
+        h.fault("power-cut")
+        h.read("m0", "m2", "m3")
+        assert find(h.history(), "lost-inside", {}).count == 1
+
+
+class TestBroadcast:
+    def test_each_member_must_be_given_everything(self, h):
+        h.consumer("c1", "b", model="broadcasting")
+        h.consumer("c2", "b", model="broadcasting")
+        h.send("p1", "m1").ok()
+        h.deliver("c1", "m1", group="b")
+        assert find(h.history(), "undelivered", {"group": "b"}).count == 1
+        h.deliver("c2", "m1", group="b")
+        history = h.history()
+        assert find(history, "undelivered", {"group": "b"}).count == 0
+        assert find(history, "redelivered", {"group": "b"}).count == 0
+
+    def test_a_clustering_group_shares(self, h):
+        h.consumer("c1", "g", model="clustering")
+        h.consumer("c2", "g", model="clustering")
+        h.send("p1", "m1").ok()
+        h.deliver("c1", "m1")
+        h.deliver("c2", "m1")
+        assert find(h.history(), "undelivered", {}).count == 0
+        assert find(h.history(), "redelivered", {}).count == 1
+
+    def test_a_group_that_was_given_nothing_is_known_by_its_consumers(self, h):
+        h.consumer("c1", "silent")
+        h.send("p1", "m1").ok()
+        assert find(h.history(), "undelivered", {}).count == 1
+
+
+class TestDiverged:
+    def test_lag_is_apart(self, h):
+        h.read("m1", "m2", "m3", replica=MASTER)
+        h.read("m1", "m2", replica=SLAVE)
+        finding = find(h.history(), "diverged", {})
+        assert (finding.count, finding.figures["lag"]) == (0, 1)
+
+    def test_a_hole_on_one_side(self, h):
+        h.read("m1", "m2", "m3", replica=MASTER)
+        h.read("m1", "m3", replica=SLAVE, offsets=(0, 2))
+        assert find(h.history(), "diverged", {}).count == 1
+
+    def test_two_messages_at_one_offset_on_both_sides_are_the_same(self, h):
+        for replica in (MASTER, SLAVE):
+            h.read("m1", "m2", "m3", replica=replica, offsets=(0, 0, 1))
+        assert find(h.history(), "diverged", {}).count == 0
+        assert find(h.history(), "offset-reuse", {}).count == 2
+
+    def test_another_message_at_the_same_offset(self, h):
+        h.read("m1", "m2", "m3", replica=MASTER)
+        h.read("m1", "mX", "m3", replica=SLAVE)
+        assert find(h.history(), "diverged", {}).count == 1
+
+    def test_an_empty_slave_is_behind_not_different(self, h):
+        h.read("m1", "m2", replica=MASTER)
+        h.read(replica=SLAVE)
+        finding = find(h.history(), "diverged", {})
+        assert (finding.count, finding.figures["lag"]) == (0, 2)
+
+    def test_one_replica_alone_cannot_be_compared(self, h, thin):
+        for n in range(6):
+            h.send("p1", f"m{n}").ok()
+        h.read(*(f"m{n}" for n in range(6)))
+        gates = thin.model_copy(
+            update={"faults_bite": False, "in_flight_at_fault": False, "healthy": False, "min_acked_before_fault": 0}
+        )
+        judged = judge(h.history(), Rules(gates=gates, expectations=(Forbid(anomaly="diverged"),)))
+        assert judged.verdict is Verdict.INCONCLUSIVE
+        assert "two replicas" in judged.reason
+
+
+class TestOffsets:
+    def test_the_deleted_head_is_no_hole(self, h):
+        h.read("m1", "m2", first=100)
+        assert find(h.history(), "offset-gap", {}).count == 0
+
+    def test_every_missing_offset_counts(self, h):
+        h.read("m1", "m2", offsets=(0, 5))
+        assert find(h.history(), "offset-gap", {}).count == 4
+
+    def test_stored_elsewhere_than_acknowledged(self, h):
+        h.send("p1", "m1").ok(offset=7)
+        h.read("m1", first=8)
+        finding = find(h.history(), "offset-reuse", {})
+        assert finding.figures["misplaced"] == 1
+
+    def test_a_second_copy_elsewhere_is_not_misplaced(self, h):
+        h.send("p1", "m1").ok(offset=1)
+        h.read("m1", "m1", first=0)
+        assert find(h.history(), "offset-reuse", {}).figures["misplaced"] == 0
+        assert find(h.history(), "duplicate", {}).count == 1
+
+
+class TestOrder:
+    def test_overlapping_sends_may_be_stored_either_way(self, h):
+        first = h.send("p1", "m1")
+        second = h.send("p1", "m2")
+        second.ok(offset=0)
+        first.ok(offset=1)
+        assert find(h.history(), "reordered-store", {}).count == 0
+
+    def test_an_early_overlap_does_not_hide_a_later_violation(self, h):
+        first = h.send("p1", "m1")
+        second = h.send("p1", "m2")
+        second.ok(offset=0)
+        first.ok(offset=5)
+        h.send("p1", "m3").ok(offset=3)
+        finding = find(h.history(), "reordered-store", {})
+        assert finding.count == 1
+        assert "id=m3" in finding.examples[0]
+
+    def test_two_producers_owe_each_other_no_order(self, h):
+        h.send("p1", "m1").ok(offset=1)
+        h.send("p2", "m2").ok(offset=0)
+        assert find(h.history(), "reordered-store", {}).count == 0
+
+    def test_a_concurrent_listener_may_see_any_order(self, h):
+        h.consumer("c1", "g", listener="concurrent")
+        for n in (0, 1):
+            h.send("p1", f"m{n}").ok()
+        h.deliver("c1", "m1")
+        h.deliver("c1", "m0")
+        assert find(h.history(), "reordered", {}).count == 0
+        assert find(h.history(), "reordered", {"group": "g"}).count == 1
+
+    def test_a_new_owner_starts_again_from_an_older_offset(self, h):
+        h.consumer("c1", "g", listener="orderly")
+        for n in range(4):
+            h.send("p1", f"m{n}").ok()
+        for process, n in [("c1", 0), ("c1", 1), ("c1", 2), ("c2", 1), ("c2", 2), ("c2", 3)]:
+            h.deliver(process, f"m{n}")
+        assert find(h.history(), "reordered", {}).count == 0
+        assert find(h.history(), "redelivered", {}).count == 2
+
+
+class TestFailed:
+    def test_refused_and_read(self, h):
+        h.send("p1", "m1").fail(code=14)
+        h.read("m1")
+        assert find(h.history(), "stored-though-failed", {}).count == 1
+        assert find(h.history(), "phantom", {}).count == 0
+
+    def test_refused_and_nowhere(self, h):
+        h.send("p1", "m1").fail(code=14)
+        h.read()
+        assert find(h.history(), "stored-though-failed", {}).count == 0
+
+
+def test_a_callback_that_fires_again_is_counted_and_its_acknowledgement_stands(h):
+    send = h.send("p1", "m1")
+    send.ok()
+    send.fail()
+    history = h.history()
+    assert find(history, "completed-twice", {}).count == 1
+    assert history.sends.get_column("outcome").to_list() == ["ok"]
+
+
+def test_retries_are_no_redeliveries(h):
+    h.send("p1", "m1").ok()
+    h.deliver("c1", "m1")
+    h.deliver("c1", "m1", reconsume=1)
+    assert find(h.history(), "redelivered", {}).count == 0
