@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.cluster.plan import ClusterPlan, jvm_role
 from harness.cluster.roster import Roster
@@ -93,20 +94,35 @@ class Provision:
             extra=extra,
         )
         archive = self._archive(outfit, main, flags, train)
-        cache_flags = archive.flags
+        cache_flags = tuple(self._shown(flag) for flag in archive.flags)
         if archive.scratch is not None:
             # A node can write nowhere but in its home; its store goes with the cluster, evidence stays.
             inside = f"{layout.home(spec)}/{TRAINED}"
-            cache_flags = tuple(flag.replace(str(archive.scratch), inside) for flag in cache_flags)
-        class_path = ":".join(str(jar) for jar in outfit.release.jars)
+            cache_flags = tuple(self._shown(flag.replace(str(archive.scratch), inside)) for flag in archive.flags)
+        class_path = ":".join(shown_jars(self._runtime, outfit.release.jars))
         conf = ("-c", layout.conf_path(spec))
-        argv = (str(outfit.jre.java), *cache_flags, *flags, "-cp", class_path, main, *conf)
+        argv = (
+            f"{shown_jre(self._runtime, outfit.jre)}/bin/java",
+            *cache_flags,
+            *flags,
+            "-cp",
+            class_path,
+            main,
+            *conf,
+        )
         return Process(argv=argv, env={"ROCKETMQ_HOME": layout.home(spec)}, cwd=layout.home(spec)), archive
+
+    def _shown(self, flag: str) -> str:
+        """A start cache's flag with the cache's directory as nodes see it."""
+        archives = self._plan.cache / "archives" if self._plan.cache is not None else None
+        if archives is None or str(archives) not in flag:
+            return flag
+        return flag.replace(str(archives), self._runtime.provide(archives, "archives"))
 
     def _archive(self, outfit: Outfit, main: str, flags: tuple[str, ...], train: bool) -> ArchivePlan:
         if self._plan.cache is None or self._plan.haste == "naive":
             return ArchivePlan()
-        key = " ".join((main, *(flag for flag in flags if flag.startswith(("-X", "--")))))
+        key = " ".join(("/rmq/.lib", main, *(flag for flag in flags if flag.startswith(("-X", "--")))))
         name = (outfit.release.label, outfit.jre.build, key)
         archive = self._archives.get(name)
         if archive is None:
@@ -116,3 +132,19 @@ class Provision:
         # Finding one means reading it whole: once for all nodes of a kind is enough.
         self._archives[name] = archive
         return archive
+
+
+def shown_jars(runtime: Runtime, jars: Sequence[Path]) -> list[str]:
+    """The jars as nodes see them: under a path that is the same on every machine and in every run."""
+    return [f"{runtime.provide(jar.parent, _word(jar.parent))}/{jar.name}" for jar in jars]
+
+
+def shown_jre(runtime: Runtime, jre: Jre) -> str:
+    """The home of the JRE as nodes see it."""
+    return runtime.provide(jre.home, f"java-{_word(Path(jre.version))}")
+
+
+def _word(path: Path) -> str:
+    """The last part of a path that tells one release from another, as one plain word."""
+    name = path.parent.name if path.name == "lib" else path.name
+    return "".join(c if c.isalnum() or c in "._-" else "-" for c in name).strip(".") or "directory"

@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
@@ -144,6 +145,13 @@ class Runtime(Protocol):
 
     def add_node(self, name: str, disk: Disk = ...) -> Node:
         """Makes a node: address, network, directories, disk. Every node knows every other one by name."""
+        ...
+
+    def provide(self, directory: Path, name: str) -> str:
+        """Makes a directory of the machine readable to every node; returns the path there, the same in every run.
+
+        Evidence then names no place of the machine. Idempotent for a name.
+        """
         ...
 
     def remove_node(self, name: str) -> None:

@@ -145,6 +145,10 @@ class LocalRuntime(FilesAndDisks, Traffic):
         )
         return node
 
+    def provide(self, directory: Path, name: str) -> str:
+        """Shows a directory of the machine to every node, as `/rmq/.lib/NAME`, and returns that path. Idempotent."""
+        return str(self._ask("provide", source=str(directory.resolve()), name=name).values["path"])
+
     def remove_node(self, name: str) -> None:
         """Kills what runs in the node and takes it away. Idempotent."""
         if name not in self._nodes:

@@ -33,6 +33,17 @@ def drop_home(node: str) -> None:
         unmount(str(home(node) / part))
 
 
+def provide(source: Path, name: str) -> str:
+    """Shows a directory of the machine at `/rmq/.lib/NAME`, the same in every run, and returns that. Idempotent."""
+    target = RMQ / ".lib" / name
+    if not target.exists():
+        if not source.is_dir():
+            raise SetupError(f"{source} is no directory: nodes cannot be given it")
+        target.mkdir(parents=True)
+        bind(source, target)
+    return str(target)
+
+
 def below(node: str, path: str) -> Path:
     """A path below a node's home. Raises `UsageError` if it leads out of it."""
     pure = PurePosixPath(path)

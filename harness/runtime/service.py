@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UsageError
@@ -75,6 +76,12 @@ class Service:
             self.disks.detach(name)
             raise
         return {"address": place.address}, [os.dup(place.probe.fileno())]
+
+    def do_provide(self, source: str, name: str) -> dict[str, Any]:
+        """A directory of the machine, for all nodes, at a path that names no place of it."""
+        if "/" in name or name.startswith("."):
+            raise UsageError(f"{name!r} cannot name a provided directory: use one plain word")
+        return {"path": places.provide(Path(source), name)}
 
     def do_remove_node(self, name: str) -> None:
         """The node's processes must have been killed and seen to be gone."""

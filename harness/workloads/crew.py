@@ -14,15 +14,18 @@ from harness.clients.config import Config, ConsumerConfig, JavaSetup, Pin, Produ
 from harness.clients.handle import Progress, Worker
 from harness.clients.spawn import RuntimeSpawner
 from harness.cluster import Cluster
+from harness.cluster.provision import shown_jars, shown_jre
 from harness.core.errors import HarnessError, UsageError
 from harness.core.op import SCHEMA, OpName, OpType
 from harness.distribution import Jre
+from harness.runtime.base import Runtime
 from harness.workloads.load import Consume, Load, Produce
 
 FAST_POLL_NAMESERVER_MS = 1_000
 FAST_HEARTBEAT_MS = 1_000
 DOCUMENTED_POLL_MS = 30_000
 STOP_TIMEOUT_S = 60.0
+QUIET = "--enable-native-access=ALL-UNNAMED"  # else the JVM warns, naming a place of the machine
 FAST_REBALANCE = "-Drocketmq.client.rebalance.waitInterval=2000"
 
 
@@ -35,13 +38,13 @@ class ClientKit:
     jars: tuple[Path, ...]
     jre: Jre
 
-    def java(self, timers: str) -> JavaSetup:
+    def java(self, runtime: Runtime, timers: str) -> JavaSetup:
         """The Java set-up as a worker is told it; fast timers shorten the client's rebalance interval of 20 s."""
         return JavaSetup(
-            classpath=tuple(str(jar) for jar in self.jars),
-            libjvm=str(self.jre.libjvm),
+            classpath=tuple(shown_jars(runtime, self.jars)),
+            libjvm=f"{shown_jre(runtime, self.jre)}/{self.jre.libjvm.relative_to(self.jre.home)}",
             version=self.version,
-            jvm_flags=() if timers == "documented" else (FAST_REBALANCE,),
+            jvm_flags=(QUIET, *(() if timers == "documented" else (FAST_REBALANCE,))),
         )
 
 
@@ -192,7 +195,7 @@ class Crew:
             properties={} if load.wait_store else {"WAIT": "false"},
             poll_nameserver_ms=self._poll_ms(load.poll_nameserver_ms),
             heartbeat_ms=self._heartbeat_ms(),
-            java=self._kit.java(self._timers),
+            java=self._kit.java(self._cluster.runtime, self._timers),
         )
 
     def _pins(self, load: Produce, topic: str) -> tuple[Pin, ...]:
@@ -221,7 +224,7 @@ class Crew:
             wait_assignment=load.wait_assignment,
             poll_nameserver_ms=self._poll_ms(load.poll_nameserver_ms),
             heartbeat_ms=self._heartbeat_ms(),
-            java=self._kit.java(self._timers),
+            java=self._kit.java(self._cluster.runtime, self._timers),
         )
 
     def _poll_ms(self, wanted: int | None) -> int:

@@ -36,10 +36,12 @@ class Broker(FakeBroker):
         self.known_groups: set[str] = set()
         self.config["slaveReadEnable"] = "true"
         self.refuses_topics = False
+        self.kicks = 0
 
     def handle(self, connection: FakeConnection, frame: Frame) -> None:
         if self.misbehaviour.hang:
             return
+        self.kicks += frame.code == UPDATE_CONFIG and b"brokerPermission" in frame.body
         if frame.code == GET_ALL_TOPICS:
             table = {t: {"readQueueNums": r.read_queues, "writeQueueNums": r.write_queues, "perm": r.perm}
                      for t, r in self.topics.items()}  # fmt: skip
@@ -87,6 +89,9 @@ class MemoryRuntime:
         self.nodes[name] = Node(name, f"198.18.0.{len(self.nodes) + 2}", disk or Disk())
         return self.nodes[name]
 
+    def provide(self, directory: Path, name: str) -> str:
+        return f"/rmq/.lib/{name}"
+
     def remove_node(self, name: str) -> None:
         self.nodes.pop(name, None)
 
@@ -129,6 +134,9 @@ class MemoryRuntime:
             for ns in names:
                 if self.state(ns).kind == "running":
                     self.server(ns).register(broker.name, broker.broker_id, broker.virtual, broker.topics)
+
+    def provide(self, directory: Path, name: str) -> str:
+        return f"/rmq/.lib/{name}"
 
     def signal(self, node: str, signum: int) -> None:
         self.log.append((signal.Signals(signum).name, node))
