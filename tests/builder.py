@@ -177,8 +177,10 @@ class HistoryBuilder:
         return directory
 
 
-def healthy_run(messages: int = 12, *, slaves: int = 1, group: str | None = "g", orderly: bool = True) -> HistoryBuilder:
-    """Two producers, two queues, one fault that bit and healed, everything stored on every replica and delivered once."""
+def healthy_run(
+    messages: int = 12, *, slaves: int = 1, group: str | None = "g", orderly: bool = True
+) -> HistoryBuilder:
+    """Two producers, two queues, a fault that bit and healed; all is stored on every replica and delivered once."""
     h = HistoryBuilder()
     h.observe("healthy.before", True)
     if group:

@@ -134,9 +134,9 @@ def queue_share_deviation(
     every = narrow.acked_of(history, process, topic).filter(pl.col("queue").is_not_null())
     if not every.height:
         raise MetricUnavailable("nothing was acknowledged; there are no shares")
-    counts = every.group_by(["topic", "broker", "queue"]).len().get_column("len")
+    counts = every.group_by(QUEUE).len().get_column("len")
     drained = history.drains.join(every.select("topic").unique(), on="topic", how="semi")
-    number = queues or max(counts.len(), drained.select(QUEUE).n_unique())
+    number = queues or pl.concat([every.select(QUEUE), drained.select(QUEUE)]).n_unique()
     even = every.height / number
     furthest = max(abs(count / even - 1) for count in counts.to_list())
     return 1.0 if number > counts.len() and furthest < 1 else furthest

@@ -70,7 +70,7 @@ def figures(history: History, phase: str, checks: list[Check] | None = None) -> 
     for name, compute in wanted.items():
         try:
             seen[name] = compute()
-        except HarnessError:
+        except Exception:  # noqa: BLE001 - a figure that cannot be had is left out; the checks say why
             continue
     seen |= _loss_figures(history, phase, checks or [])
     return {k: "inf" if isinstance(v, float) and math.isinf(v) else v for k, v in seen.items()}
@@ -81,7 +81,7 @@ def _loss_figures(history: History, phase: str, checks: list[Check]) -> dict[str
     if finding is None:
         try:
             finding = lost(history, phase=phase)
-        except HarnessError:
+        except Exception:  # noqa: BLE001 - as above
             return {}
     return {"lost": finding.count, "lost_of": finding.of} | {f"lost_{k}": v for k, v in finding.figures.items()}
 

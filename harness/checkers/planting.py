@@ -56,6 +56,14 @@ def _plant_metric(history: History, demand: Require) -> History | None:
             value = measure(mutated, demand.metric, demand.params)
         except (HarnessError, pl.exceptions.PolarsError):
             continue
-        if not COMPARE[demand.op](value, demand.bound) and gates.well_formed(mutated).met:
+        if not COMPARE[demand.op](value, demand.bound) and _as_sound(mutated, history, demand):
             return mutated
     return None
+
+
+def _as_sound(mutated: History, history: History, demand: Require) -> bool:
+    """The falsified evidence is no worse as evidence: else it would be called inconclusive, not broken."""
+    phase = str(demand.params.get("phase", "final"))
+    replicas = demand.params.get("replicas")
+    read = gates.drained(mutated, phase, replicas).met or not gates.drained(history, phase, replicas).met
+    return read and gates.well_formed(mutated).met

@@ -15,6 +15,7 @@ from harness.core.history import History
 
 _OBSERVED: Final = {"observed": "name", "observed_ratio": "first", "observed_difference": "first"}
 _LATENCY: Final = frozenset({"latency_p50_ms", "latency_p99_ms", "latency_max_ms"})
+_OUTAGES: Final = frozenset({"outage_s", "rto_max_s"})
 _NO_STATUS: Final = "PLANTED"
 
 
@@ -31,12 +32,14 @@ def mutations(history: History, demand: Require) -> Iterator[History]:
         return
     if demand.metric in _LATENCY:
         longer_ns = int(abs(demand.bound) * 2e6) + 1
-        yield edit.with_sends(history, pl.col("outcome") == "ok", complete_ns=pl.col("complete_ns") + longer_ns)
+        yield edit.with_sends(history, pl.col("outcome") == "ok", invoke_ns=pl.col("invoke_ns") - longer_ns)
         yield edit.with_sends(history, pl.col("outcome") == "ok", complete_ns=pl.col("invoke_ns"))
     if demand.metric == "step_s":
         yield replace(history, steps=tuple(replace(s, end_ns=s.start_ns + int(4e18)) for s in history.steps))
         yield replace(history, steps=tuple(replace(s, end_ns=s.start_ns) for s in history.steps))
         return
+    if demand.metric in _OUTAGES:
+        yield from _outages(history, demand)
     yield from _sends(history, demand)
     yield from _deliveries(history, params)
     yield from _reads(history, params)
@@ -76,13 +79,27 @@ def _sends(history: History, demand: Require) -> Iterator[History]:
     # Where nothing was answered in the window, what was begun in it was answered at once.
     answered_ns = pl.coalesce("complete_ns", pl.col("invoke_ns") + 1)
     yield edit.with_sends(history, mine & within, outcome="ok", complete_ns=answered_ns, code=0, status="SEND_OK")
-    yield edit.with_sends(
-        history, mine & within, outcome="ok", complete_ns=pl.col("invoke_ns") + 1, broker=params.get("broker")
-    )
-    brokers = history.sends.get_column("broker").drop_nulls().unique().to_list()
-    for broker in sorted(brokers):
-        yield edit.with_sends(history, acked, broker=broker, queue=0)
+    # No queue is named: none that was not read back may have acknowledged anything.
+    if params.get("broker") is not None:
+        moved = {"broker": params["broker"], "queue": None, "offset": None}
+        at_once_ns = pl.col("invoke_ns") + 1
+        yield edit.with_sends(history, mine & within, outcome="ok", complete_ns=at_once_ns, **moved)
+        yield edit.with_sends(history, acked, **(moved | {"broker": "planted"}))
+    yield edit.with_sends(history, acked, queue=pl.col("queue").max())
     yield replace(history, sends=history.sends.head(0))
+
+
+def _outages(history: History, demand: Require) -> Iterator[History]:
+    """What was begun after a fault is answered late: well, or badly and with a failure before it."""
+    name = demand.params.get("window")
+    window = narrow.window_of(history, name) if name else next(iter(history.windows), None)
+    if window is None:
+        return
+    later = (pl.col("invoke_ns") >= window.inject_ns) & pl.col("complete_ns").is_not_null() & _mine(demand.params)
+    late_ns = pl.col("complete_ns") + int((abs(demand.bound) + 1) * 2e9)
+    yield edit.with_sends(history, later, complete_ns=late_ns)
+    failed = edit.with_sends(history, later, outcome="fail")
+    yield edit.with_sends(failed, later & (later.cum_sum() > 1), complete_ns=late_ns)
 
 
 def _wanted_answer(params: Any) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def _rto(history: History, window: str, process: str | None) -> dict[str, float]
     end = fault.heal_ns if fault.heal_ns is not None else FOREVER_NS
     sends = narrow.sends_of(history, process).with_columns(narrow.text("process"))
     # A send that hangs for good lasts as long as anybody was sending.
-    over = history.sends.select(pl.max_horizontal(pl.col("invoke_ns").max(), pl.col("complete_ns").max())).item()
+    over = history.sends.select(pl.max_horizontal(pl.col("invoke_ns").max(), pl.col("complete_ns").max())).item() or 0
     about = sends.group_by("process").agg(
         first=pl.col("invoke_ns").min(), last=pl.col("complete_ns").fill_null(over).max()
     )

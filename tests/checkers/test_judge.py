@@ -1,0 +1,229 @@
+import math
+
+import pytest
+
+from harness.checkers import judge as judge_module
+from harness.checkers.gates import assumptions
+from harness.checkers.judge import judge
+from harness.core.expectation import Forbid, Gates, Require, Rules
+from harness.core.history import History
+from harness.core.verdict import Verdict
+from tests.builder import MASTER, SLAVE, HistoryBuilder, healthy_run
+
+LOST = Forbid(anomaly="lost")
+
+
+def unmet(history: History, gates: Gates) -> set[str]:
+    return {a.name for a in assumptions(history, gates) if not a.met}
+
+
+def test_a_good_run_meets_every_gate(thin):
+    assert unmet(healthy_run().history(), thin.model_copy(update={"deliveries": True})) == set()
+
+
+def test_nothing_meets_no_gate_but_form():
+    gates = Gates(deliveries=True)
+    assert unmet(History.empty(), gates) == {
+        "load",
+        "faults-bite",
+        "drained[final]",
+        "healthy",
+        "deliveries",
+    } | ({"load-before-fault", "in-flight"} & unmet(History.empty(), gates))
+
+
+class TestEachGate:
+    def test_load(self, thin):
+        assert unmet(healthy_run().history(), thin.model_copy(update={"min_acked": 13})) == {"load"}
+
+    def test_load_before_the_fault(self, thin):
+        gates = thin.model_copy(update={"min_acked_before_fault": 7})
+        assert unmet(healthy_run().history(), gates) == {"load-before-fault"}
+
+    def test_a_second_fault_under_the_first_needs_no_load_of_its_own(self, thin):
+        h = HistoryBuilder()
+        for n in range(6):
+            h.send("p1", f"m{n}").ok()
+        h.send("p1", "open")
+        h.fault("cut", "inject", "observed", lasting=True)
+        h.fault("kill", "inject", "observed", lasting=True, at_s=30.0)
+        gates = thin.model_copy(update={"drained": False, "healthy": False})
+        assert unmet(h.history(), gates) == set()
+
+    def test_in_flight(self, h, thin):
+        for n in range(6):
+            h.send("p1", f"m{n}").ok()
+        h.fault("kill")
+        gates = thin.model_copy(update={"drained": False, "healthy": False})
+        assert unmet(h.history(), gates) == {"in-flight"}
+
+    def test_a_send_that_never_came_back_was_in_flight(self, h, thin):
+        for n in range(6):
+            h.send("p1", f"m{n}").ok()
+        h.send("p1", "gone")
+        h.fault("kill")
+        gates = thin.model_copy(update={"drained": False, "healthy": False})
+        assert unmet(h.history(), gates) == set()
+
+    def test_not_seen_to_bite(self, h, thin):
+        h.send("p1", "gone")
+        h.fault("kill", "inject", "heal", "recovered")
+        assert "faults-bite" in unmet(h.history(), thin)
+
+    def test_no_fault_at_all_did_not_bite(self, h, thin):
+        h.send("p1", "m1").ok()
+        assert "faults-bite" in unmet(h.history(), thin)
+
+    def test_not_seen_to_recover(self, h, thin):
+        h.fault("kill", "inject", "observed", "heal")
+        assert "faults-heal" in unmet(h.history(), thin)
+
+    def test_meant_to_last(self, h, thin):
+        h.fault("kill", "inject", "observed", lasting=True)
+        assert "faults-heal" not in unmet(h.history(), thin)
+
+    @pytest.mark.parametrize("value", [False, None, "yes"])
+    def test_unhealthy(self, thin, value):
+        h = healthy_run()
+        h.observe("healthy.after", value)
+        assert unmet(h.history(), thin) == {"healthy"}
+
+
+class TestDrained:
+    def test_a_queue_cut_short(self, thin):
+        h = healthy_run()
+        h.read(replica=MASTER, queue=2, complete=False)
+        judged = judge(h.history(), Rules(gates=thin, expectations=(LOST,)))
+        assert judged.verdict is Verdict.INCONCLUSIVE
+        assert "not read to their end" in judged.reason
+
+    def test_it_voids_even_a_loss(self, thin):
+        h = healthy_run()
+        h.send("p1", "gone").ok()
+        h.read(replica=MASTER, queue=2, complete=False)
+        judged = judge(h.history(), Rules(gates=thin, expectations=(LOST,)))
+        assert not judged.checks[0].met
+        assert judged.verdict is Verdict.INCONCLUSIVE
+
+    def test_a_queue_that_acknowledged_and_was_never_read(self, thin):
+        h = healthy_run()
+        h.send("p1", "elsewhere").ok(queue=7)
+        assert unmet(h.history(), thin) == {"drained[final]"}
+
+    def test_a_slave_does_not_stand_for_its_master(self, thin):
+        h = healthy_run()
+        h.send("p1", "elsewhere").ok(queue=7)
+        h.read("elsewhere", replica=SLAVE, queue=7)
+        assert unmet(h.history(), thin) == {"drained[final]"}
+
+    def test_unless_the_master_is_gone_for_good(self, thin):
+        h = healthy_run()
+        h.fault("destroy", "inject", "observed", lasting=True)
+        h.send("p1", "elsewhere").ok(queue=7)
+        h.read("elsewhere", replica=SLAVE, queue=7)
+        assert "drained[final]" not in unmet(h.history(), thin)
+
+    def test_a_demand_on_another_phase_needs_that_phase(self, thin):
+        demand = Forbid(anomaly="lost", params={"phase": "slave", "replicas": "slave"})
+        judged = judge(healthy_run().history(), Rules(gates=thin, expectations=(demand,)))
+        assert judged.verdict is Verdict.INCONCLUSIVE
+        assert "'slave'" in judged.reason
+
+    def test_replicas_that_were_not_read_are_not_judged(self, thin):
+        demand = Forbid(anomaly="lost", params={"replicas": "slave"})
+        judged = judge(healthy_run(slaves=0).history(), Rules(gates=thin, expectations=(demand,)))
+        assert judged.verdict is Verdict.INCONCLUSIVE
+
+    def test_reads_that_went_missing_from_the_record(self, thin):
+        h = healthy_run()
+        h.read("p0-0", queue=5, count=2)
+        assert unmet(h.history(), thin) == {"well-formed"}
+
+    def test_reads_without_their_drain(self, thin):
+        h = healthy_run()
+        h.read("p0-0", queue=5)
+        h.rows.pop()
+        assert unmet(h.history(), thin) == {"well-formed"}
+
+    def test_the_same_phase_read_twice(self, thin):
+        h = healthy_run()
+        h.read(queue=5)
+        h.read(queue=5)
+        assert unmet(h.history(), thin) == {"well-formed"}
+
+
+def test_time_running_backwards_is_not_well_formed(thin):
+    h = healthy_run()
+    h.send("p9", "odd", at_s=5.0).ok(queue=0, at_s=4.0)
+    assert "well-formed" in unmet(h.history(), thin)
+
+
+def test_a_witnessed_loss_is_broken_even_under_too_thin_a_load(thin):
+    h = healthy_run()
+    h.send("p1", "gone").ok()
+    rules = Rules(gates=thin.model_copy(update={"min_acked": 5000}), expectations=(LOST,))
+    judged = judge(h.history(), rules)
+    assert judged.verdict is Verdict.BROKEN
+    assert judged.figures["lost"] == 1
+
+
+def test_too_thin_a_load_holds_nothing():
+    judged = judge(healthy_run().history(), Rules(expectations=(LOST,)))
+    assert judged.verdict is Verdict.INCONCLUSIVE
+    assert "5,000 are needed" in judged.reason
+
+
+def test_no_demand_holds_nothing(thin):
+    assert judge(healthy_run().history(), Rules(gates=thin)).verdict is Verdict.INCONCLUSIVE
+
+
+def test_none_of_nothing_is_not_held(h):
+    """`0 lost` of a history in which nothing was acknowledged, with every gate off."""
+    h.send("p1", "m1").fail()
+    h.read()
+    off = Gates(
+        min_acked=0,
+        min_acked_before_fault=0,
+        in_flight_at_fault=False,
+        faults_bite=False,
+        faults_heal=False,
+        drained=False,
+        healthy=False,
+    )
+    judged = judge(h.history(), Rules(gates=off, expectations=(LOST,)))
+    assert judged.verdict is Verdict.INCONCLUSIVE
+    assert "nothing to look at" in judged.reason
+
+
+def test_a_finder_that_fails_is_never_a_pass(thin, monkeypatch):
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(judge_module, "find", fail)
+    judged = judge(healthy_run().history(), Rules(gates=thin, expectations=(LOST,)))
+    assert judged.verdict is Verdict.INCONCLUSIVE
+    assert "ZeroDivisionError" in judged.reason
+
+
+def test_a_gate_that_fails_is_never_a_pass(thin, monkeypatch):
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(judge_module.gates, "assumptions", fail)
+    demand = Require(metric="acked", op=">", bound=1)
+    assert judge(healthy_run().history(), Rules(gates=thin, expectations=(demand,))).verdict is Verdict.INCONCLUSIVE
+
+
+def test_figures_are_what_a_row_shows(thin):
+    judged = judge(healthy_run(12).history(), Rules(gates=thin, expectations=(LOST,)))
+    assert judged.figures["acked"] == 12
+    assert judged.figures["unknown"] == 1
+    assert judged.figures["lost"] == 0
+    assert judged.figures["lost_upper_bound"] == pytest.approx(0.25)
+    assert "upper bound" in judged.reason
+    assert not any(isinstance(v, float) and not math.isfinite(v) for v in judged.figures.values())
+
+
+def test_judging_is_a_function(thin):
+    rules = Rules(gates=thin, expectations=(LOST, Require(metric="rto_max_s", op="<", bound=5)))
+    assert judge(healthy_run().history(), rules) == judge(healthy_run().history(), rules)

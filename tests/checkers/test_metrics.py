@@ -1,0 +1,303 @@
+import math
+
+import pytest
+
+from harness.checkers.judge import judge
+from harness.checkers.metrics import METRICS, measure, validate
+from harness.checkers.planting import plant
+from harness.checkers.timing import rto_per_producer
+from harness.core.errors import MetricUnavailable, UsageError
+from harness.core.expectation import Forbid, Require, Rules
+from harness.core.history import History
+from harness.core.verdict import Verdict
+from tests.builder import HistoryBuilder, healthy_run
+
+S = 1.0
+
+
+def under_fault() -> HistoryBuilder:
+    """p1 is without an acknowledgement from 9 to 13 s, p2 from 9.5 to 10.5 s; the fault is in force from 10 to 12 s."""
+    h = HistoryBuilder()
+    h.send("p1", "a1", at_s=8.9).ok(at_s=9.0)
+    h.send("p2", "b1", at_s=9.4).ok(at_s=9.5)
+    h.send("p1", "a2", at_s=9.9).info(at_s=12.5)
+    h.fault("kill", "inject", at_s=10.0)
+    h.fault("kill", "observed", at_s=10.1)
+    h.send("p2", "b2", at_s=10.2).ok(at_s=10.5)
+    h.send("p2", "b3", at_s=11.0).fail(at_s=11.5)
+    h.send("p2", "b4", at_s=11.6).ok(at_s=11.7)
+    h.fault("kill", "heal", at_s=12.0)
+    h.fault("kill", "recovered", at_s=12.1)
+    h.send("p1", "a3", at_s=12.6).ok(at_s=13.0)
+    h.send("p2", "b5", at_s=13.0).ok(at_s=13.1)
+    return h
+
+
+@pytest.mark.parametrize(
+    ("metric", "params", "value"),
+    [
+        ("invoked", {}, 8),
+        ("acked", {}, 6),
+        ("acked", {"process": "p1"}, 2),
+        ("failed", {}, 1),
+        ("unknown", {}, 1),
+        ("unacknowledged", {}, 2),
+        ("unacknowledged", {"process": "p1"}, 1),
+        ("unacknowledged_in", {"window": "kill"}, 2),
+        ("unacknowledged_in", {"window": "kill", "since": "heal"}, 1),
+        ("ok_in", {"window": "kill"}, 2),
+        ("ok_in", {"window": "kill", "process": "p1"}, 0),
+        ("invoked_in", {"window": "kill"}, 3),
+        ("answered", {"status": "timeout"}, 1),
+        ("success_ratio", {}, 0.75),
+        ("outage_s", {"window": "kill"}, 1.0),
+        ("rto_max_s", {"window": "kill"}, 4.0),
+        ("rto_max_s", {}, 4.0),
+        ("latency_max_ms", {}, 400.0),
+        ("latency_p50_ms", {"window": "kill"}, 300.0),
+        ("broker_share", {"broker": "broker-a"}, 1.0),
+        ("broker_share", {"broker": "broker-b"}, 0.0),
+    ],
+)
+def test_values(metric, params, value):
+    assert measure(under_fault().history(), metric, params) == pytest.approx(value)
+
+
+def test_each_producer_has_its_own_recovery_time():
+    assert rto_per_producer(under_fault().history(), window="kill") == pytest.approx({"p1": 4.0, "p2": 1.4})
+
+
+class TestRto:
+    def test_never_again_is_infinite(self):
+        h = under_fault()
+        h.send("p3", "c0", at_s=9.0).ok(at_s=9.1)
+        for n in range(5):
+            h.send("p3", f"c{n + 1}", at_s=10.0 + n).fail(at_s=10.5 + n)
+        assert measure(h.history(), "rto_max_s", {}) == math.inf
+
+    def test_a_send_that_hangs_for_good_is_infinite(self):
+        h = under_fault()
+        h.send("p3", "c0", at_s=9.0).ok(at_s=9.1)
+        h.send("p3", "c1", at_s=9.2)
+        assert measure(h.history(), "rto_max_s", {}) == math.inf
+
+    def test_a_producer_that_never_worked_counts_from_its_first_send(self):
+        h = under_fault()
+        for n in range(5):
+            h.send("p3", f"c{n}", at_s=9.0 + n).fail(at_s=9.5 + n)
+        assert measure(h.history(), "rto_max_s", {}) == math.inf
+
+    def test_the_end_of_the_load_is_no_outage(self):
+        h = under_fault()
+        h.send("p1", "a9", at_s=13.1).info(at_s=13.2)
+        assert measure(h.history(), "rto_max_s", {}) == pytest.approx(4.0)
+
+    def test_one_that_stopped_before_the_fault_is_not_counted(self):
+        h = under_fault()
+        h.send("p0", "z", at_s=1.0).ok(at_s=1.1)
+        assert "p0" not in rto_per_producer(h.history())
+
+    def test_without_a_fault_there_is_none(self, h):
+        h.send("p1", "m1").ok()
+        with pytest.raises(MetricUnavailable, match="no fault"):
+            measure(h.history(), "rto_max_s", {})
+
+
+class TestRpo:
+    def lag(self) -> HistoryBuilder:
+        h = HistoryBuilder()
+        for n in range(10):
+            h.send("p1", f"m{n}", at_s=10 + n / 10).ok(at_s=10.01 + n / 10)
+        h.read(*(f"m{n}" for n in range(7)), replica="broker-a-1")
+        return h
+
+    def test_reaches_from_the_oldest_lost_to_the_last_acknowledged(self):
+        assert measure(self.lag().history(), "rpo_ms", {}) == pytest.approx(200.0)
+        assert measure(self.lag().history(), "rpo_count", {}) == 3
+
+    def test_nothing_lost_is_zero(self):
+        assert measure(healthy_run().history(), "rpo_ms", {}) == 0
+
+    def test_beside_what_the_lag_allows(self):
+        h = self.lag()
+        h.observe("lag", {"p99_ms": 50.0})
+        params = {"lag": "lag.p99_ms", "floor_ms": 100.0}
+        assert measure(h.history(), "rpo_excess_ms", params) == pytest.approx(50.0)
+
+
+class TestObserved:
+    def test_numbers_truths_and_paths(self, h):
+        h.observe("look", {"accepted": 0, "all": True, "deep": {"n": 2.5}, "codes": {}, "never": None})
+        history = h.history()
+        for name, value in [("accepted", 0), ("all", 1), ("deep.n", 2.5), ("codes", 0)]:
+            assert measure(history, "observed", {"name": f"look.{name}"}) == value
+
+    @pytest.mark.parametrize("name", ["nothing", "look.absent", "look.never", "look.accepted.deeper"])
+    def test_what_was_not_seen_is_no_number(self, h, name):
+        h.observe("look", {"accepted": 0, "never": None})
+        with pytest.raises(MetricUnavailable):
+            measure(h.history(), "observed", {"name": name})
+
+    def test_the_last_one_counts(self, h):
+        h.observe("x", 1)
+        h.observe("x", 2)
+        assert measure(h.history(), "observed", {"name": "x"}) == 2
+
+    def test_two_of_them(self, h):
+        h.observe("a", 6)
+        h.observe("b", 4)
+        h.observe("zero", 0)
+        history = h.history()
+        assert measure(history, "observed_ratio", {"first": "a", "second": "b"}) == 1.5
+        assert measure(history, "observed_difference", {"first": "a", "second": "b"}) == 2
+        with pytest.raises(MetricUnavailable):
+            measure(history, "observed_ratio", {"first": "a", "second": "zero"})
+
+
+class TestDeliveries:
+    def test_first_after_a_fault(self):
+        h = under_fault()
+        h.deliver("c1", "b2", at_s=10.75)
+        params = {"window": "kill", "group": "g"}
+        assert measure(h.history(), "time_to_first_delivery_s", params) == pytest.approx(0.75)
+        assert measure(h.history(), "time_to_first_delivery_s", params | {"broker": "broker-z"}) == math.inf
+
+    def test_counts(self, h):
+        h.send("p1", "m1").ok()
+        for process in ("c1", "c2", "c2"):
+            h.deliver(process, "m1")
+        history = h.history()
+        assert measure(history, "delivered", {}) == 1
+        assert measure(history, "duplicates_delivered", {"group": "g"}) == 2
+        assert measure(history, "duplicate_ratio", {}) == pytest.approx(2 / 3)
+        assert measure(history, "members_served", {"group": "g"}) == 2
+
+
+class TestShares:
+    def test_even(self, h):
+        for n in range(8):
+            h.send("p1", f"m{n}").ok(queue=n % 4)
+        assert measure(h.history(), "queue_share_deviation", {}) == 0
+
+    def test_a_queue_that_got_nothing(self, h):
+        for n in range(6):
+            h.send("p1", f"m{n}").ok(queue=n % 3)
+        assert measure(h.history(), "queue_share_deviation", {"queues": 4}) == 1
+        h.read(queue=3)
+        assert measure(h.history(), "queue_share_deviation", {}) == 1
+
+    def test_skewed(self, h):
+        for n in range(6):
+            h.send("p1", f"m{n}").ok(queue=min(n, 1))
+        assert measure(h.history(), "queue_share_deviation", {}) == pytest.approx(2 / 3)
+
+
+def test_stored_and_drained():
+    history = healthy_run(12).history()
+    assert measure(history, "stored_count", {}) == 24
+    assert measure(history, "stored_count", {"replicas": "slave"}) == 12
+    assert measure(history, "drained_queues", {"replicas": "master"}) == 2
+    assert measure(history, "found", {"anomaly": "duplicate"}) == 0
+    with pytest.raises(MetricUnavailable, match="phase 'other'"):
+        measure(history, "stored_count", {"phase": "other"})
+
+
+def test_a_step_that_ended(h):
+    h.step("restart", took_s=2.0)
+    assert measure(h.history(), "step_s", {"name": "restart"}) == pytest.approx(2.0, abs=0.01)
+    with pytest.raises(MetricUnavailable):
+        measure(h.history(), "step_s", {"name": "upgrade"})
+
+
+def watched() -> History:
+    h = healthy_run(12)
+    h.observe("look", {"accepted": 0, "sent": 4, "all": True, "slowest_s": 3.0, "lag_ms": 1.0})
+    h.observe("base", 4)
+    h.step("restart")
+    return h.history()
+
+
+HELD = [
+    ("invoked", ">=", 5, {}),
+    ("acked", ">=", 5, {}),
+    ("failed", "==", 0, {}),
+    ("unknown", "<=", 1, {}),
+    ("unacknowledged", "<", 3, {}),
+    ("unacknowledged_in", "<=", 1, {"window": "kill"}),
+    ("ok_in", ">", 0, {"window": "kill"}),
+    ("ok_in", "==", 0, {"window": "kill", "broker": "broker-z"}),
+    ("invoked_in", ">", 1, {"window": "kill"}),
+    ("answered", "==", 0, {"code": [10, 11, 12]}),
+    ("answered", "==", 0, {"status": "FLUSH_DISK_TIMEOUT"}),
+    ("success_ratio", ">=", 0.5, {}),
+    ("broker_share", ">=", 0.5, {"broker": "broker-a"}),
+    ("queue_share_deviation", "<=", 0.05, {}),
+    ("lost_count", "==", 0, {}),
+    ("rpo_count", "<=", 2, {}),
+    ("rpo_ms", "<=", 1, {}),
+    ("delivered", ">=", 5, {"group": "g"}),
+    ("duplicates_delivered", "<=", 3, {"group": "g"}),
+    ("duplicate_ratio", "<=", 0.1, {"group": "g"}),
+    ("duplicates_stored", "==", 0, {}),
+    ("members_served", "==", 1, {"group": "g"}),
+    ("stored_count", ">=", 10, {}),
+    ("found", "<=", 0, {"anomaly": "diverged"}),
+    ("rto_max_s", "<", 5, {}),
+    ("rto_max_s", "<", 5, {"window": "kill"}),
+    ("outage_s", "<", 5, {"window": "kill"}),
+    ("latency_p50_ms", "<=", 100, {}),
+    ("latency_p99_ms", "<=", 100, {}),
+    ("latency_max_ms", "<=", 100, {"window": "kill"}),
+    ("time_to_first_delivery_s", "<", 5, {"window": "kill", "group": "g"}),
+    ("observed", "==", 0, {"name": "look.accepted"}),
+    ("observed", "==", 1, {"name": "look.all"}),
+    ("observed", "<=", 10, {"name": "look.slowest_s"}),
+    ("observed_ratio", ">=", 1, {"first": "look.sent", "second": "base"}),
+    ("observed_difference", "<=", 0, {"first": "look.accepted", "second": "base"}),
+    ("step_s", "<", 5, {"name": "restart"}),
+]
+
+
+@pytest.mark.parametrize(("metric", "op", "bound", "params"), HELD)
+def test_a_metric_that_holds_can_be_made_to_break(metric, op, bound, params, thin):
+    demand = Require(metric=metric, op=op, bound=bound, params=params)
+    rules = Rules(gates=thin, expectations=(demand,))
+    held = judge(watched(), rules)
+    assert held.verdict is Verdict.HELD, held.reason
+    bad = plant(watched(), demand)
+    assert bad is not None, "nothing could be planted"
+    judged = judge(bad, rules)
+    assert judged.verdict is Verdict.BROKEN, judged.reason
+
+
+def test_every_metric_but_two_is_planted_here():
+    """A count of drained queues cannot be falsified soundly; the excess of the recovery point is planted by its lag."""
+    assert set(METRICS) - {case[0] for case in HELD} == {"drained_queues", "rpo_excess_ms"}
+
+
+def test_a_metric_that_cannot_be_had_is_inconclusive(thin):
+    demand = Require(metric="observed", op="==", bound=0, params={"name": "never"})
+    judged = judge(watched(), Rules(gates=thin, expectations=(demand,)))
+    assert judged.verdict is Verdict.INCONCLUSIVE
+    assert "never" in judged.reason
+
+
+@pytest.mark.parametrize(
+    "demand",
+    [
+        Forbid(anomaly="lots"),
+        Forbid(anomaly="lost", params={"fase": "final"}),
+        Require(metric="ok_inn", op="==", bound=0),
+        Require(metric="ok_in", op="==", bound=0),
+        Require(metric="found", op="==", bound=0, params={"anomaly": "lots"}),
+    ],
+)
+def test_a_demand_nobody_knows_is_refused_early_and_never_held(demand, thin):
+    rules = Rules(gates=thin, expectations=(demand,))
+    with pytest.raises(UsageError):
+        validate(rules)
+    assert judge(watched(), rules).verdict is Verdict.INCONCLUSIVE
+
+
+def test_demands_that_are_known_pass():
+    validate(Rules(expectations=tuple(Require(metric=m, op=o, bound=b, params=p) for m, o, b, p in HELD)))
