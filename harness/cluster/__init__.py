@@ -10,7 +10,8 @@ Public API:
   `wait_registered`, `wait_in_sync`, `health() -> Health`, `wait_healthy`, `lag_bytes`, `live`, `create`;
   names and addresses: `address`, `ha_address`, `ip`, `nameservers`, `brokers`, `masters`, `slaves`, `broker_names`,
   `broker_name`, `master`, `replicas`, `nameserver_list`; a nameserver's view: `is_registered`, `roles`, `permissions`;
-  `add_client`, `remove_client`, `clients`; and what it stands on: `runtime`, `admin` (the wire), `looks`.
+  `add_client`, `remove_client`, `clients`, `deviations`, `outfit`; and what it stands on: `runtime`,
+  `admin` (the wire), `looks`.
 * `Oracle(cluster, record)`: `read_all(phase, topics, replicas=None) -> ReadSummary`.
 
 Ready means: every broker is registered with every nameserver, every topic and group is known to every replica and

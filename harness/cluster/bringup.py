@@ -89,11 +89,13 @@ class BringUpOrder:
 
     def _group_ready(self, broker: str, *, kick: bool) -> None:
         deadline_s = self._plan.deadline_s
-        # The master first: a slave learns its master's addresses from the answer to its own registration.
         for nodes in ((self._roster.master(broker),), self._roster.slaves(broker)):
             if nodes:
                 with self._journal.step(f"registered {', '.join(nodes)}"):
                     self._readiness.registered(nodes, self._roster.nameservers(), deadline_s, kick=kick)
+        if kick:
+            # One that registered by itself may have done so before its master, and would learn of it 10 s later.
+            self._each(self._readiness.kick, self._roster.slaves(broker))
         with self._journal.step(f"topics known on {broker}"):
             self._topics.ensure(broker, self._plan.all_topics, self._plan.groups, deadline_s)
         with self._journal.step(f"slaves attached to {broker}"):

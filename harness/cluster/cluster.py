@@ -22,6 +22,7 @@ from harness.core.errors import UsageError
 from harness.distribution.jre import Jre
 from harness.distribution.release import Release
 from harness.runtime.base import Disk, Node, Runtime
+from harness.topology.render import Deviation
 from harness.waiting import wait_for
 from harness.wire.sync import Admin
 
@@ -220,6 +221,17 @@ class Cluster(Roster):
     def outfit(self, node: str) -> Outfit:
         """What a node runs: release, Java, rendered configuration with its deviations and warnings."""
         return self._provision.outfits[node]
+
+    def deviations(self) -> tuple[Deviation, ...]:
+        """Every key of any node that is in force and not the product's default, each once; what was put back is not."""
+        back = {(node, key) for node, key, _ in (self._brought_up.restored if self._brought_up else ())}
+        found = {
+            deviation
+            for node, outfit in self._provision.outfits.items()
+            for deviation in outfit.rendered.deviations
+            if (node, deviation.key) not in back
+        }
+        return tuple(sorted(found, key=lambda deviation: (deviation.key, deviation.ours)))
 
     # clients
 

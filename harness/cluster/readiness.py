@@ -55,7 +55,7 @@ class Readiness:
                 refuse_dead(self._runtime, node, "its registration was waited for")
                 if kick and time.monotonic() - kicked.get(node, 0.0) > KICK_S:
                     kicked[node] = time.monotonic()
-                    self._kick(node)
+                    self.kick(node)
             return not absent
 
         self._wait(
@@ -65,7 +65,8 @@ class Readiness:
             lambda: "absent: " + ", ".join(f"{node} on {ns}" for ns, node in missing()),
         )
 
-    def _kick(self, node: str) -> None:
+    def kick(self, node: str) -> None:
+        """Has a broker register at once, if it answers: it learns its master's addresses from the answer."""
         try:
             self._admin.kick_registration(self._roster.address(node), timeout_s=2.0)
         except WireError:
@@ -128,9 +129,8 @@ class Readiness:
             status = self._looks.ha_status(master)
             return status is not None and status.in_sync_slaves >= len(slaves)
 
-        self._wait(
-            done, f"{len(slaves)} slaves of {broker} in sync", timeout_s, lambda: str(self._looks.ha_status(master))
-        )
+        what = f"{len(slaves)} slaves of {broker} in sync"
+        self._wait(done, what, timeout_s, lambda: str(self._looks.ha_status(master)), poll_s=0.1)
 
     def written(self, broker: str, timeout_s: float) -> ProbeWrite:
         """One write to the master acknowledged with SEND_OK, read back, and copied to every slave."""

@@ -27,8 +27,10 @@ def seed_files(
     stamp: dict[str, Any] = {"counter": 1, "timestamp": time.time_ns() // 1_000_000 if wall_ms is None else wall_ms}
     if version.major >= 5:
         stamp["stateVersion"] = 0
-    table = {topic.name: _topic(topic, version) for topic in topics}
     members = {group: _group(group) for group in groups}
+    # A group's first consumer makes its retry topic; a slave would learn of that one as late as of any other.
+    retries = [TopicSpec(f"%RETRY%{group}", queues=1) for group in members]
+    table = {topic.name: _topic(topic, version) for topic in (*topics, *retries)}
     return {
         TOPICS: json.dumps({"dataVersion": stamp, "topicConfigTable": table}),
         GROUPS: json.dumps({"dataVersion": stamp, "subscriptionGroupTable": members}),

@@ -60,7 +60,7 @@ def test_every_store_knows_topics_and_groups_before_its_broker_starts(make_clust
     for node in cluster.brokers():
         topics = json.loads(runtime.files[node, "store/config/topics.json"])
         groups = json.loads(runtime.files[node, "store/config/subscriptionGroup.json"])
-        assert set(topics["topicConfigTable"]) == {"t", PROBE_TOPIC.name}
+        assert set(topics["topicConfigTable"]) == {"t", PROBE_TOPIC.name, "%RETRY%g"}
         assert topics["topicConfigTable"]["t"]["readQueueNums"] == 7
         assert set(groups["subscriptionGroupTable"]) == {"g"}
     versions = {runtime.files[node, "store/config/topics.json"] for node in cluster.brokers()}
@@ -183,3 +183,19 @@ def test_addresses_are_unknown_before_the_start(make_cluster: MakeCluster) -> No
         cluster.address("broker-a-0")
     with pytest.raises(UsageError, match="no node broker-x-0"):
         cluster.address("broker-x-0")
+
+
+def test_what_was_put_back_is_no_deviation_any_more(make_cluster: MakeCluster) -> None:
+    cluster, _ = make_cluster(version="4.9.7")
+    cluster.start()
+    keys = {deviation.key for deviation in cluster.deviations()}
+    assert "haMasterAddress" in keys
+    assert "haSendHeartbeatInterval" not in keys
+
+
+def test_a_5x_slave_that_registered_before_its_master_is_made_to_ask_again(make_cluster: MakeCluster) -> None:
+    cluster, runtime = make_cluster(topology="1m-1s-sync", version="5.3.3")
+    cluster.start()
+    # It registered at its own start, before its master's: only a later registration tells it where its master is.
+    assert runtime.server("broker-a-1").kicks == 1
+    assert runtime.server("broker-a-0").kicks == 0
