@@ -135,9 +135,6 @@ class MemoryRuntime:
                 if self.state(ns).kind == "running":
                     self.server(ns).register(broker.name, broker.broker_id, broker.virtual, broker.topics)
 
-    def provide(self, directory: Path, name: str) -> str:
-        return f"/rmq/.lib/{name}"
-
     def signal(self, node: str, signum: int) -> None:
         self.log.append((signal.Signals(signum).name, node))
         server = self.server(node)
