@@ -12,6 +12,7 @@ from harness.distribution import obtain_client, obtain_jre, obtain_release
 from harness.runner import Equipment
 from harness.runtime.base import NAMESPACES
 from harness.runtime.probe import probe_capabilities
+from harness.runtime.reaper import clean
 from harness.settings import Settings
 from harness.workloads.crew import ClientKit
 
@@ -23,6 +24,8 @@ MIN_MEMORY_BYTES = 2 << 30
 def equip(settings: Settings, say: Callable[[str], None]) -> Equipment:
     """Release, JRE, client jars and capabilities. Raises SetupError or CapabilityMissing with one clear message."""
     check_room(settings)
+    for removed in clean(settings.state):
+        say(f"left by a dead run, removed: {removed}")
     capabilities = probe_capabilities()
     reason = capabilities.get(NAMESPACES)
     if reason is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.core.errors import UsageError
 from harness.distribution import parse_java, parse_release
+from harness.runtime.base import CAPABILITIES
 from harness.settings import (
     CLIENTS,
     RUNTIMES,
@@ -97,7 +98,7 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
         "cache": Path(environment_default("cache") or default_cache()),
         "state": Path(environment_default("state") or default_state()),
         "guarantees": tuple(asked(get, "guarantee") or ()),
-        "allow_missing": frozenset(asked(get, "allow-missing") or ()),
+        "allow_missing": frozenset(choice("allow-missing", c, CAPABILITIES) for c in asked(get, "allow-missing") or ()),
         "strict": bool(asked(get, "strict")),
         "keep": bool(asked(get, "keep")),
     }
