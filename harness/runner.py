@@ -29,7 +29,7 @@ from harness.distribution import Jre, Release
 from harness.evidence import Recorder, load_history, write_json
 from harness.faults import Injector
 from harness.faults.process import ProcessFault
-from harness.runtime.base import Disk
+from harness.runtime.base import Disk, Runtime
 from harness.runtime.local import LocalRuntime
 from harness.scenario import Control, Heal, Inject, Look, Scenario, Step
 from harness.settings import Settings
@@ -44,16 +44,19 @@ BRING_UP_ATTEMPTS = 2
 STEADY_TIMEOUT_S = 90.0
 READY_TIMEOUT_S = 90.0
 Say = Callable[[str], None]
+OpenRuntime = Callable[..., Runtime]
+"""Takes `run_id`, `evidence`, `work_dir` and `state_dir` as `LocalRuntime.open` does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Equipment:
-    """What was obtained for a run: the release under test, the JRE, what the clients need, what the machine can do."""
+    """What was obtained for a run: the release under test, the JRE, what the clients need, the machines."""
 
     release: Release
     jre: Jre
     kit: ClientKit
     capabilities: Mapping[str, str | None]
+    open_runtime: OpenRuntime = LocalRuntime.open
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +225,8 @@ class _Run:
 
     def _set_up(self, stack: ExitStack) -> tuple[Stage, Injector]:
         with self.sheet.spend("bring-up"):
-            runtime = stack.enter_context(self._open_runtime())
+            runtime = self._open_runtime()
+            stack.callback(runtime.close)
             cluster = stack.enter_context(Cluster(self._plan(), runtime, self.say))
             started = cluster.start()
             self.bring_up = {"wall_s": started.wall_s, "cpu_s": started.cpu_s or 0.0}
@@ -238,8 +242,8 @@ class _Run:
             self._await_steady(stage)
         return stage, Injector(cluster, stage.fault)
 
-    def _open_runtime(self) -> LocalRuntime:
-        return LocalRuntime.open(
+    def _open_runtime(self) -> Runtime:
+        return self.equipment.open_runtime(
             run_id=f"{self.scenario.name[:40]}-{uuid4().hex[:8]}",
             evidence=self.directory,
             work_dir=self.settings.state / "work",
