@@ -13,6 +13,7 @@ from harness.core.history import History
 from harness.core.verdict import Finding
 
 _SLOT: Final = [*QUEUE, "offset"]
+_SHORT: Final = 2**15
 
 
 def duplicate(
@@ -107,10 +108,22 @@ def _unequal(within: pl.DataFrame, suspects: pl.DataFrame) -> pl.DataFrame:
 
 
 def _repeated(kind: str, rows: pl.DataFrame, key: list[str]) -> Finding:
-    distinct = rows.select(pl.struct(key).n_unique()).item() if rows.height else 0
+    distinct = _distinct(rows, key)
     count = rows.height - distinct
     if not count:
         return Finding(kind, 0, rows.height)
     again = rows.filter(pl.struct(key).is_duplicated()).sort("id")
     shown = narrow.examples(again, "id", "group", "process", "replica", "broker", "topic", "queue", "offset")
     return Finding(kind, count, rows.height, shown)
+
+
+def _distinct(rows: pl.DataFrame, key: list[str]) -> int:
+    """How many different keys there are; a message number and two short columns fit one integer, which is faster."""
+    short = [pl.col(name).to_physical() for name in key if name != "m"]
+    if rows.height and "m" in key and len(short) == 2:
+        highest = rows.select(column.max().cast(pl.Int64) for column in short).row(0)
+        if all(value is not None and value < _SHORT for value in highest):
+            wide = [column.fill_null(_SHORT).cast(pl.UInt64) for column in short]
+            one = (wide[0] * (_SHORT + 1) + wide[1]) * 2**32 + pl.col("m").cast(pl.UInt64)
+            return int(rows.select(one.n_unique()).item())
+    return rows.select(key).n_unique() if rows.height else 0

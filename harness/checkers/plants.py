@@ -169,8 +169,8 @@ def offset_reuse(history: History, params: Params) -> History | None:
     lane = ["phase", "replica", *QUEUE]
     pairs = (
         reads.sort("offset")
-        .with_columns(other=pl.col("offset").shift(1).over(lane))
-        .filter(pl.col("other").is_not_null() & (pl.col("other") != pl.col("offset")))
+        .with_columns(other=pl.col("offset").shift(1).over(lane), other_m=pl.col("m").shift(1).over(lane))
+        .filter((pl.col("other") != pl.col("offset")) & (pl.col("other_m") != pl.col("m")))
     )
     if not pairs.height:
         return None

@@ -1,0 +1,8 @@
+import pytest
+
+from tests.builder import HistoryBuilder
+
+
+@pytest.fixture
+def h() -> HistoryBuilder:
+    return HistoryBuilder()
