@@ -14,8 +14,8 @@ ROCKETMQ ?=
 ARGS ?=
 PYTEST_OPTIONS = $(addprefix --topology=,$(TOPOLOGY)) $(if $(ROCKETMQ),--rocketmq=$(ROCKETMQ)) $(ARGS)
 
-MATRIX_TOPOLOGIES ?= 2m-noslave 2m-2s-async 2m-2s-sync
-MATRIX_ROCKETMQ ?= 4.9.7 5.3.3
+MATRIX_TOPOLOGIES ?=
+MATRIX_ROCKETMQ ?=
 
 .PHONY: help setup check test signoff matrix nightly bench lock clean
 
@@ -46,15 +46,12 @@ test: check ## Everything that proves the product itself, real clusters included
 signoff: setup ## The suites against one cluster: TOPOLOGY=, ROCKETMQ=, ARGS=
 	$(BIN)/pytest suites/ $(PYTEST_OPTIONS)
 
-matrix: setup ## The suites for every topology and version of MATRIX_TOPOLOGIES and MATRIX_ROCKETMQ
-	@worst=0; for version in $(MATRIX_ROCKETMQ); do for topology in $(MATRIX_TOPOLOGIES); do \
-	  echo "== RocketMQ $$version, $$topology"; code=0; \
-	  $(BIN)/pytest suites/ --topology=$$topology --rocketmq=$$version $(ARGS) || code=$$?; \
-	  if [ $$code -eq 1 ] || [ $$worst -eq 0 ]; then worst=$$code; fi; \
-	done; done; exit $$worst
+matrix: setup ## Every topology and release that is missing or stale in docs/results; ARGS="--status" says which
+	$(BIN)/rmq-harness matrix $(addprefix --topology=,$(MATRIX_TOPOLOGIES)) $(addprefix --rocketmq=,$(MATRIX_ROCKETMQ)) $(ARGS)
 
-nightly: setup ## All topologies, with the documented timers
-	$(BIN)/pytest suites/ --topology=all --timers=documented $(if $(ROCKETMQ),--rocketmq=$(ROCKETMQ)) $(ARGS)
+nightly: setup ## The cells of nightly.yaml anew, and the long tests; results in reports/nightly
+	@code=0; $(BIN)/rmq-harness matrix --plan nightly.yaml --fresh --results reports/nightly --reports reports/nightly/runs $(ARGS) || code=$$?; \
+	  $(BIN)/pytest tests -m real || code=1; exit $$code
 
 bench: setup ## Measurements side by side with other tools
 	$(BIN)/rmq-harness bench $(ARGS)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 from harness.catalogue import explain, load_catalogue
 from harness.core.errors import HarnessError, UsageError
-from harness.settings import default_cache, default_state, environment_default
+from harness.core.verdict import Verdict
+from harness.settings import TIMERS, choice, default_cache, default_state, environment_default
+from harness.topology.render import Timers
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,13 +46,15 @@ def _parser() -> argparse.ArgumentParser:
     command("topologies", _topologies, "the topologies that come with the harness, and what each promises")
     up = command("up", _up, "bring up a cluster to play with; it stays until `down`")
     up.add_argument("topology")
-    up.add_argument("--rocketmq", default=None)
-    up.add_argument("--java", default=None)
+    up.add_argument("--rocketmq", default=None, help="a version (default 5.3.3) or path:DIR")
+    up.add_argument("--java", default=None, help="25 (default), 21, 17, 11 or path:DIR")
+    up.add_argument("--timers", default=None, help="fast (default) or documented")
+    up.add_argument("--reports", default=None, help="where the logs go (default reports/)")
     down = command("down", _down, "stop clusters that `up` left running")
     down.add_argument("run", nargs="?", help="the run id that `up` printed; all of them without it")
     into = command("exec", _exec, "run a command inside the network of a cluster that is up")
     into.add_argument("run")
-    into.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    into.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="such as: -- mqadmin clusterList")
     command("clean", _clean, "remove everything that dead runs left behind")
     again = command("recheck", _recheck, "judge a stored run again, without a cluster")
     again.add_argument("run", type=Path, help="a run directory, such as reports/latest")
@@ -60,6 +66,18 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("parts", nargs="*", help="some of: bring-up faults clients checkers (default: all)")
     bench.add_argument("--rounds", type=int, default=5)
     bench.add_argument("--rocketmq", action="append", default=None)
+    cells = command("matrix", _matrix, "run the suites on every topology and release, resuming where it stopped")
+    cells.add_argument("--topology", action="append", default=None, help="default: the seven of the documents")
+    cells.add_argument("--rocketmq", action="append", default=None, help="default: 4.9.7 and 5.3.3")
+    cells.add_argument("--timers", choices=("fast", "documented"), default="fast")
+    cells.add_argument("--java", default="25")
+    cells.add_argument("--client", default="java")
+    cells.add_argument("--plan", type=Path, default=None, help="a YAML file with the cells, instead of all these")
+    cells.add_argument("--results", type=Path, default=Path("docs/results"))
+    cells.add_argument("--reports", type=Path, default=Path("reports/matrix"))
+    cells.add_argument("--again", action="append", default=[], choices=[v.value for v in Verdict])
+    cells.add_argument("--fresh", action="store_true", help="run every row, whatever is stored")
+    cells.add_argument("--status", action="store_true", help="say what would be run, render the table, run nothing")
     return parser
 
 
@@ -96,6 +114,8 @@ def _up(options: argparse.Namespace) -> int:
         options.topology,
         rocketmq=options.rocketmq or environment_default("rocketmq") or "5.3.3",
         java=options.java or environment_default("java") or "25",
+        timers=cast(Timers, choice("timers", options.timers or environment_default("timers") or "fast", TIMERS)),
+        reports=Path(options.reports or environment_default("reports") or "reports"),
         cache=_cache(),
         state=_state(),
         say=lambda text: print(text, flush=True),
@@ -156,4 +176,21 @@ def _bench(options: argparse.Namespace) -> int:
         cache=_cache(),
         state=_state(),
         say=lambda text: print(text, flush=True),
+    )
+
+
+def _matrix(options: argparse.Namespace) -> int:
+    from harness.matrix import crossed, matrix, read_plan
+
+    # A termination must end the suites too, which run in a session of their own.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    common = {"timers": options.timers, "java": options.java, "client": options.client}
+    return matrix(
+        read_plan(options.plan) if options.plan else crossed(options.topology, options.rocketmq, **common),
+        results=options.results,
+        reports=options.reports,
+        say=lambda text: print(text, flush=True),
+        again=[Verdict(word) for word in options.again],
+        fresh=options.fresh,
+        only_status=options.status,
     )

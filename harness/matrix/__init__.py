@@ -1,0 +1,26 @@
+"""The suites on every topology and release, one cell after the other, and what came of it as small files.
+
+A cell is one (topology, release, Java, client, timers). Its file holds one verdict per promised guarantee with the
+digest of what that verdict depends on; what is stale is run again, what is not is left alone.
+"""
+
+from __future__ import annotations
+
+from harness.matrix.cells import Cell, CellSpec, Inputs, StoredRow
+from harness.matrix.drive import Matrix, matrix
+from harness.matrix.plan import TOPOLOGIES, VERSIONS, crossed, read_plan
+from harness.matrix.table import table
+
+__all__ = [
+    "TOPOLOGIES",
+    "VERSIONS",
+    "Cell",
+    "CellSpec",
+    "Inputs",
+    "Matrix",
+    "StoredRow",
+    "crossed",
+    "matrix",
+    "read_plan",
+    "table",
+]

@@ -1,0 +1,176 @@
+"""What a verdict depends on, as digests: an edit of documentation, comments or tests makes nothing stale.
+
+Not covered: the installed Python packages, the kernel and the machine.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from harness.catalogue import load_catalogue
+from harness.core.guarantee import Guarantee
+from harness.equip import DEFAULT_CLIENT
+from harness.matrix.cells import CellSpec, Inputs
+from harness.topology import load_topology
+
+SUFFIXES: Final = (".py", ".yaml", ".txt", ".lock")
+ELSEWHERE: Final = ("harness/catalogue/guarantees", "harness/distribution/locks", "harness/topology/data")
+"""Hashed for each row, release or topology on its own."""
+WITHOUT_EFFECT: Final = (
+    "harness/bench",
+    "harness/matrix",
+    "harness/cli.py",
+    "harness/compare.py",
+    "harness/doctor.py",
+    "harness/playground.py",
+    "harness/publish.py",
+    "harness/recheck.py",
+    "harness/report",
+)
+"""They render, measure or drive; no verdict comes from them."""
+WITH_EFFECT: Final = ("harness/report/rows.py",)
+
+
+class Digests:
+    """The inputs of every row as the tree `root` has them now; reads each file once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def inputs(self, spec: CellSpec, guarantee: Guarantee) -> Inputs:
+        """What the verdict on one guarantee of one cell depends on."""
+        return Inputs(
+            harness=self.harness,
+            topology=self._of_cell(spec),
+            suites=self._of_suites(guarantee.id),
+            promise=of_promise(guarantee),
+        )
+
+    def of_cell(self, spec: CellSpec) -> dict[str, Inputs]:
+        """The inputs of every guarantee that the cell's topology promises, in the order of the catalogue."""
+        promised = load_catalogue().promised(load_topology(spec.topology))
+        return {guarantee.id: self.inputs(spec, guarantee) for guarantee in promised}
+
+    @cached_property
+    def harness(self) -> str:
+        """The harness itself, without what has no effect on verdicts."""
+        paths = [path for path in self._files("harness") if self._counts(path)]
+        return digest({self._name(path): meaning(path) for path in paths})
+
+    @cached_property
+    def judged_by(self) -> dict[str, tuple[Path, ...]]:
+        """Guarantee -> the suite files with a function that judges it."""
+        found: dict[str, list[Path]] = {}
+        for path in self._suites:
+            for name in guarantees_in(path.read_text(encoding="utf-8")):
+                found.setdefault(name, []).append(path)
+        return {name: tuple(dict.fromkeys(paths)) for name, paths in found.items()}
+
+    @cached_property
+    def _suites(self) -> tuple[Path, ...]:
+        return tuple(self._files("suites"))
+
+    @cached_property
+    def _shared_suites(self) -> dict[str, str]:
+        """Files of the suites that judge nothing themselves: helpers that any of them may use."""
+        return {self._name(p): meaning(p) for p in self._suites if not p.name.startswith("test_")}
+
+    def _of_suites(self, guarantee: str) -> str:
+        own = {self._name(path): meaning(path) for path in self.judged_by.get(guarantee, ())}
+        return digest(own | self._shared_suites)
+
+    def _of_cell(self, spec: CellSpec) -> str:
+        topology = load_topology(spec.topology).model_dump(mode="json", exclude={"description"})
+        client = spec.client.partition(":")[2] or DEFAULT_CLIENT
+        locks = self._root / "harness" / "distribution" / "locks"
+        names = (f"rocketmq-{spec.rocketmq}.lock", f"rocketmq-client-{client}.lock", "jre.lock")
+        texts = {name: meaning(locks / name) for name in names if (locks / name).is_file()}
+        return digest(texts | {"topology": json.dumps(topology, sort_keys=True)})
+
+    def _files(self, room: str) -> list[Path]:
+        found = (path for path in (self._root / room).rglob("*") if path.suffix in SUFFIXES and path.is_file())
+        return sorted(path for path in found if "__pycache__" not in path.parts)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def _counts(self, path: Path) -> bool:
+        name = self._name(path)
+        return name in WITH_EFFECT or not _below(name, (*ELSEWHERE, *WITHOUT_EFFECT))
+
+
+def of_promise(guarantee: Guarantee) -> str:
+    """What the catalogue demands and expects of a row; its wording is documentation."""
+    rules = [
+        (r.expectation.verdict, r.versions.text, repr(r.where), list(r.java), r.client, r.expectation.reason)
+        for r in guarantee.rules
+    ]
+    demands = (repr(guarantee.where), sorted(guarantee.needs), str(guarantee.min_version), guarantee.timers)
+    return digest({"rules": json.dumps(rules), "demands": json.dumps(demands)})
+
+
+def digest(texts: Mapping[str, str]) -> str:
+    """Twelve hexadecimal digits of names and contents."""
+    total = hashlib.sha256()
+    for name in sorted(texts):
+        total.update(f"{name}\0{texts[name]}\0".encode())
+    return total.hexdigest()[:12]
+
+
+def meaning(path: Path) -> str:
+    """A file without what no run can notice: comments, docstrings and blank lines of Python."""
+    text = path.read_text(encoding="utf-8")
+    return without_words(text) if path.suffix == ".py" else text
+
+
+def without_words(source: str) -> str:
+    """Python source without docstrings, whole-line comments and blank lines; broken source as it is."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return source
+    words: set[int] = set()
+    strings: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            words.update(_lines(node))
+        elif isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+            strings.update(_lines(node))
+    strings -= words
+    kept = []
+    for number, line in enumerate(source.splitlines(), 1):
+        idle = not line.strip() or line.lstrip().startswith("#")
+        if number not in words and (number in strings or not idle):
+            kept.append(line.rstrip())
+    return "\n".join(kept)
+
+
+def guarantees_in(source: str) -> tuple[str, ...]:
+    """The ids in `@guarantee("id", ...)` of a suite file, without running it."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names += [name for call in node.decorator_list for name in _marked(call)]
+    return tuple(dict.fromkeys(names))
+
+
+def _marked(call: ast.expr) -> Iterable[str]:
+    if not isinstance(call, ast.Call):
+        return
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name == "guarantee":
+        yield from (str(arg.value) for arg in call.args if isinstance(arg, ast.Constant))
+
+
+def _lines(node: ast.expr | ast.stmt) -> range:
+    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
+
+
+def _below(name: str, rooms: Iterable[str]) -> bool:
+    return any(name == room or name.startswith(f"{room}/") for room in rooms)

@@ -1,0 +1,172 @@
+"""Runs what is missing or stale, cell by cell, and keeps the table up to date."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import harness
+from harness.core.errors import HarnessError, UsageError
+from harness.core.verdict import Verdict
+from harness.matrix.cells import SCHEMA, Cell, CellSpec, Inputs, StoredRow, exit_code_of, read_cell, stored, write_cell
+from harness.matrix.digest import Digests
+from harness.matrix.suites import Ran, SuiteRun
+from harness.matrix.table import table
+
+Say = Callable[[str], None]
+Runner = Callable[[CellSpec, Sequence[str]], Ran]
+"""Runs the suites for one cell, of these guarantees only (empty: all). Raises for a run that did not end well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What one cell needs: guarantee -> why it is to be run; and how many rows stand as they are."""
+
+    spec: CellSpec
+    why: dict[str, str]
+    standing: int
+
+    def text(self) -> str:
+        """One line for the terminal."""
+        if not self.why:
+            return f"{self.spec.name}: up to date ({self.standing} rows)"
+        reasons = sorted(set(self.why.values()))
+        told = "; ".join(f"{list(self.why.values()).count(r)} {r}" for r in reasons)
+        return f"{self.spec.name}: {len(self.why)} of {len(self.why) + self.standing} rows to run ({told})"
+
+
+@dataclass(slots=True)
+class Matrix:
+    """The cells below `results`. `again` are verdicts that are run anew although nothing changed."""
+
+    root: Path
+    results: Path
+    run_suites: Runner
+    say: Say
+    again: Collection[Verdict] = ()
+    fresh: bool = False
+    _failed: list[str] = field(default_factory=list)
+
+    def todo(self, spec: CellSpec) -> Todo:
+        """What is missing or stale of a cell now. Raises `UsageError`, `EvidenceError`."""
+        return self._todo(spec, Digests(self.root).of_cell(spec))
+
+    def run(self, specs: Sequence[CellSpec]) -> int:
+        """Runs every cell that needs it, and writes each and the table as soon as it has ended.
+
+        An interrupted cell leaves what was there before. Returns the gravest exit code of the cells: 1 before 6
+        before 0; a cell whose suites did not end well counts as 6, and the others are run all the same.
+        """
+        for spec in specs:
+            self.say(self.todo(spec).text())
+        for number, spec in enumerate(specs, 1):
+            try:
+                self._cell(spec, f"[{number}/{len(specs)}] ")
+            except HarnessError as error:
+                self._failed.append(spec.name)
+                self.say(f"{spec.name}: nothing is stored of it: {error}")
+        return self._conclude(specs)
+
+    def write_table(self, specs: Sequence[CellSpec]) -> None:
+        """Renders `matrix.md` from these cells and all others that are stored."""
+        self.results.mkdir(parents=True, exist_ok=True)
+        stored_cells = sorted((self.results / "cells").glob("*.json"))
+        known = {cell.spec.name: cell for path in stored_cells if (cell := read_cell(path)) is not None}
+        order = [spec.name for spec in specs if spec.name in known]
+        cells = [known[name] for name in (*order, *(name for name in known if name not in order))]
+        (self.results / "matrix.md").write_text(table(cells), encoding="utf-8")
+
+    def _path(self, spec: CellSpec) -> Path:
+        return self.results / "cells" / f"{spec.name}.json"
+
+    def _todo(self, spec: CellSpec, now: dict[str, Inputs]) -> Todo:
+        cell = None if self.fresh else read_cell(self._path(spec))
+        rows = cell.by_id if cell is not None else {}
+        why = {name: reason for name, inputs in now.items() if (reason := self._why(rows.get(name), inputs))}
+        return Todo(spec, why, len(now) - len(why))
+
+    def _why(self, row: StoredRow | None, now: Inputs) -> str:
+        if row is None:
+            return "never run"
+        changed = row.inputs.changed(now)
+        if changed:
+            return f"stale: {', '.join(changed)} changed"
+        return f"{row.verdict.value}, asked for again" if row.verdict in self.again else ""
+
+    def _cell(self, spec: CellSpec, prefix: str) -> None:
+        # Taken before the run: an edit while it runs makes the rows stale at once, never wrongly fresh.
+        now = Digests(self.root).of_cell(spec)
+        todo = self._todo(spec, now)
+        self.say(prefix + todo.text())
+        if not todo.why:
+            return
+        commit = commit_of(self.root)
+        ran = self.run_suites(spec, () if todo.standing == 0 else tuple(todo.why))
+        merged = self._merged(spec, now, ran, commit)
+        write_cell(self._path(spec), merged)
+        self.write_table([spec])
+        self.say(f"{prefix}{spec.name}: exit code {merged.exit_code}, {len(ran.rows)} rows written")
+
+    def _merged(self, spec: CellSpec, now: dict[str, Inputs], ran: Ran, commit: str) -> Cell:
+        before = read_cell(self._path(spec))
+        rows = {} if before is None or self.fresh else before.by_id
+        rows |= {row.id: stored(row, commit, now[row.id]) for row in ran.rows if row.id in now}
+        kept = tuple(rows[name] for name in now if name in rows)
+        return Cell(
+            format=SCHEMA,
+            spec=spec,
+            commit=commit,
+            versions=dict(ran.run.versions),
+            exit_code=exit_code_of(kept),
+            waited_s=round(sum(row.waited_s for row in kept), 1),
+            worked_s=round(sum(row.worked_s for row in kept), 1),
+            rows=kept,
+        )
+
+    def _conclude(self, specs: Sequence[CellSpec]) -> int:
+        self.write_table(specs)
+        cells = [cell for spec in specs if (cell := read_cell(self._path(spec))) is not None]
+        codes = [cell.exit_code for cell in cells] + [6 for _ in self._failed]
+        worst = 1 if 1 in codes else max(codes, default=6)
+        failed = f"; no result of {', '.join(self._failed)}" if self._failed else ""
+        self.say(f"matrix: {codes.count(0)} of {len(specs)} cells as expected{failed}; exit code {worst}")
+        return worst
+
+
+def matrix(
+    specs: Sequence[CellSpec],
+    *,
+    results: Path,
+    reports: Path,
+    say: Say,
+    again: Collection[Verdict] = (),
+    fresh: bool = False,
+    only_status: bool = False,
+) -> int:
+    """`rmq-harness matrix`. `only_status` says what would be run (and renders the table), and runs nothing."""
+    root = Path(harness.__file__).resolve().parent.parent
+    if not (root / "suites").is_dir():
+        raise UsageError("the matrix runs the suites of the repository, and this installation has none: use a clone")
+    run = Matrix(root, results, SuiteRun(root, reports), say, again, fresh)
+    if not only_status:
+        return run.run(specs)
+    for spec in specs:
+        say(run.todo(spec).text())
+    run.write_table(specs)
+    return 0
+
+
+def commit_of(root: Path) -> str:
+    """The commit of what verdicts depend on, with `+` if the tree differs from it there; empty outside a repository."""
+    head = _git(root, "rev-parse", "--short=12", "HEAD")
+    return head + ("+" if head and _git(root, "status", "--porcelain", "--", "harness", "suites", "topologies") else "")
+
+
+def _git(root: Path, *words: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,61 @@
+"""Which cells there are: a cross of topologies and releases, or a list in a YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import ValidationError
+
+from harness.core.errors import UsageError
+from harness.matrix.cells import CellSpec
+
+TOPOLOGIES: Final = (
+    "1m",
+    "2m-noslave",
+    "3m-noslave",
+    "1m-2s-sync",
+    "2m-2s-async",
+    "2m-2s-sync",
+    "2m-4s-sync",
+)
+VERSIONS: Final = ("4.9.7", "5.3.3")
+
+
+def crossed(
+    topologies: Sequence[str] | None = None, versions: Sequence[str] | None = None, **common: str
+) -> tuple[CellSpec, ...]:
+    """Every topology on every release, release by release; None is the default. Raises `UsageError`."""
+    return tuple(
+        _spec({"topology": topology, "rocketmq": version, **common}, "the matrix")
+        for version in dict.fromkeys(versions or VERSIONS)
+        for topology in dict.fromkeys(topologies or TOPOLOGIES)
+    )
+
+
+def read_plan(path: Path) -> tuple[CellSpec, ...]:
+    """The cells of a YAML file: a mapping with the one key `cells`, a list. Raises `UsageError`, one line."""
+    try:
+        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"{path.name} cannot be read as YAML: {' '.join(str(error).split())}") from None
+    cells = document.get("cells") if isinstance(document, dict) and set(document) == {"cells"} else None
+    if not isinstance(cells, list) or not cells:
+        raise UsageError(f"{path.name}: write `cells:` and below it one `- {{topology: ..., rocketmq: ...}}` each")
+    specs = tuple(_spec(cell, path.name) for cell in cells)
+    names = [spec.name for spec in specs]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UsageError(f"{path.name}: cell {twice[0]} is listed twice; remove one")
+    return specs
+
+
+def _spec(cell: Any, source: str) -> CellSpec:
+    try:
+        return CellSpec.model_validate(cell).checked()
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "cell"
+        raise UsageError(f"{source}: {where}: {first['msg']} in {cell!r}; releases are quoted text") from None

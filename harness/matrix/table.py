@@ -1,0 +1,88 @@
+"""`matrix.md`: every cell in a line, every guarantee in a line per release, and every row that needs a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from harness.catalogue import load_catalogue
+from harness.matrix.cells import Cell, StoredRow
+from harness.report.rows import Standing
+
+SIGNS: Final = {
+    Standing.HELD: "held",
+    Standing.KNOWN_BROKEN: "known broken",
+    Standing.BROKEN: "**BROKEN**",
+    Standing.HELD_UNEXPECTEDLY: "**HELD, expected broken**",
+    Standing.INCONCLUSIVE: "?",
+    Standing.NOT_TESTED: "-",
+}
+HEAD: Final = """# Verdicts by topology and release
+
+Rendered by `make matrix` from the files in `cells/`; nothing in it is written by hand. `held` and `known broken` are as
+the catalogue expects. `?` is inconclusive: nothing can be said. `-` is promised and not tested. An empty field is not
+promised there. A commit with `+` had changes that were not committed. Seconds are those of all scenarios and controls
+of a cell: waiting is for the product's own timers.
+"""
+
+
+def table(cells: Sequence[Cell]) -> str:
+    """The page for these cells, in this order."""
+    parts = [HEAD, _summary(cells)]
+    versions = dict.fromkeys((c.spec.rocketmq, c.spec.timers, c.spec.client, c.spec.java) for c in cells)
+    for version in versions:
+        mine = [c for c in cells if (c.spec.rocketmq, c.spec.timers, c.spec.client, c.spec.java) == version]
+        rocketmq, timers, client, java = version
+        parts.append(f"\n## RocketMQ {rocketmq}, {timers} timers, {client} client, Java {java}\n\n{_rows(mine)}")
+    parts.append(_words(cells))
+    return "\n".join(part for part in parts if part)
+
+
+def _summary(cells: Sequence[Cell]) -> str:
+    heads = ["cell", "commit", "held", "known broken", "broken", "held unexpectedly", "inconclusive", "not tested"]
+    lines = []
+    for cell in cells:
+        stands = [row.standing for row in cell.rows]
+        order = (
+            Standing.HELD,
+            Standing.KNOWN_BROKEN,
+            Standing.BROKEN,
+            Standing.HELD_UNEXPECTEDLY,
+            Standing.INCONCLUSIVE,
+            Standing.NOT_TESTED,
+        )
+        counts = [str(stands.count(standing)) for standing in order]
+        spent = [f"{cell.waited_s:.0f}", f"{cell.worked_s:.0f}", str(cell.exit_code)]
+        lines.append([cell.spec.name, cell.commit, *counts, *spent])
+    return _markdown([*heads, "waited s", "worked s", "exit code"], lines)
+
+
+def _rows(cells: Sequence[Cell]) -> str:
+    by_cell = [cell.by_id for cell in cells]
+    ids = [row.id for row in load_catalogue().guarantees if any(row.id in rows for rows in by_cell)]
+    ids += sorted({name for rows in by_cell for name in rows} - set(ids))
+    lines = [[f"`{name}`", *(_sign(rows.get(name)) for rows in by_cell)] for name in ids]
+    return _markdown(["guarantee", *(cell.spec.topology for cell in cells)], lines)
+
+
+def _sign(row: StoredRow | None) -> str:
+    return "" if row is None else SIGNS[row.standing]
+
+
+def _words(cells: Sequence[Cell]) -> str:
+    lines = [
+        [cell.spec.name, f"`{row.id}`", row.standing.value, row.known or row.reason]
+        for cell in cells
+        for row in cell.rows
+        if row.standing not in (Standing.HELD, Standing.NOT_TESTED)
+    ]
+    if not lines:
+        return ""
+    return "\n## What did not simply hold\n\n" + _markdown(["cell", "guarantee", "standing", "why"], lines)
+
+
+def _markdown(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    def row(fields: Sequence[str]) -> str:
+        return "| " + " | ".join(field.replace("|", "\\|") for field in fields) + " |"
+
+    return "\n".join([row(heads), row(["---"] * len(heads)), *(row(line) for line in lines)]) + "\n"
