@@ -72,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     cells.add_argument("--timers", choices=("fast", "documented"), default="fast")
     cells.add_argument("--java", default="25")
     cells.add_argument("--client", default="java")
-    cells.add_argument("--plan", type=Path, default=None, help="a YAML file with the cells, instead of all these")
+    cells.add_argument(
+        "--plan", type=Path, default=None, help="a YAML file with the cells; --topology picks some of them"
+    )
     cells.add_argument("--results", type=Path, default=Path("docs/results"))
     cells.add_argument("--reports", type=Path, default=Path("reports/matrix"))
     cells.add_argument("--again", action="append", default=[], choices=[v.value for v in Verdict])
@@ -108,13 +110,16 @@ def _topologies(_options: argparse.Namespace) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
-    from harness.playground import up
+    from harness.playground import Wish, up
 
+    timers = choice("timers", options.timers or environment_default("timers") or "fast", TIMERS)
     return up(
-        options.topology,
-        rocketmq=options.rocketmq or environment_default("rocketmq") or "5.3.3",
-        java=options.java or environment_default("java") or "25",
-        timers=cast(Timers, choice("timers", options.timers or environment_default("timers") or "fast", TIMERS)),
+        Wish(
+            options.topology,
+            rocketmq=options.rocketmq or environment_default("rocketmq") or "5.3.3",
+            java=options.java or environment_default("java") or "25",
+            timers=cast(Timers, timers),
+        ),
         reports=Path(options.reports or environment_default("reports") or "reports"),
         cache=_cache(),
         state=_state(),
@@ -180,13 +185,14 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _matrix(options: argparse.Namespace) -> int:
-    from harness.matrix import crossed, matrix, read_plan
+    from harness.matrix import crossed, matrix, narrowed, read_plan
 
     # A termination must end the suites too, which run in a session of their own.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     common = {"timers": options.timers, "java": options.java, "client": options.client}
+    wanted = (options.topology, options.rocketmq)
     return matrix(
-        read_plan(options.plan) if options.plan else crossed(options.topology, options.rocketmq, **common),
+        narrowed(read_plan(options.plan), *wanted) if options.plan else crossed(*wanted, **common),
         results=options.results,
         reports=options.reports,
         say=lambda text: print(text, flush=True),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.core.errors import CapabilityMissing, SetupError
 from harness.distribution import obtain_client, obtain_jre, obtain_release
+from harness.keep import Keeper
 from harness.runner import Equipment
 from harness.runtime.base import NAMESPACES
 from harness.runtime.probe import probe_capabilities
@@ -41,7 +42,8 @@ def equip(settings: Settings, say: Callable[[str], None]) -> Equipment:
     # The client's JVM lives inside a worker: it runs on the installed runtime, whatever Java the nodes run on.
     client_jre = obtain_jre("25", settings.cache)
     kit = ClientKit(client=name, version=version or DEFAULT_CLIENT, jars=jars, jre=client_jre)
-    return Equipment(release=release, jre=jre, kit=kit, capabilities=capabilities)
+    keeper = Keeper(settings.state) if settings.keep else None
+    return Equipment(release=release, jre=jre, kit=kit, capabilities=capabilities, keeper=keeper)
 
 
 def check_room(settings: Settings) -> None:

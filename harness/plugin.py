@@ -299,6 +299,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         width=max(120, terminalreporter._tw.fullwidth),
     )
     terminalreporter.write_line(text.rstrip())
+    if run.equipment.keeper is not None and run.equipment.keeper.left is not None:
+        terminalreporter.section("kept cluster")
+        terminalreporter.write_line(run.equipment.keeper.left.reach())
 
 
 def _getter(config: pytest.Config) -> Callable[[str], Any]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -29,6 +30,7 @@ from harness.distribution import Jre, Release
 from harness.evidence import Recorder, load_history, write_json
 from harness.faults import Injector
 from harness.faults.process import ProcessFault
+from harness.keep import Keeper
 from harness.runtime.base import Disk, Runtime
 from harness.runtime.local import LocalRuntime
 from harness.scenario import Control, Heal, Inject, Look, Scenario, Step
@@ -57,6 +59,7 @@ class Equipment:
     kit: ClientKit
     capabilities: Mapping[str, str | None]
     open_runtime: OpenRuntime = LocalRuntime.open
+    keeper: Keeper | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,7 @@ class _Run:
         self.sheet = sheet
         self.deviations: tuple[tuple[str, str, str, str], ...] = ()
         self.bring_up: Mapping[str, float] = {}
+        self.cluster_id = ""
 
     def to_the_end(self) -> str:
         """Runs everything. Returns the trouble, or an empty string."""
@@ -225,9 +229,12 @@ class _Run:
 
     def _set_up(self, stack: ExitStack) -> tuple[Stage, Injector]:
         with self.sheet.spend("bring-up"):
+            if self.equipment.keeper is not None:
+                self.equipment.keeper.release()
             runtime = self._open_runtime()
             stack.callback(runtime.close)
             cluster = stack.enter_context(Cluster(self._plan(), runtime, self.say))
+            stack.push(partial(self._keep, cluster, runtime))
             started = cluster.start()
             self.bring_up = {"wall_s": started.wall_s, "cpu_s": started.cpu_s or 0.0}
             self.deviations = deviations_of(cluster)
@@ -242,9 +249,20 @@ class _Run:
             self._await_steady(stage)
         return stage, Injector(cluster, stage.fault)
 
+    def _keep(self, cluster: Cluster, runtime: Runtime, error_type: object, *_error: object) -> None:
+        """With --keep, leaves up a cluster that came up, until the next one starts; an interruption keeps nothing."""
+        keeper = self.equipment.keeper
+        if keeper is None or error_type is not None or cluster.brought_up is None:
+            return
+        try:
+            keeper.keep(cluster, runtime, self.cluster_id, self.directory)
+        except (HarnessError, OSError) as error:
+            self.say(f"the cluster could not be kept: {error}")
+
     def _open_runtime(self) -> Runtime:
+        self.cluster_id = f"{self.scenario.name[:40]}-{uuid4().hex[:8]}"
         return self.equipment.open_runtime(
-            run_id=f"{self.scenario.name[:40]}-{uuid4().hex[:8]}",
+            run_id=self.cluster_id,
             evidence=self.directory,
             work_dir=self.settings.state / "work",
             state_dir=self.settings.state,

@@ -102,6 +102,14 @@ class Cluster(Roster):
             self.admin.close()
             self.runtime.close()
 
+    def leave(self) -> None:
+        """Lets go of a cluster that is to stay up: closes connections, ends nothing. What then holds it is `runtime`'s.
+
+        The start cache that a first bring-up would have made is not made.
+        """
+        self._closed = True
+        self.admin.close()
+
     def __enter__(self) -> Cluster:
         return self
 

@@ -1,0 +1,167 @@
+"""Clusters that stay up after the command that started them: how they are left, reached and ended."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from harness.cluster import Cluster
+from harness.core.errors import HarnessError, SetupError, UsageError
+from harness.runtime import owner as owners
+from harness.runtime.base import Runtime
+from harness.runtime.local import LocalRuntime
+from harness.runtime.owner import Owner
+
+ABOUT: Final = "cluster.json"
+HOSTS: Final = "hosts"
+TOOLS: Final = "bin"
+MQADMIN: Final = "mqadmin"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A cluster that was left up. `nodes` maps names to addresses; `logs` is where every node's conf and logs are."""
+
+    run_id: str
+    topology: str
+    rocketmq: str
+    java: str
+    nodes: dict[str, str]
+    nameservers: str
+    logs: str
+
+    def reach(self) -> str:
+        """How to reach it, look at it and end it: lines for a person, each command ready to be pasted."""
+        width = max(map(len, self.nodes))
+        run = self.run_id
+        return "\n".join(
+            [
+                f"{self.topology}, RocketMQ {self.rocketmq}, Java {self.java}: up as {run}",
+                *(f"  {name:{width}}  {address}" for name, address in self.nodes.items()),
+                f"  logs: {self.logs}",
+                "The cluster is in a network of its own. Inside it node names resolve, and NAMESRV_ADDR and mqadmin "
+                "(of this release) are set:",
+                f"  rmq-harness exec {run} -- mqadmin clusterList",
+                f"  rmq-harness exec {run} -- mqadmin topicStatus -t TopicTest",
+                f"  rmq-harness exec {run} -- bash",
+                f"It stays until: rmq-harness down {run}",
+            ]
+        )
+
+
+class Keeper:
+    """Keeps the cluster of the last scenario of a run: each newly kept one ends the one before."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self.left: Left | None = None
+
+    def keep(self, cluster: Cluster, runtime: Runtime, run_id: str, logs: Path) -> None:
+        """Leaves this one up instead of closing it. Raises `SetupError` where the runtime cannot."""
+        if not isinstance(runtime, LocalRuntime):
+            raise SetupError("only the local runtime can leave a cluster up")
+        self.left = leave_up(cluster, runtime, run_id, logs, self._state)
+
+    def release(self) -> None:
+        """Ends the kept one, before another is started: two clusters would disturb each other. Idempotent."""
+        left, self.left = self.left, None
+        if left is not None:
+            end(left.run_id, self._state)
+
+
+def leave_up(cluster: Cluster, runtime: LocalRuntime, run_id: str, logs: Path, state: Path) -> Left:
+    """Writes down how to reach a cluster that is ready, and detaches from it. Its nodes go on; nothing watches them."""
+    owner = live_owner(run_id, state)
+    work = Path(owner.work_dir)
+    plan = cluster.plan
+    names = (*cluster.nameservers(), *cluster.brokers())
+    left = Left(
+        run_id=run_id,
+        topology=plan.topology.name,
+        rocketmq=plan.release.label,
+        java=plan.jre.version,
+        nodes={name: cluster.address(name) for name in names},
+        nameservers=cluster.nameserver_list(),
+        logs=str(logs / "nodes"),
+    )
+    _write_tools(work, cluster, left)
+    cluster.leave()
+    runtime.detach()
+    return left
+
+
+def about(run_id: str, state: Path) -> Left:
+    """What was written down about a cluster that is up. Raises `UsageError` if there is none of that id."""
+    owner = live_owner(run_id, state)
+    path = Path(owner.work_dir) / ABOUT
+    try:
+        return Left(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise UsageError(
+            f"{run_id} was not left up: it belongs to a run that is still going (process {owner.harness.pid})"
+        ) from None
+
+
+def left_up(state: Path) -> list[str]:
+    """The run ids of all clusters that were left up and live."""
+    return [o.run_id for _path, o in owners.records(state) if o is not None and o.live and o.lingering]
+
+
+def live_owner(run_id: str, state: Path) -> Owner:
+    """Who owns a living cluster. Raises `UsageError` naming those that are up if there is none of that id."""
+    path = owners.record_path(state, run_id)
+    # The id comes from a command line: what leads out of the directory of records is no id.
+    owner = owners.read(path) if path.parent == state / "runs" else None
+    if owner is None:
+        up = left_up(state)
+        raise UsageError(f"no cluster {run_id!r} is up; up are: {', '.join(up) or 'none'} (`rmq-harness up TOPOLOGY`)")
+    if not owner.live:
+        raise UsageError(f"cluster {run_id!r} is dead: run `rmq-harness clean` to remove what it left")
+    return owner
+
+
+def end(run_id: str, state: Path) -> None:
+    """Kills a cluster that was left up and removes what it has on this machine, its logs aside.
+
+    Raises `UsageError` for an id that is none or whose run is still going, `SetupError` if something would not go.
+    """
+    owner = live_owner(run_id, state)
+    if not owner.lingering:
+        raise UsageError(f"{run_id} belongs to a run that is still going (process {owner.harness.pid}): end that")
+    try:
+        runtime = LocalRuntime.attach(run_id=run_id, evidence=Path(owner.work_dir), state_dir=state)
+    except HarnessError as error:
+        raise SetupError(f"{run_id} does not answer ({error}); is another command using it?") from error
+    runtime.close()
+
+
+def _write_tools(work: Path, cluster: Cluster, left: Left) -> None:
+    tools = work / TOOLS
+    tools.mkdir(exist_ok=True)
+    script = tools / MQADMIN
+    script.write_text(_mqadmin(work, cluster, left), encoding="utf-8")
+    script.chmod(0o755)
+    hosts = [f"{address.partition(':')[0]} {name}" for name, address in left.nodes.items()]
+    (work / HOSTS).write_text("\n".join(["127.0.0.1 localhost", *hosts]) + "\n", encoding="utf-8")
+    (work / ABOUT).write_text(json.dumps(asdict(left)), encoding="utf-8")
+
+
+def _mqadmin(work: Path, cluster: Cluster, left: Left) -> str:
+    """The release's own mqadmin, on the cluster's Java, with its log files beside the cluster's store."""
+    release, jre = cluster.plan.release, cluster.plan.jre
+    folders = dict.fromkeys(jar.parent for jar in release.jars)
+    words: list[Any] = [
+        jre.java,
+        "-Xmx256m",
+        "-XX:TieredStopAtLevel=1",
+        *(["--sun-misc-unsafe-memory-access=allow"] if jre.major >= 23 else []),  # silences the old netty's warnings
+        f"-Duser.home={work / 'home'}",
+        f"-Drocketmq.home.dir={Path(left.logs) / cluster.nameservers()[0]}",
+        "-cp",
+        ":".join(f"{folder}/*" for folder in folders),
+        "org.apache.rocketmq.tools.command.MQAdminStartup",
+    ]
+    return f'#!/bin/sh\nexec {shlex.join(map(str, words))} "$@"\n'

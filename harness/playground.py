@@ -1,0 +1,155 @@
+"""Clusters to play with: `up` leaves one running, `exec` works inside its network, `down` ends it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from harness import keep
+from harness.cluster import Cluster, ClusterPlan, TopicSpec
+from harness.core.errors import HarnessError, SetupError, UsageError
+from harness.distribution import obtain_jre, obtain_release, parse_java, parse_release
+from harness.runtime import namespaces
+from harness.runtime.local import LocalRuntime
+from harness.runtime.reaper import clean
+from harness.topology import Topology, load_topology
+from harness.topology.render import Timers
+
+TOPIC = "TopicTest"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which cluster is wanted, in the words of the command line."""
+
+    topology: str
+    rocketmq: str = "5.3.3"
+    java: str = "25"
+    timers: Timers = "fast"
+
+
+def up(wish: Wish, *, reports: Path, cache: Path, state: Path, say: Say) -> int:
+    """Brings a cluster up, leaves it, and says how to reach it. Raises UsageError before anything is started."""
+    topology = load_topology(wish.topology)
+    if parse_release(wish.rocketmq).kind == "image":
+        raise UsageError(f"--rocketmq {wish.rocketmq!r} needs --runtime docker, which this version does not have")
+    parse_java(wish.java)
+    for removed in clean(state):
+        say(f"left by a dead run and removed: {removed}")
+    say(f"RocketMQ {wish.rocketmq}, Java {wish.java}: obtaining and verifying")
+    plan = ClusterPlan(
+        topology=topology,
+        release=obtain_release(wish.rocketmq, cache),
+        jre=obtain_jre(wish.java, cache),
+        timers=wish.timers,
+        topics=(TopicSpec(TOPIC),),
+        cache=cache,
+    )
+    left = _bring_up(plan, _run_id(topology), reports, state, say)
+    say(left.reach())
+    return 0
+
+
+def _run_id(topology: Topology) -> str:
+    return f"up-{topology.name[:40]}-{secrets.token_hex(3)}"
+
+
+def _bring_up(plan: ClusterPlan, run_id: str, reports: Path, state: Path, say: Say) -> keep.Left:
+    logs = (reports / run_id).resolve()
+    runtime = LocalRuntime.open(run_id=run_id, evidence=logs, work_dir=state / "work", state_dir=state)
+    # Whatever ends this block but success takes the cluster along.
+    with runtime:
+        cluster = Cluster(plan, runtime, say)
+        try:
+            cluster.start()
+            return keep.leave_up(cluster, runtime, run_id, logs, state)
+        finally:
+            cluster.admin.close()
+
+
+def down(run_id: str | None, *, state: Path, say: Say) -> int:
+    """Ends one cluster that was left up, or all of them; nothing else is touched. 6 if one would not go."""
+    wanted = [run_id] if run_id is not None else keep.left_up(state)
+    if not wanted:
+        say("no cluster is up")
+    trouble = 0
+    for name in wanted:
+        try:
+            logs = Path(keep.about(name, state).logs)
+            keep.end(name, state)
+        except UsageError:
+            raise
+        except HarnessError as error:
+            say(f"{name}: {error}")
+            trouble = error.exit_code
+            continue
+        say(f"{name} is down; its logs stay in {_short(logs)}")
+    return trouble
+
+
+def execute(run_id: str, words: Sequence[str], *, state: Path) -> int:
+    """Becomes the command, inside the network of a cluster that is up; returns only by raising.
+
+    The command sees this machine's files as usual, node names resolve, `mqadmin` and NAMESRV_ADDR are set. It is not
+    ended with the cluster.
+    """
+    command = [*words[1:]] if words[:1] == ["--"] else [*words]
+    if not command:
+        raise UsageError(f"say what to run: rmq-harness exec {run_id} -- mqadmin clusterList")
+    left = keep.about(run_id, state)
+    owner = keep.live_owner(run_id, state)
+    assert owner.holder is not None
+    work = Path(owner.work_dir)
+    _enter(owner.holder.pid, work / keep.HOSTS)
+    environment = {
+        **os.environ,
+        "NAMESRV_ADDR": left.nameservers,
+        "PATH": f"{work / keep.TOOLS}:{os.environ.get('PATH', os.defpath)}",
+        "RMQ_CLUSTER": run_id,
+    }
+    _become(command, environment)
+
+
+def _enter(pid: int, hosts: Path) -> None:
+    """Moves this process into the hub's network; where it may, it also sees the nodes' names."""
+    try:
+        if not _same_user_space(pid):
+            _join(pid, "user", namespaces.CLONE_NEWUSER)
+        _join(pid, "net", namespaces.CLONE_NEWNET)
+    except OSError as error:
+        raise SetupError(
+            f"the cluster's network cannot be entered ({error}): run this as the user who ran `up`"
+        ) from None
+    with suppress(OSError):  # names are a comfort: without them addresses still work
+        namespaces.unshare(namespaces.CLONE_NEWNS)
+        namespaces.mount("none", "/", None, namespaces.MS_REC | namespaces.MS_PRIVATE)
+        namespaces.bind(hosts, Path("/etc/hosts").resolve())
+
+
+def _join(pid: int, name: str, kind: int) -> None:
+    fd = os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        namespaces.enter(fd, kind)
+    finally:
+        os.close(fd)
+
+
+def _same_user_space(pid: int) -> bool:
+    return Path(f"/proc/{pid}/ns/user").stat().st_ino == Path("/proc/self/ns/user").stat().st_ino
+
+
+def _become(command: list[str], environment: dict[str, str]) -> NoReturn:
+    try:
+        os.execvpe(command[0], command, environment)
+    except OSError as error:
+        raise UsageError(f"{command[0]!r} cannot be run: {error.strerror}") from None
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
