@@ -39,7 +39,7 @@ def unknown(history: History, *, process: str | None = None, topic: str | None =
 
 def unacknowledged(history: History, *, process: str | None = None, topic: str | None = None) -> float:
     """Sends without SEND_OK: failed and unknown, so also timeouts and statuses 10, 11, 12."""
-    return narrow.sends_of(history, process, topic).filter(pl.col("outcome") != "ok").height
+    return _made(history, process, topic).filter(pl.col("outcome") != "ok").height
 
 
 def unacknowledged_in(
@@ -53,9 +53,7 @@ def unacknowledged_in(
 ) -> float:
     """Unacknowledged sends that were under way at any moment of the window (until `margin_s` after it)."""
     begin, end = narrow.span(history, window, since, until, margin_s)
-    sends = narrow.sends_of(history, process).filter(pl.col("outcome") != "ok")
-    done = pl.col("complete_ns").fill_null(FOREVER_NS)
-    return sends.filter((pl.col("invoke_ns") <= end) & (done >= begin)).height
+    return _under_way(history, process, begin, end).filter(pl.col("outcome") != "ok").height
 
 
 def ok_in(
@@ -69,6 +67,7 @@ def ok_in(
 ) -> float:
     """Acknowledged sends that were begun and completed within the window: what the fault should have prevented."""
     begin, end = narrow.span(history, window, since, until)
+    _under_way(history, process, begin, end)
     within = (pl.col("invoke_ns") >= begin) & (pl.col("complete_ns") <= end)
     return narrow.acked_of(history, process, broker=broker).filter(within).height
 
@@ -200,4 +199,20 @@ def found(history: History, *, anomaly: str, **params: object) -> float:
 
 
 def _outcome(history: History, outcome: str, process: str | None, topic: str | None) -> float:
-    return narrow.sends_of(history, process, topic).filter(pl.col("outcome") == outcome).height
+    return _made(history, process, topic).filter(pl.col("outcome") == outcome).height
+
+
+def _made(history: History, process: str | None, topic: str | None) -> pl.DataFrame:
+    """Sends of these names. None at all is a name that nobody has: a count of none would prove nothing."""
+    sends = narrow.sends_of(history, process, topic)
+    if not sends.height:
+        raise MetricUnavailable(f"no send was made by {process or 'anyone'} to {topic or 'any topic'}")
+    return sends
+
+
+def _under_way(history: History, process: str | None, begin: int, end: int) -> pl.DataFrame:
+    done = pl.col("complete_ns").fill_null(FOREVER_NS)
+    sends = narrow.sends_of(history, process).filter((pl.col("invoke_ns") <= end) & (done >= begin))
+    if not sends.height:
+        raise MetricUnavailable(f"no send of {process or 'anyone'} was under way in the window: it shows nothing")
+    return sends

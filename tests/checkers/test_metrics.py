@@ -301,3 +301,20 @@ def test_a_demand_nobody_knows_is_refused_early_and_never_held(demand, thin):
 
 def test_demands_that_are_known_pass():
     validate(Rules(expectations=tuple(Require(metric=m, op=o, bound=b, params=p) for m, o, b, p in HELD)))
+
+
+@pytest.mark.parametrize(
+    ("metric", "params"),
+    [
+        ("ok_in", {"window": "late"}),
+        ("unacknowledged_in", {"window": "late"}),
+        ("ok_in", {"window": "kill", "process": "nobody"}),
+        ("unacknowledged", {"process": "nobody"}),
+        ("failed", {"topic": "nowhere"}),
+    ],
+)
+def test_none_of_none_is_no_number(metric, params):
+    h = under_fault()
+    h.fault("late", at_s=60.0)
+    with pytest.raises(MetricUnavailable):
+        measure(h.history(), metric, params)
