@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from harness.matrix.cells import Cell, CellSpec, Inputs, StoredRow
 from harness.matrix.drive import Matrix, matrix
-from harness.matrix.plan import TOPOLOGIES, VERSIONS, crossed, read_plan
+from harness.matrix.plan import TOPOLOGIES, VERSIONS, crossed, narrowed, read_plan
 from harness.matrix.table import table
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "StoredRow",
     "crossed",
     "matrix",
+    "narrowed",
     "read_plan",
     "table",
 ]

@@ -52,6 +52,18 @@ def read_plan(path: Path) -> tuple[CellSpec, ...]:
     return specs
 
 
+def narrowed(
+    specs: Sequence[CellSpec], topologies: Sequence[str] | None, versions: Sequence[str] | None
+) -> tuple[CellSpec, ...]:
+    """Only these topologies of a plan, and these releases in place of its own (None: as planned). Raises `UsageError`."""
+    kept = [spec for spec in specs if topologies is None or spec.topology in topologies]
+    if not kept:
+        raise UsageError(f"the plan has no cell of {', '.join(topologies or ())}: name one of its topologies")
+    if versions is not None:
+        kept = [spec.model_copy(update={"rocketmq": version}) for version in versions for spec in kept]
+    return tuple({spec.name: spec.checked() for spec in kept}.values())
+
+
 def _spec(cell: Any, source: str) -> CellSpec:
     try:
         return CellSpec.model_validate(cell).checked()

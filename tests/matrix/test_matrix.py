@@ -1,0 +1,241 @@
+"""What is run, what is left alone, and what an interruption leaves."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.catalogue import load_catalogue
+from harness.core.errors import SetupError
+from harness.core.verdict import Verdict
+from harness.matrix import Matrix, crossed
+from harness.matrix.cells import read_cell
+from harness.topology import load_topology
+from tests.matrix.fakes import FakeRunner
+
+ROOT = Path(__file__).parents[2]
+SPECS = crossed(["1m"], ["4.9.7", "5.3.3"])
+ONE = "single-master-outage-stops-service"
+
+
+def promised(spec):
+    return [g.id for g in load_catalogue().promised(load_topology(spec.topology))]
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A tree as small as one can be: one file of the harness, one helper and two suites."""
+    root = tmp_path / "tree"
+    for path, text in {
+        "harness/checkers/judge.py": "LIMIT = 1\n",
+        "harness/cli.py": "WORDS = 1\n",
+        "harness/distribution/locks/rocketmq-4.9.7.lock": "{}",
+        "suites/helper.py": "RATE = 600\n",
+        "suites/availability/test_a.py": f'@guarantee("{ONE}")\ndef test_a(scenario):\n    """So."""\n    scenario()\n',
+        "suites/availability/test_b.py": '@guarantee("none-of-these")\ndef test_b(scenario):\n    scenario()\n',
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
+
+
+@pytest.fixture
+def runner():
+    return FakeRunner(promised)
+
+
+@pytest.fixture
+def make(tree, runner, tmp_path):
+    said = []
+
+    def new(**more):
+        return Matrix(tree, tmp_path / "results", runner, said.append, **more)
+
+    new.said = said
+    new.cells = tmp_path / "results" / "cells"
+    return new
+
+
+def test_everything_is_run_once_and_then_left_alone(make, runner):
+    assert make().run(SPECS) == 0
+    assert runner.asked == [("1m-4.9.7", ()), ("1m-5.3.3", ())]
+    runner.asked.clear()
+    assert make().run(SPECS) == 0
+    assert runner.asked == []
+
+
+def test_an_interrupted_run_resumes_at_the_cell_it_was_in(make, runner):
+    make().run(SPECS[:1])
+    runner.asked.clear()
+    runner.fail = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        make().run(SPECS)
+    assert [p.name for p in make.cells.iterdir()] == ["1m-4.9.7.json"]
+    runner.fail = None
+    runner.asked.clear()
+    make().run(SPECS)
+    assert runner.asked == [("1m-5.3.3", ())]
+
+
+def test_a_cell_that_failed_leaves_nothing_and_does_not_stop_the_others(make, runner, monkeypatch):
+    def once(spec, guarantees, real=runner.__call__):
+        if spec.rocketmq == "4.9.7":
+            raise SetupError("no release")
+        return real(spec, guarantees)
+
+    matrix = make()
+    matrix.run_suites = once
+    assert matrix.run(SPECS) == 6
+    assert [p.name for p in make.cells.iterdir()] == ["1m-5.3.3.json"]
+    assert "nothing is stored of it: no release" in "\n".join(make.said)
+
+
+def edit(tree, name, text):
+    (tree / name).write_text(text)
+
+
+def test_a_changed_suite_makes_only_what_it_judges_stale(make, runner, tree):
+    make().run(SPECS[:1])
+    before = read_cell(make.cells / "1m-4.9.7.json")
+    runner.asked.clear()
+    edit(tree, "suites/availability/test_a.py", f'@guarantee("{ONE}")\ndef test_a(scenario):\n    scenario(1)\n')
+    runner.verdicts[ONE] = "broken"
+    assert make().run(SPECS[:1]) == 1
+    assert runner.asked == [("1m-4.9.7", (ONE,))]
+    after = read_cell(make.cells / "1m-4.9.7.json")
+    assert after.by_id[ONE].verdict is Verdict.BROKEN
+    assert [r for r in after.rows if r.id != ONE] == [r for r in before.rows if r.id != ONE]
+    assert after.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("harness/checkers/judge.py", "LIMIT = 2\n"),
+        ("harness/wire.py", "NEW = 1\n"),
+        ("suites/helper.py", "RATE = 700\n"),
+        ("harness/distribution/locks/rocketmq-4.9.7.lock", '{"other": 1}'),
+    ],
+)
+def test_what_every_verdict_depends_on_makes_all_of_it_stale(make, runner, tree, name, text):
+    make().run(SPECS[:1])
+    runner.asked.clear()
+    edit(tree, name, text)
+    make().run(SPECS[:1])
+    assert runner.asked == [("1m-4.9.7", ())]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("harness/checkers/judge.py", '"""What it does."""\n\n# why\nLIMIT = 1\n'),
+        ("harness/cli.py", "WORDS = 2\n"),
+        ("harness/report.py", ""),
+        ("docs.md", "words"),
+        ("tests/test_x.py", "x = 1\n"),
+        ("harness/distribution/locks/rocketmq-5.3.3.lock", "{}"),
+        (
+            "suites/availability/test_a.py",
+            f'@guarantee("{ONE}")\ndef test_a(scenario):\n    """Or so."""\n    scenario()\n',
+        ),
+    ],
+)
+def test_words_tests_and_other_releases_make_nothing_stale(make, runner, tree, name, text):
+    if name == "harness/report.py":
+        name, text = "harness/report/html.py", "STYLE = 1\n"
+    make().run(SPECS[:1])
+    runner.asked.clear()
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    edit(tree, name, text)
+    make().run(SPECS[:1])
+    assert runner.asked == []
+
+
+def test_a_new_suite_makes_the_row_that_nothing_reached_stale(make, runner, tree):
+    make().run(SPECS[:1])
+    runner.asked.clear()
+    other = promised(SPECS[0])[-1]
+    edit(tree, "suites/test_new.py", f'@suite.guarantee("{other}")\ndef test_new(scenario):\n    scenario()\n')
+    make().run(SPECS[:1])
+    assert runner.asked == [("1m-4.9.7", (other,))]
+
+
+def test_an_edit_during_a_run_makes_its_rows_stale(make, runner, tree):
+    real = runner.__call__
+    matrix = make()
+
+    def editing(spec, guarantees):
+        edit(tree, "suites/helper.py", "RATE = 1\n")
+        return real(spec, guarantees)
+
+    matrix.run_suites = editing
+    matrix.run(SPECS[:1])
+    assert "suites changed" in make().todo(SPECS[0]).text()
+
+
+def test_what_was_inconclusive_is_run_again_when_asked_for(make, runner):
+    runner.verdicts[ONE] = "inconclusive"
+    assert make().run(SPECS[:1]) == 6
+    runner.asked.clear()
+    assert make().run(SPECS[:1]) == 6
+    assert runner.asked == []
+    runner.verdicts.clear()
+    assert make(again=[Verdict.INCONCLUSIVE]).run(SPECS[:1]) == 0
+    assert runner.asked == [("1m-4.9.7", (ONE,))]
+
+
+def test_fresh_runs_everything(make, runner):
+    make().run(SPECS[:1])
+    runner.asked.clear()
+    make(fresh=True).run(SPECS[:1])
+    assert runner.asked == [("1m-4.9.7", ())]
+
+
+def test_the_table_shows_every_stored_cell(make, runner, tmp_path):
+    runner.verdicts[ONE] = "broken"
+    make().run(SPECS[:1])
+    runner.verdicts.clear()
+    make().run(SPECS[1:])
+    text = (tmp_path / "results" / "matrix.md").read_text()
+    assert "## RocketMQ 4.9.7, fast timers" in text
+    assert "## RocketMQ 5.3.3, fast timers" in text
+    assert f"| `{ONE}` | **BROKEN** |" in text
+    assert f"| 1m-4.9.7 | `{ONE}` | broken | so it was seen |" in text
+
+
+def test_the_real_tree_has_a_digest_and_every_suite_judges_something():
+    from harness.matrix.digest import Digests
+
+    digests = Digests(ROOT)
+    assert len(digests.harness) == 12
+    assert ONE in digests.judged_by
+    judged = {path for paths in digests.judged_by.values() for path in paths}
+    assert {p for p in (ROOT / "suites").rglob("test_*.py")} <= judged
+    assert set(digests.judged_by) <= set(load_catalogue().by_id)
+
+
+def test_the_digest_is_the_same_in_another_process(tmp_path):
+    import subprocess
+    import sys
+
+    code = (
+        "from harness.matrix import crossed; from harness.matrix.digest import of_promise;"
+        "from harness.catalogue import load_catalogue;"
+        "print([of_promise(g) for g in load_catalogue().guarantees])"
+    )
+    outs = {
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outs) == 1
+
+
+def test_copies_of_a_tree_are_the_same(tree, tmp_path):
+    from harness.matrix.digest import Digests
+
+    shutil.copytree(tree, tmp_path / "copy")
+    assert Digests(tree).of_cell(SPECS[0]) == Digests(tmp_path / "copy").of_cell(SPECS[0])

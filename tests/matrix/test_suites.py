@@ -1,0 +1,149 @@
+"""The process of one cell: its command line, its verdicts, and that it ends when we do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import EvidenceError, SetupError, UsageError
+from harness.matrix import crossed, narrowed, read_plan
+from harness.matrix.cells import CellSpec
+from harness.matrix.suites import SuiteRun, options
+from harness.report.rows import Run, verdicts_json
+from harness.waiting import wait_for
+from tests.matrix.fakes import row
+
+ROOT = Path(__file__).parents[2]
+SPEC = CellSpec(topology="1m", rocketmq="4.9.7")
+
+
+def suites(tmp_path, code=0, runs=1):
+    """Stands for pytest: leaves so many runs and ends with that code."""
+    (tmp_path / "verdicts.json").write_text(verdicts_json(Run(id="r", seed=1, started_utc="now"), [row("a-b")]))
+    script = f"""
+        import pathlib, shutil, sys
+        words = dict(word.lstrip("-").split("=", 1) for word in sys.argv[1:])
+        reports = pathlib.Path(words["reports"])
+        for n in range({runs}):
+            run = reports / f"run-{{len(list(reports.glob('run-*')))}}"
+            run.mkdir(parents=True)
+            shutil.copy({str(tmp_path / "verdicts.json")!r}, run)
+            latest = reports / "latest"
+            latest.unlink(missing_ok=True)
+            latest.symlink_to(run.name)
+        sys.exit({code})
+    """
+    path = tmp_path / "fake.py"
+    path.write_text(textwrap.dedent(script))
+    return SuiteRun(tmp_path, tmp_path / "reports", (sys.executable, str(path)))
+
+
+@pytest.mark.parametrize("code", [0, 1, 6])
+def test_a_run_that_ended_is_read(tmp_path, code):
+    run = suites(tmp_path, code)
+    for _ in range(2):
+        ran = run(SPEC, ())
+        assert ran.exit_code == code
+        assert [r.id for r in ran.rows] == ["a-b"]
+
+
+@pytest.mark.parametrize("code", [2, 3, 4, 5, 130])
+def test_a_run_that_was_cut_short_is_not_read_although_it_left_verdicts(tmp_path, code):
+    with pytest.raises(SetupError, match=f"exit code {code}"):
+        suites(tmp_path, code)(SPEC, ())
+
+
+def test_a_run_without_verdicts_is_no_result(tmp_path):
+    with pytest.raises(EvidenceError, match="left 0 runs"):
+        suites(tmp_path, 0, runs=0)(SPEC, ())
+
+
+def test_the_command_line_says_everything():
+    spec = CellSpec(topology="1m", rocketmq="4.9.7", java="17", client="remoting", timers="documented")
+    assert options(spec, ["a-b"], Path("/r")) == [
+        "--topology=1m",
+        "--rocketmq=4.9.7",
+        "--java=17",
+        "--client=remoting",
+        "--timers=documented",
+        "--reports=/r",
+        "--guarantee=a-b",
+    ]
+
+
+def test_the_suites_are_interrupted_once_when_we_are(tmp_path):
+    child = tmp_path / "child.py"
+    child.write_text(
+        textwrap.dedent(f"""
+        import pathlib, signal, sys, time
+        here = pathlib.Path({str(tmp_path)!r})
+        def stop(*_):
+            with (here / "stopped").open("a") as file:
+                file.write("once ")
+            sys.exit(2)
+        signal.signal(signal.SIGINT, stop)
+        (here / "up").touch()
+        time.sleep(60)
+        """)
+    )
+    code = (
+        "import signal, sys, pathlib; from harness.matrix.suites import SuiteRun; from tests.matrix.fakes import row;"
+        "from harness.matrix.cells import CellSpec; signal.signal(signal.SIGTERM, signal.default_int_handler);"
+        f"here = pathlib.Path({str(tmp_path)!r});"
+        f"SuiteRun(here, here / 'reports', (sys.executable, {str(child)!r}))"
+        "(CellSpec(topology='1m', rocketmq='4.9.7'), ())"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
+    wait_for((tmp_path / "up").exists, what="the child", timeout_s=30)
+    os.kill(parent.pid, signal.SIGTERM)
+    parent.wait(30)
+    assert (tmp_path / "stopped").read_text() == "once "
+
+
+def test_the_default_is_the_seven_topologies_on_both_releases():
+    specs = crossed()
+    assert len(specs) == 14
+    assert len({spec.name for spec in specs}) == 14
+
+
+def test_the_nightly_plan_is_readable_and_its_cells_exist():
+    from harness.core.version import Version
+    from harness.distribution import supported_releases
+    from harness.topology import known_topologies
+
+    for spec in read_plan(ROOT / "nightly.yaml"):
+        assert spec.topology in known_topologies()
+        assert Version.parse(spec.rocketmq) in supported_releases()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cells: []", "write `cells:`"),
+        ("cell: 1", "write `cells:`"),
+        ("cells: [{topology: 1m, rocketmq: 5.3}]", "quoted text"),
+        ("cells: [{topology: 1m, rocketmq: '5.3.3', timer: fast}]", "timer"),
+        ("cells: [{topology: 1m, rocketmq: '5.3.3'}, {topology: 1m, rocketmq: '5.3.3'}]", "listed twice"),
+        ("cells: [", "cannot be read as YAML"),
+    ],
+)
+def test_a_plan_with_a_mistake_is_refused_in_one_line(tmp_path, text, message):
+    path = tmp_path / "plan.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message) as refused:
+        read_plan(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_plan_is_narrowed_to_topologies_and_put_on_another_release():
+    plan = crossed(["1m", "2m-noslave"], ["4.9.7", "5.3.3"])
+    assert [s.name for s in narrowed(plan, ["1m"], None)] == ["1m-4.9.7", "1m-5.3.3"]
+    assert [s.name for s in narrowed(plan, None, ["5.5.0"])] == ["1m-5.5.0", "2m-noslave-5.5.0"]
+    with pytest.raises(UsageError, match="no cell of 3m-noslave"):
+        narrowed(plan, ["3m-noslave"], None)
