@@ -148,32 +148,21 @@ class Readiness:
             timeout_s,
             lambda: f"the write {seen[-1].text}",
         )
-        self.copied(broker, timeout_s)
+        for slave in self._roster.slaves(broker):
+            self._copied(slave, seen[-1], timeout_s)
         return seen[-1]
 
-    def copied(self, broker: str, timeout_s: float) -> None:
-        """What the master's log holds now is in the log of each of its slaves. Raises `NodeDied`, `WaitTimeout`.
+    def _copied(self, slave: str, written: ProbeWrite, timeout_s: float) -> None:
+        def done() -> bool:
+            refuse_dead(self._runtime, slave, "its copy of a write was waited for")
+            return self._looks.holds(slave, written)
 
-        Proves a working link only if something was written before: equal logs may be of replicas that do not talk.
-        """
-        master = self._roster.master(broker)
-        target = self._wait(
-            lambda: self._look_alive(master), f"{master} to tell its log's end", timeout_s, lambda: "no answer"
-        )
-        for slave in self._roster.slaves(broker):
-            self._reached(slave, target, f"{slave} to have what {master} has (offset {target})", timeout_s)
-
-    def _reached(self, node: str, offset: int, what: str, timeout_s: float) -> None:
         self._wait(
-            lambda: (self._look_alive(node) or -1) >= offset,
-            what,
+            done,
+            f"{slave} to have what was written to {written.node}",
             timeout_s,
-            lambda: f"its log ends at {self._looks.log_end(node)}",
+            lambda: f"not there; its log ends at {self._looks.log_end(slave)}",
         )
-
-    def _look_alive(self, node: str) -> int | None:
-        refuse_dead(self._runtime, node, "its log was waited for")
-        return self._looks.log_end(node)
 
     def _wait(
         self,

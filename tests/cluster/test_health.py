@@ -81,8 +81,7 @@ def test_a_slave_that_stopped_copying_is_named_with_its_lag(make_cluster: MakeCl
     cluster.start()
     runtime.server("broker-a-0").misbehaviour.skip_replica_every = 1
     (problem,) = cluster.health().problems
-    assert problem.startswith("broker-a-1 is ")
-    assert "bytes behind broker-a-0" in problem
+    assert problem.startswith("broker-a-1 lacks what was written to broker-a-0")
     assert cluster.lag_bytes("broker-a")["broker-a-1"] > 0  # type: ignore[operator]
 
 
