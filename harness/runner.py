@@ -35,7 +35,7 @@ from harness.runtime.base import Disk, Runtime
 from harness.runtime.local import LocalRuntime
 from harness.scenario import Control, Heal, Inject, Look, Scenario, Step
 from harness.settings import Settings
-from harness.topology import Topology
+from harness.topology import Topology, load_topology
 from harness.waiting import pause_s, wait_for
 from harness.workloads.crew import ClientKit, Crew
 from harness.workloads.load import Consume, Produce
@@ -273,7 +273,8 @@ class _Run:
 
     def _plan(self) -> ClusterPlan:
         needs, settings = self.scenario.cluster, self.settings
-        topology = varied(settings.topology, replication=needs.replication, flush=needs.flush)
+        declared = load_topology(needs.topology) if needs.topology else settings.topology
+        topology = varied(declared, replication=needs.replication, flush=needs.flush)
         disk = Disk("sized", needs.disk_bytes) if needs.disk_bytes else Disk()
         return ClusterPlan(
             topology=topology,

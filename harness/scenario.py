@@ -52,7 +52,7 @@ class ClusterNeeds(Data):
     """What the scenario's cluster must have beyond its topology; everything here is a stated deviation.
 
     `disk_bytes`: each broker's store on a disk of its own of that size (fillable); with `power` it can lose power.
-    `replication` and `flush` override the topology: for product controls only.
+    `topology` names another one and `replication` and `flush` change it: for product controls only.
     """
 
     broker_conf: dict[str, str] = Field(default_factory=dict)
@@ -63,6 +63,7 @@ class ClusterNeeds(Data):
     queues: int = 4
     topics: int = 1
     timers: Literal["documented", "fast"] | None = None
+    topology: str | None = None
     replication: Literal["async", "sync"] | None = None
     flush: Literal["async", "sync"] | None = None
 
