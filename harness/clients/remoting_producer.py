@@ -32,6 +32,7 @@ from harness.wire import (
 from harness.wire.sending import send_fields
 
 STATUS: Final = {0: "SEND_OK", 10: "FLUSH_DISK_TIMEOUT", 11: "SLAVE_NOT_AVAILABLE", 12: "FLUSH_SLAVE_TIMEOUT"}
+STORED_AS: Final = {code: outcome.of_code(code, only_attempt=True) for code in STATUS}
 RETRIED: Final = frozenset({1, 14, 16, 17, 204, 205})
 """The codes after which the Java client tries again."""
 
@@ -239,7 +240,7 @@ class RemotingProducer:
         except Malformed as error:
             self._raised(send, error)
             return
-        verdict = outcome.of_code(reply.code, only_attempt=True)
+        verdict = STORED_AS[reply.code]
         if verdict != outcome.OK and self._config.retry_on_not_ok and self._may_retry(send):
             self._weigh(send, verdict, (STATUS[reply.code], reply.remark or "", reply.code), True)
             return
