@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 from harness.catalogue import explain, load_catalogue
 from harness.core.errors import HarnessError, UsageError
@@ -18,10 +18,9 @@ from harness.topology.render import Timers
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Every trouble is one message on stderr and the exit code of its kind, never a traceback."""
-    parser = _parser()
-    options = parser.parse_args(argv)
-    command: Callable[[argparse.Namespace], int] = options.command
     try:
+        options = _parser().parse_args(argv)
+        command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except HarnessError as error:
         print(f"rmq-harness: {error}", file=sys.stderr)
@@ -33,8 +32,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Wrong words end as every other bad input does: one message, exit code 4."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="rmq-harness", description=__doc__)
+    parser = _Parser(prog="rmq-harness", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:

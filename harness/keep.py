@@ -31,6 +31,7 @@ class Left:
     java: str
     nodes: dict[str, str]
     nameservers: str
+    topic: str
     logs: str
 
     def reach(self) -> str:
@@ -45,7 +46,7 @@ class Left:
                 "The cluster is in a network of its own. Inside it node names resolve, and NAMESRV_ADDR and mqadmin "
                 "(of this release) are set:",
                 f"  rmq-harness exec {run} -- mqadmin clusterList",
-                f"  rmq-harness exec {run} -- mqadmin topicStatus -t TopicTest",
+                f"  rmq-harness exec {run} -- mqadmin topicStatus -t {self.topic}",
                 f"  rmq-harness exec {run} -- bash",
                 f"It stays until: rmq-harness down {run}",
             ]
@@ -85,6 +86,7 @@ def leave_up(cluster: Cluster, runtime: LocalRuntime, run_id: str, logs: Path, s
         java=plan.jre.version,
         nodes={name: cluster.address(name) for name in names},
         nameservers=cluster.nameserver_list(),
+        topic=plan.all_topics[0].name,
         logs=str(logs / "nodes"),
     )
     _write_tools(work, cluster, left)
@@ -95,13 +97,12 @@ def leave_up(cluster: Cluster, runtime: LocalRuntime, run_id: str, logs: Path, s
 
 def about(run_id: str, state: Path) -> Left:
     """What was written down about a cluster that is up. Raises `UsageError` if there is none of that id."""
-    owner = live_owner(run_id, state)
-    path = Path(owner.work_dir) / ABOUT
+    owner = _lingering(run_id, state)
     try:
-        return Left(**json.loads(path.read_text(encoding="utf-8")))
+        return Left(**json.loads((Path(owner.work_dir) / ABOUT).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         raise UsageError(
-            f"{run_id} was not left up: it belongs to a run that is still going (process {owner.harness.pid})"
+            f"{run_id} was left up by another version, which wrote down something else: rmq-harness down {run_id}"
         ) from None
 
 
@@ -123,14 +124,19 @@ def live_owner(run_id: str, state: Path) -> Owner:
     return owner
 
 
+def _lingering(run_id: str, state: Path) -> Owner:
+    owner = live_owner(run_id, state)
+    if not owner.lingering:
+        raise UsageError(f"{run_id} belongs to a run that is still going (process {owner.harness.pid}): end that one")
+    return owner
+
+
 def end(run_id: str, state: Path) -> None:
     """Kills a cluster that was left up and removes what it has on this machine, its logs aside.
 
     Raises `UsageError` for an id that is none or whose run is still going, `SetupError` if something would not go.
     """
-    owner = live_owner(run_id, state)
-    if not owner.lingering:
-        raise UsageError(f"{run_id} belongs to a run that is still going (process {owner.harness.pid}): end that")
+    owner = _lingering(run_id, state)
     try:
         runtime = LocalRuntime.attach(run_id=run_id, evidence=Path(owner.work_dir), state_dir=state)
     except HarnessError as error:

@@ -81,15 +81,14 @@ def down(run_id: str | None, *, state: Path, say: Say) -> int:
     trouble = 0
     for name in wanted:
         try:
-            logs = Path(keep.about(name, state).logs)
             keep.end(name, state)
         except UsageError:
             raise
         except HarnessError as error:
             say(f"{name}: {error}")
             trouble = error.exit_code
-            continue
-        say(f"{name} is down; its logs stay in {_short(logs)}")
+        else:
+            say(f"{name} is down; its logs stay")
     return trouble
 
 
@@ -149,7 +148,3 @@ def _become(command: list[str], environment: dict[str, str]) -> NoReturn:
         os.execvpe(command[0], command, environment)
     except OSError as error:
         raise UsageError(f"{command[0]!r} cannot be run: {error.strerror}") from None
-
-
-def _short(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

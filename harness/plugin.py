@@ -28,6 +28,7 @@ from harness.runner import ControlResult, run_scenario
 from harness.scenario import ClusterNeeds, Control, Scenario, Step
 from harness.session import Outcome, Session, new_run_id, summary_of_time
 from harness.settings import Settings
+from harness.stock import with_parts
 from harness.workloads.load import Load
 
 guarantee = pytest.mark.guarantee
@@ -319,7 +320,7 @@ def _graver(code: int, status: int, run: Session) -> int:
 def _promised(catalogue: Catalogue, settings: Settings) -> tuple[Guarantee, ...]:
     promised = catalogue.promised(settings.topology)
     if settings.guarantees:
-        promised = tuple(g for g in promised if g.id in settings.guarantees)
+        promised = with_parts(promised, settings.guarantees)
         if not promised:
             raise pytest.UsageError(
                 f"{settings.topology.name} promises none of {', '.join(settings.guarantees)}; "

@@ -13,9 +13,11 @@ from harness.report.allure import write_allure
 from harness.report.html import html_report
 from harness.report.junit import junit_xml
 from harness.report.material import Promise, ScenarioReport, judgement_from
-from harness.report.rows import Row, verdicts_json
+from harness.report.rows import Row, Run, verdicts_json
 from harness.report.series import series
 from harness.session import Session
+from harness.settings import Settings
+from harness.stored import KEY, session_json
 
 LOG_TAIL_LINES = 60
 SAMPLE_LINES = 40
@@ -26,14 +28,24 @@ def publish(session: Session, rows: Sequence[Row]) -> None:
     run = session.run()
     directory = session.directory
     settings = next(iter(session.settings.values()))
-    write_json(directory / "run.json", {"schema": 1, **run.model_dump(mode="json"), "scenarios": _specs(session)})
+    write_json(
+        directory / "run.json",
+        {"schema": 1, **run.model_dump(mode="json"), "scenarios": _specs(session), KEY: session_json(session)},
+    )
     (directory / "verdicts.json").write_text(verdicts_json(run, rows), encoding="utf-8")
     (directory / "junit.xml").write_bytes(junit_xml(run, rows, strict=settings.strict))
+    scenarios = write_page(directory, run, rows, settings)
+    write_allure(directory / "allure-results", run, rows, scenarios, promises_of(rows), strict=settings.strict)
+
+
+def write_page(directory: Path, run: Run, rows: Sequence[Row], settings: Settings) -> list[ScenarioReport]:
+    """Writes `report.html` from what the run directory holds; returns what was read of its scenarios."""
     scenarios = scenario_reports(directory)
-    promises = promises_of(rows)
-    page = html_report(run, rows, scenarios, promises, strict=settings.strict, allow_missing=settings.allow_missing)
+    page = html_report(
+        run, rows, scenarios, promises_of(rows), strict=settings.strict, allow_missing=settings.allow_missing
+    )
     (directory / "report.html").write_text(page, encoding="utf-8")
-    write_allure(directory / "allure-results", run, rows, scenarios, promises, strict=settings.strict)
+    return scenarios
 
 
 def promises_of(rows: Sequence[Row]) -> dict[str, Promise]:

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import harness
+from harness.core.errors import UsageError
 from harness.core.guarantee import Guarantee
 from harness.core.verdict import Verdict, merge
+from harness.core.version import Version
 from harness.report.rows import Control as ControlRow
 from harness.report.rows import Row, Run, ScenarioRow
 from harness.runner import ControlResult, Equipment, ScenarioResult
 from harness.settings import Settings
+from harness.stock import STOCK_ROW, stock_row
 
 
 @dataclass(slots=True)
@@ -66,6 +69,14 @@ class Outcome:
         return (Verdict.INCONCLUSIVE, "; ".join(failed)) if failed else (verdict, reason)
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What expectations depend on besides topology and client: the release's version and the nodes' Java."""
+
+    version: Version
+    java_major: int
+
+
 @dataclass(slots=True)
 class Session:
     """Outcomes of one run, by topology, and how they become rows."""
@@ -78,6 +89,7 @@ class Session:
     promised: dict[str, tuple[Guarantee, ...]] = field(default_factory=dict)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
     equipment: Equipment | None = None
+    subject: Subject | None = None
     deviations: set[str] = field(default_factory=set)
     started_utc: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
@@ -92,11 +104,20 @@ class Session:
 
     def rows(self) -> tuple[Row, ...]:
         """One row per promised guarantee and topology, also for those that no suite reached."""
-        return tuple(
-            self._row(settings, guarantee)
-            for name, settings in self.settings.items()
-            for guarantee in self.promised[name]
-        )
+        return tuple(row for name in self.settings for row in self._rows_of(name))
+
+    def _rows_of(self, topology: str) -> list[Row]:
+        settings, promised = self.settings[topology], self.promised[topology]
+        rows = [self._row(settings, guarantee) for guarantee in promised]
+        return [stock_row(row, rows, promised) if row.id == STOCK_ROW else row for row in rows]
+
+    def tested(self) -> Subject:
+        """What was put to the test. Raises UsageError before it was obtained."""
+        if self.subject is not None:
+            return self.subject
+        if self.equipment is None:
+            raise UsageError("this session has no release yet: obtain one first")
+        return Subject(self.equipment.release.version, self.equipment.jre.major)
 
     def run(self) -> Run:
         """What all rows share."""
@@ -161,10 +182,8 @@ class Session:
         )
 
     def _expected(self, settings: Settings, guarantee: Guarantee) -> tuple[str, str]:
-        assert self.equipment is not None
-        expectation = guarantee.expected(
-            self.equipment.release.version, settings.topology, self.equipment.jre.major, settings.client
-        )
+        subject = self.tested()
+        expectation = guarantee.expected(subject.version, settings.topology, subject.java_major, settings.client)
         return expectation.verdict, expectation.reason
 
 

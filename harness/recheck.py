@@ -1,0 +1,164 @@
+"""Judges a stored run again, without a cluster, and says whether it comes out as it did."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.core.errors import EvidenceError, UsageError
+from harness.core.verdict import Judgement, Verdict
+from harness.evidence.files import read_json
+from harness.evidence.loading import PACKED
+from harness.publish import write_page
+from harness.report.rows import EXIT_INCONCLUSIVE, Row, exit_code, parse_verdicts
+from harness.report.terminal import summary, use_colour
+from harness.runner import ControlResult, PlantedControl, ScenarioResult, judge_directory
+from harness.scenario import Control, Scenario
+from harness.session import Outcome
+from harness.stored import StoredOutcome, damage, load_session
+
+
+def recheck(run: Path) -> tuple[str, int]:
+    """The table of a run judged anew from its histories, how it compares with what is stored, and an exit code.
+
+    The code is that of the run, or 6 if a verdict differs or evidence is missing or was changed. Nothing of the run
+    but the packed histories, which are made anew, is written. Raises UsageError if it is no run directory,
+    EvidenceError if it cannot be judged at all.
+    """
+    directory = run_directory(run)
+    session, stored, shared = load_session(directory)
+    problems = damage(directory, stored.evidence)
+    for outcome in stored.outcomes:
+        session.add(outcome.topology, _outcome(directory, outcome, problems))
+    rows = session.rows()
+    settings = next(iter(session.settings.values()))
+    table = summary(
+        shared,
+        rows,
+        strict=settings.strict,
+        allow_missing=settings.allow_missing,
+        colour=use_colour(is_a_tty=sys.stdout.isatty(), environment=os.environ),
+    )
+    code, _line = exit_code(rows, strict=settings.strict, allow_missing=settings.allow_missing)
+    remarks = [f"{name}: {'; '.join(words)}" for name, words in problems.items()]
+    remarks += _differences(directory, rows)
+    if remarks:
+        told = "\n".join(f"  {remark}" for remark in remarks)
+        return f"{table}\nThis is not what is stored:\n{told}", EXIT_INCONCLUSIVE
+    return f"{table}\nEvery one of the {len(rows)} rows came out as stored.", code
+
+
+def rewrite_report(run: Path) -> str:
+    """Renders `report.html` of a stored run anew from what is stored, judging nothing; returns its path."""
+    directory = run_directory(run)
+    session, _stored, shared = load_session(directory)
+    write_page(directory, shared, _stored_rows(directory), next(iter(session.settings.values())))
+    return str(directory / "report.html")
+
+
+def run_directory(path: Path) -> Path:
+    """A run directory, also through a link such as `reports/latest`. Raises UsageError naming what is not there."""
+    if not path.is_dir():
+        raise UsageError(f"{path} is no directory: name a run, such as reports/latest or reports/<run-id>")
+    if not (path / "scenarios").is_dir():
+        raise UsageError(f"{path} is no run: it has no scenarios/; name one such as reports/latest")
+    if not (path / "run.json").is_file():
+        raise EvidenceError(f"{path} has no run.json: the run was cut short before it could say what it judged")
+    return path.resolve()
+
+
+def _stored_rows(directory: Path) -> tuple[Row, ...]:
+    try:
+        text = (directory / "verdicts.json").read_text(encoding="utf-8")
+    except OSError as error:
+        raise EvidenceError(
+            f"{directory}/verdicts.json cannot be read ({error.strerror}): judge the run again"
+        ) from None
+    return parse_verdicts(text)[1]
+
+
+def _outcome(directory: Path, stored: StoredOutcome, problems: dict[str, list[str]]) -> Outcome:
+    outcome = Outcome(stored.guarantees, missing=stored.missing, not_tested=stored.not_tested)
+    if stored.scenario is not None:
+        outcome.result = _judged(directory, stored.scenario, problems)
+    controls = []
+    for control in stored.controls:
+        result = _judged(directory, control.scenario, problems)
+        data: dict[str, Any] = {"kind": control.kind, "expect": control.expect, "why": control.why}
+        controls.append(ControlResult(Control(scenario=result.scenario, **data), result))
+    outcome.controls = tuple(controls)
+    return outcome
+
+
+def _judged(directory: Path, name: str, problems: dict[str, list[str]]) -> ScenarioResult:
+    root = directory / name
+    if name in problems:
+        return _unjudged(root, f"evidence: {'; '.join(problems[name])}")
+    try:
+        scenario = Scenario.model_validate(read_json(root / "scenario.json"))
+        result = read_json(root / "result.json")
+        trouble = str(result["trouble"])
+        # What is packed is a copy that anything may have changed: the lines are the evidence.
+        (root / PACKED).unlink(missing_ok=True)
+        judgement, planted = judge_directory(root, scenario.rules, trouble)
+    except (EvidenceError, ValidationError, KeyError, OSError) as error:
+        return _unjudged(root, f"evidence: {' '.join(str(error).split())[:300]}")
+    return _result(scenario, root, judgement, planted, result)
+
+
+def _result(
+    scenario: Scenario,
+    root: Path,
+    judgement: Judgement,
+    planted: tuple[PlantedControl, ...],
+    stored: dict[str, Any],
+) -> ScenarioResult:
+    return ScenarioResult(
+        scenario,
+        root,
+        judgement,
+        planted,
+        str(stored["trouble"]),
+        dict(stored.get("spent_s", {})),
+        tuple(tuple(d) for d in stored.get("deviations", ())),
+        stored.get("bring_up", {}),
+    )
+
+
+def _unjudged(root: Path, reason: str) -> ScenarioResult:
+    return ScenarioResult(
+        Scenario(name=root.name), root, Judgement(Verdict.INCONCLUSIVE, reason, (), ()), trouble=reason
+    )
+
+
+def _differences(directory: Path, rows: Sequence[Row]) -> list[str]:
+    try:
+        before = {row.key: row for row in _stored_rows(directory)}
+    except EvidenceError as error:
+        return [str(error)]
+    now = {row.key: row for row in rows}
+    remarks = [f"{key[0]} on {key[1]}: stored, but not promised any more" for key in before.keys() - now.keys()]
+    remarks += [f"{key[0]} on {key[1]}: not stored" for key in now.keys() - before.keys()]
+    for key in now.keys() & before.keys():
+        remarks += _difference(before[key], now[key])
+    return sorted(remarks)
+
+
+def _difference(before: Row, now: Row) -> list[str]:
+    where = f"{now.id} on {now.topology}"
+    remarks = []
+    if before.verdict is not now.verdict:
+        remarks.append(f"{where}: {now.verdict.value} now, {before.verdict.value} when it ran ({now.reason})")
+    if before.expected is not now.expected:
+        remarks.append(f"{where}: the catalogue expects {now.expected.value} now, {before.expected.value} then")
+    then = {s.name: s.verdict for s in before.scenarios}
+    for scenario in now.scenarios:
+        old = then.get(scenario.name)
+        if old is not scenario.verdict and before.verdict is now.verdict:
+            remarks.append(f"{where}, {scenario.name}: {scenario.verdict.value} now, {old} when it ran")
+    return remarks

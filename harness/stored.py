@@ -1,0 +1,191 @@
+"""A session on disk: what `run.json` must hold so that a run can be judged again without a cluster."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field, ValidationError
+
+from harness.catalogue import load_catalogue
+from harness.core.errors import EvidenceError
+from harness.core.expectation import Data
+from harness.core.verdict import Verdict
+from harness.core.version import Version
+from harness.evidence.files import SCHEMA, read_json
+from harness.report.rows import Run
+from harness.session import Outcome, Session, Subject
+from harness.settings import Settings
+from harness.topology import Topology
+
+KEY: Final = "session"
+JUDGED: Final = ("scenario.json", "result.json")
+"""Besides the history, what a judgement is made from."""
+
+
+class StoredControl(Data):
+    """A control that was run: where, what kind, and how it must come out."""
+
+    scenario: str
+    kind: str
+    expect: Verdict
+    why: str = ""
+
+
+class StoredOutcome(Data):
+    """What a suite function came to: the guarantees it judges, and where its scenarios lie."""
+
+    topology: str
+    guarantees: tuple[str, ...]
+    scenario: str | None = None
+    controls: tuple[StoredControl, ...] = ()
+    missing: str | None = None
+    not_tested: str = ""
+
+
+class StoredTopology(Data):
+    """A topology as it was run, and what it was held to."""
+
+    topology: dict[str, Any]
+    promised: tuple[str, ...]
+
+
+class StoredSession(Data):
+    """All of it. `evidence` is the sha256 of every file that was judged, relative to the run directory."""
+
+    version: str
+    java_major: int
+    allow_missing: tuple[str, ...] = ()
+    topologies: dict[str, StoredTopology]
+    outcomes: tuple[StoredOutcome, ...]
+    evidence: dict[str, str] = Field(default_factory=dict)
+
+
+def session_json(session: Session) -> dict[str, Any]:
+    """The part of `run.json` that `load_session` reads back."""
+    subject = session.tested()
+    first = next(iter(session.settings.values()))
+    return StoredSession(
+        version=str(subject.version),
+        java_major=subject.java_major,
+        allow_missing=tuple(sorted(first.allow_missing)),
+        topologies={
+            name: StoredTopology(
+                topology=settings.topology.model_dump(mode="json"),
+                promised=tuple(g.id for g in session.promised[name]),
+            )
+            for name, settings in session.settings.items()
+        },
+        outcomes=tuple(
+            _outcome(session.directory, name, outcome) for name, mine in session.outcomes.items() for outcome in mine
+        ),
+        evidence=checksums(session.directory),
+    ).model_dump(mode="json")
+
+
+def _outcome(directory: Path, topology: str, outcome: Outcome) -> StoredOutcome:
+    return StoredOutcome(
+        topology=topology,
+        guarantees=outcome.guarantees,
+        scenario=str(outcome.result.directory.relative_to(directory)) if outcome.result else None,
+        controls=tuple(
+            StoredControl(
+                scenario=str(c.result.directory.relative_to(directory)),
+                kind=c.control.kind,
+                expect=c.control.expect,
+                why=c.control.why,
+            )
+            for c in outcome.controls
+        ),
+        missing=outcome.missing,
+        not_tested=outcome.not_tested,
+    )
+
+
+def load_session(directory: Path) -> tuple[Session, StoredSession, Run]:
+    """The session of a run directory without its outcomes, what is stored of them, and what all rows share.
+
+    Expectations are today's catalogue's. Raises EvidenceError where `run.json` is missing, cut short or of another
+    version.
+    """
+    document = read_json(directory / "run.json", schema=SCHEMA)
+    if KEY not in document:
+        raise EvidenceError(f"{directory}/run.json does not say what was judged: it is of an older version, run again")
+    try:
+        stored = StoredSession.model_validate(document[KEY])
+        run = Run.model_validate({key: document[key] for key in Run.model_fields if key in document})
+        topologies = {name: Topology.model_validate(t.topology) for name, t in stored.topologies.items()}
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise EvidenceError(f"{directory}/run.json: {where}: {first['msg']}; restore the file") from None
+    catalogue = load_catalogue()
+    session = Session(
+        run_id=run.id,
+        directory=directory,
+        seed=run.seed,
+        command=run.replay,
+        settings={name: _settings(t, run, stored) for name, t in topologies.items()},
+        promised={name: tuple(map(catalogue.get, t.promised)) for name, t in stored.topologies.items()},
+        subject=Subject(Version.parse(stored.version), stored.java_major),
+        started_utc=run.started_utc,
+    )
+    return session, stored, run
+
+
+def _settings(topology: Topology, run: Run, stored: StoredSession) -> Settings:
+    options: dict[str, Any] = dict(run.options)
+    return Settings(
+        topology=topology,
+        rocketmq=str(options["rocketmq"]),
+        java=str(options["java"]),
+        client=str(options["client"]),
+        runtime=options["runtime"],
+        timers=options["timers"],
+        seed=run.seed,
+        guarantees=tuple(options["guarantees"]),
+        strict=bool(options["strict"]),
+        allow_missing=frozenset(stored.allow_missing),
+    )
+
+
+def checksums(directory: Path) -> dict[str, str]:
+    """The sha256 of every file that a judgement of this run is made from."""
+    found = {}
+    for root in sorted(path.parent for path in (directory / "scenarios").rglob("scenario.json")):
+        for path in _judged(root):
+            with path.open("rb") as stream:
+                found[str(path.relative_to(directory))] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+def damage(directory: Path, recorded: Mapping[str, str]) -> dict[str, list[str]]:
+    """Scenario directory -> what is wrong with its files: missing, changed or added since the run was judged.
+
+    It finds accidents and careless hands. Who can write `run.json` can also write matching checksums.
+    """
+    seen = checksums(directory)
+    problems: dict[str, list[str]] = {}
+    for name in sorted(recorded.keys() | seen.keys()):
+        if name not in seen:
+            word = "is missing"
+        elif name not in recorded:
+            word = "was added after the run"
+        elif seen[name] != recorded[name]:
+            word = "was changed after the run"
+        else:
+            continue
+        problems.setdefault(_scenario_of(name), []).append(f"{name.removeprefix(_scenario_of(name) + '/')} {word}")
+    return problems
+
+
+def _judged(root: Path) -> Iterator[Path]:
+    yield from (root / name for name in JUDGED if (root / name).is_file())
+    yield from sorted((root / "history").glob("*.jsonl"))
+
+
+def _scenario_of(name: str) -> str:
+    path = Path(name).parent
+    return str(path.parent if path.name == "history" else path)
