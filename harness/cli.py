@@ -72,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("parts", nargs="*", help="some of: bring-up faults clients checkers (default: all)")
     bench.add_argument("--rounds", type=int, default=5)
     bench.add_argument("--rocketmq", action="append", default=None)
+    bench.add_argument("--samples", type=int, default=30, help="how often each fault is injected")
+    bench.add_argument("--operations", type=int, action="append", default=None, help="sizes of judged histories")
+    bench.add_argument("--out", type=Path, default=None, help="also write bench-<date>.md and .json here")
     cells = command("matrix", _matrix, "run the suites on every topology and release, resuming where it stopped")
     cells.add_argument("--topology", action="append", default=None, help="default: the seven of the documents")
     cells.add_argument("--rocketmq", action="append", default=None, help="default: 4.9.7 and 5.3.3")
@@ -187,6 +190,9 @@ def _bench(options: argparse.Namespace) -> int:
         cache=_cache(),
         state=_state(),
         say=lambda text: print(text, flush=True),
+        samples=options.samples,
+        operations=tuple(options.operations or (1_000_000, 10_000_000)),
+        out=options.out,
     )
 
 
