@@ -189,8 +189,8 @@ def rendered(version: str, found: Mapping[Series, list[float]], why: str) -> Tab
         f"One broker ({TOPOLOGY}), {BODY_BYTES}-byte bodies, client and broker on the same CPUs, the Java client "
         f"{DEFAULT_CLIENT}. Messages per second, all acknowledged with SEND_OK, min / median / max; the first "
         f"{SIZES['sync'][1]} of {SIZES['sync'][0]} (sync) or {SIZES['async'][1]} of {SIZES['async'][0]} (async) are "
-        "not counted, nor is the first round. Recorded: every send is in the kernel's hands before it leaves and after it "
-        "is answered. Plain: `PlainProducer.java` on the same Java with its default flags, nothing recorded."
+        "not counted, nor is the first round. Recorded: every send is in the kernel's hands before it leaves and after "
+        "it is answered. Plain: `PlainProducer.java` on the same Java with its default flags, nothing recorded."
     )
     heads = ("producer", "width", "n", "messages/s", "recorded / plain, medians")
     raw = {f"{name}.{mode}": values for (name, mode), values in found.items()}
