@@ -312,6 +312,7 @@ class _Run:
             for step in self.scenario.steps:
                 if step.at_s is not None:
                     stage.wait(step.at_s - (stage.now_ns() - began_ns) / 1e9, pause_s)
+                stage.wait(step.after_s, pause_s)
                 self._do(step, stage, injector)
             stage.wait(self.scenario.duration_s - (stage.now_ns() - began_ns) / 1e9, pause_s)
             stage.crew.stop([n for n in stage.crew.names() if stage.crew.is_producer(n)])

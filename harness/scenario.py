@@ -41,11 +41,16 @@ class Look(Data):
 
 
 class Step(Data):
-    """One thing that happens: at a time after the load is steady, or (None) as soon as the step before it is done."""
+    """One thing that happens: at a time after the load is steady, or (None) `after_s` after the step before it is done.
+
+    Recoveries take as long as the product's timers and the machine want: what must see load between two faults is
+    placed behind the recovery and not at a time.
+    """
 
     name: str
     act: Annotated[Inject | Heal | Look, Field(discriminator="kind")]
     at_s: float | None = None
+    after_s: float = 0.0
 
 
 class ClusterNeeds(Data):
@@ -120,14 +125,19 @@ def at(at_s: float, act: Any, until: float | None = None, name: str | None = Non
     return (step, Step(name=f"heal-{step.name}", act=Heal(name=step.name), at_s=until))
 
 
-def then(act: Any, name: str | None = None) -> tuple[Step, ...]:
-    """A fault (or probe) as soon as the step before it is done."""
-    return (_step(act, None, name),)
+def then(act: Any, name: str | None = None, *, after_s: float = 0.0) -> tuple[Step, ...]:
+    """A fault (or probe) `after_s` after the step before it is done: a fault when it was seen, a heal on recovery."""
+    return (_step(act, None, name, after_s),)
 
 
-def heal(name: str, at_s: float | None = None) -> tuple[Step, ...]:
-    """Heals the fault of that name."""
-    return (Step(name=f"heal-{name}", act=Heal(name=name), at_s=at_s),)
+def outage(name: str, fault: Any, *, after_s: float, for_s: float) -> tuple[Step, ...]:
+    """A fault `after_s` after the step before it is done, in force for `for_s` once it was seen to bite, and healed."""
+    return (*then(fault, name, after_s=after_s), *heal(name, after_s=for_s))
+
+
+def heal(name: str, at_s: float | None = None, *, after_s: float = 0.0) -> tuple[Step, ...]:
+    """Heals the fault of that name and waits until recovery was seen."""
+    return (Step(name=f"heal-{name}", act=Heal(name=name), at_s=at_s, after_s=after_s),)
 
 
 def plan(*parts: Iterable[Step]) -> tuple[Step, ...]:
@@ -149,10 +159,11 @@ def plan(*parts: Iterable[Step]) -> tuple[Step, ...]:
     return ordered
 
 
-def _step(act: Any, at_s: float | None, name: str | None) -> Step:
+def _step(act: Any, at_s: float | None, name: str | None, after_s: float = 0.0) -> Step:
     if isinstance(act, Probe):
-        return Step(name=name or str(getattr(act, "kind", "look")), act=Look.model_validate({"probe": act}), at_s=at_s)
-    return Step(name=name or act.kind_name(), act=Inject.model_validate({"fault": act}), at_s=at_s)
+        look = Look.model_validate({"probe": act})
+        return Step(name=name or str(getattr(act, "kind", "look")), act=look, at_s=at_s, after_s=after_s)
+    return Step(name=name or act.kind_name(), act=Inject.model_validate({"fault": act}), at_s=at_s, after_s=after_s)
 
 
 class Metric:
