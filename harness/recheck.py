@@ -50,7 +50,7 @@ def recheck(run: Path) -> tuple[str, int]:
     if remarks:
         told = "\n".join(f"  {remark}" for remark in remarks)
         return f"{table}\nThis is not what is stored:\n{told}", EXIT_INCONCLUSIVE
-    return f"{table}\nEvery one of the {len(rows)} rows came out as stored.", code
+    return f"{table}\n{len(rows)} of {len(rows)} rows came out as stored.", code
 
 
 def rewrite_report(run: Path) -> str:

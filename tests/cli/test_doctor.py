@@ -1,0 +1,87 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from harness import doctor as room
+from harness.runtime import owner as owners
+from harness.runtime.base import CAPABILITIES, NAMESPACES, POWER_CUT
+from harness.runtime.owner import Owner, ProcessMark
+
+ALL_THERE = dict.fromkeys(CAPABILITIES)
+
+
+@pytest.fixture
+def examine(monkeypatch, tmp_path):
+    def run(capabilities=ALL_THERE):
+        monkeypatch.setattr(room, "probe_capabilities", lambda: capabilities)
+        return room.doctor(tmp_path / "cache", tmp_path / "state")
+
+    return run
+
+
+def test_a_machine_that_can_do_everything(examine):
+    text, code = examine()
+    assert code == 0
+    assert "Everything" in text
+    assert "5.3.3" in text
+    assert "nothing yet" in text
+
+
+def test_without_namespaces_nothing_runs(examine):
+    text, code = examine(dict.fromkeys(CAPABILITIES, "unshare was refused"))
+    assert code == 6
+    assert "not possible here: namespaces" in text
+    assert "unshare was refused" in text
+    assert "sysctl" in text
+
+
+def test_without_power_cuts_the_rest_runs(examine):
+    text, code = examine(ALL_THERE | {POWER_CUT: "no loop devices"})
+    assert code == 0
+    assert "no loop devices" in text
+    assert "--allow-missing power-cut" in text
+
+
+@pytest.mark.parametrize("name", ["MIN_MEMORY_BYTES", "MIN_FREE_DISK_BYTES"])
+def test_too_small_a_machine_is_told_so(examine, monkeypatch, name):
+    monkeypatch.setattr(room, name, 1 << 60)
+    text, code = examine()
+    assert code == 6
+    assert "GiB are needed" in text
+
+
+def test_an_old_python_is_told_so(examine, monkeypatch):
+    monkeypatch.setattr(room, "MIN_PYTHON", (99, 0))
+    assert examine()[1] == 6
+
+
+def test_leftovers_are_named_by_what_they_are(examine, tmp_path):
+    me = ProcessMark.of(os.getpid())
+    gone = ProcessMark(me.pid, me.start_ticks + 1)
+    state = tmp_path / "state"
+    for run_id, harness, holder, lingering in (
+        ("going", me, me, False),
+        ("kept", gone, me, True),
+        ("dead", gone, gone, False),
+    ):
+        owners.write(state, Owner(run_id, owners.boot_id(), str(tmp_path), harness, holder, lingering))
+    text, code = examine()
+    assert code == 0
+    lines = {line[4:18].strip(): line for line in text.splitlines()}
+    assert "going" in lines["running"]
+    assert "kept" in lines["left up"]
+    assert "dead" in lines["left behind"]
+
+
+def test_every_capability_has_a_purpose_and_a_remedy():
+    assert set(room._USED_FOR) == set(room._REMEDY) == set(CAPABILITIES)
+    assert NAMESPACES in CAPABILITIES
+
+
+def test_it_really_looks_and_leaves_nothing(tmp_path):
+    state = tmp_path / "state"
+    text, code = room.doctor(tmp_path / "cache", state)
+    assert code in (0, 6)
+    assert "namespaces" in text
+    assert not state.exists() or not any(Path(state).rglob("*.json"))

@@ -1,0 +1,141 @@
+import json
+
+import pytest
+
+from harness.core.errors import EvidenceError, UsageError
+from harness.recheck import recheck, rewrite_report
+from harness.stored import load_session
+
+KILL = "scenarios/1m/kill"
+
+
+def test_a_stored_run_comes_out_as_it_did(stored_run):
+    text, code = recheck(stored_run)
+    assert code == 0, text
+    assert "1 of 1 rows came out as stored" in text
+    assert "1 held" in text
+
+
+def test_it_is_found_through_a_link(stored_run, tmp_path):
+    (tmp_path / "latest").symlink_to(stored_run)
+    assert recheck(tmp_path / "latest")[1] == 0
+
+
+def test_a_copy_without_packed_histories_comes_out_the_same(stored_run):
+    for packed in stored_run.rglob("history.parquet"):
+        packed.unlink()
+    assert recheck(stored_run)[1] == 0
+
+
+def test_a_packed_history_is_not_believed(stored_run):
+    """The lines are the evidence: a copy that says something else, with the right fingerprint, changes nothing."""
+    control = (stored_run / f"{KILL}--control" / "history.parquet").read_bytes()
+    (stored_run / KILL / "history.parquet").write_bytes(control)
+    assert recheck(stored_run)[1] == 0
+
+
+@pytest.mark.parametrize("part", ["kill", "kill--control"])
+def test_a_missing_history_is_inconclusive(stored_run, part):
+    next((stored_run / f"scenarios/1m/{part}/history").glob("p*.jsonl")).unlink()
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert "is missing" in text
+    assert "inconclusive now, held when it ran" in text
+
+
+def test_a_missing_history_directory_is_inconclusive(stored_run):
+    for file in (stored_run / KILL / "history").iterdir():
+        file.unlink()
+    (stored_run / KILL / "history").rmdir()
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert "inconclusive now" in text
+
+
+def test_a_changed_history_is_inconclusive(stored_run):
+    oracle = stored_run / KILL / "history/oracle.jsonl"
+    lines = oracle.read_text().splitlines(keepends=True)
+    oracle.write_text("".join(lines[:-1]))
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert "history/oracle.jsonl was changed after the run" in text
+
+
+def test_an_added_history_is_inconclusive(stored_run):
+    (stored_run / KILL / "history/p9.jsonl").write_text("")
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert "history/p9.jsonl was added after the run" in text
+
+
+def test_milder_demands_are_noticed(stored_run):
+    path = stored_run / KILL / "scenario.json"
+    scenario = json.loads(path.read_text())
+    scenario["rules"]["expectations"].pop()
+    path.write_text(json.dumps(scenario))
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert "scenario.json was changed after the run" in text
+
+
+def test_a_changed_verdict_is_noticed(stored_run):
+    path = stored_run / "verdicts.json"
+    document = json.loads(path.read_text())
+    document["guarantees"][0] |= {"verdict": "broken", "reason": "somebody said so"}
+    path.write_text(json.dumps(document))
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert "held now, broken when it ran" in text
+
+
+def test_missing_verdicts_are_noticed(stored_run):
+    (stored_run / "verdicts.json").unlink()
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert "verdicts.json cannot be read" in text
+
+
+def test_a_run_that_was_cut_short_says_so(stored_run):
+    (stored_run / "run.json").unlink()
+    with pytest.raises(EvidenceError, match="cut short"):
+        recheck(stored_run)
+
+
+def test_a_run_of_an_older_version_says_so(stored_run):
+    document = json.loads((stored_run / "run.json").read_text())
+    del document["session"]
+    (stored_run / "run.json").write_text(json.dumps(document))
+    with pytest.raises(EvidenceError, match="older version"):
+        recheck(stored_run)
+
+
+def test_a_bent_session_is_one_message(stored_run):
+    document = json.loads((stored_run / "run.json").read_text())
+    document["session"]["outcomes"][0]["surprise"] = 1
+    (stored_run / "run.json").write_text(json.dumps(document))
+    with pytest.raises(EvidenceError, match="surprise"):
+        recheck(stored_run)
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="no run"):
+        recheck(tmp_path)
+    with pytest.raises(UsageError, match="no directory"):
+        recheck(tmp_path / "nowhere")
+
+
+def test_the_report_is_written_again_and_nothing_else(stored_run):
+    page = stored_run / "report.html"
+    before = page.read_text()
+    page.unlink()
+    others = {p: p.read_bytes() for p in stored_run.rglob("*") if p.is_file()}
+    assert rewrite_report(stored_run) == str(page.resolve())
+    assert page.read_text() == before
+    assert {p: p.read_bytes() for p in stored_run.rglob("*") if p.is_file() and p != page} == others
+
+
+def test_the_topology_of_a_run_is_stored_whole(stored_run):
+    session, stored, run = load_session(stored_run)
+    assert session.settings["1m"].topology.nodes[1].name == "broker-a-0"
+    assert stored.java_major == 25
+    assert run.seed == 7

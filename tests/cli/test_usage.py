@@ -1,0 +1,69 @@
+import pytest
+
+from harness.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _own_state(monkeypatch, tmp_path):
+    monkeypatch.setenv("RMQ_HARNESS_STATE", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("up nonsense", "'nonsense' is not known"),
+        ("up ./nothing.yaml", "nothing.yaml does not exist"),
+        ("up 1m --rocketmq 9.9.9", "'9.9.9' is not a RocketMQ"),
+        ("up 1m --rocketmq path:/nowhere", "no unpacked RocketMQ"),
+        ("up 1m --rocketmq image:x:5.3.3", "docker"),
+        ("up 1m --java 3", "'3' is not a Java"),
+        ("up 1m --timers slow", "'slow'"),
+        ("down nonsense", "no cluster 'nonsense' is up"),
+        ("down ../../../etc/passwd", "is up"),
+        ("exec nonsense -- ls", "no cluster 'nonsense' is up"),
+        ("exec", "--help"),
+        ("recheck /nowhere", "/nowhere is no directory"),
+        ("recheck .", "is no run"),
+        ("recheck", "--help"),
+        ("report /nowhere", "/nowhere is no directory"),
+        ("explain nonsense", "'nonsense' is not in the catalogue"),
+        ("explain process-kill-lose-nothing", "did you mean process-kill-loses-nothing?"),
+        ("nonsense", "invalid choice"),
+        ("", "COMMAND"),
+    ],
+)
+def test_bad_input_is_one_message(words, named, capsys):
+    assert main(words.split()) == 4
+    seen = capsys.readouterr()
+    assert seen.err.startswith("rmq-harness: ")
+    assert named in seen.err
+    assert seen.err.count("\n") == 1
+    assert "Traceback" not in seen.err
+
+
+def test_down_without_a_cluster_is_no_trouble(capsys):
+    assert main(["down"]) == 0
+    assert "no cluster is up" in capsys.readouterr().out
+
+
+def test_clean_without_leftovers_is_no_trouble(capsys):
+    assert main(["clean"]) == 0
+    assert "nothing was left behind" in capsys.readouterr().out
+
+
+def test_topologies_are_listed_with_what_they_promise(capsys):
+    assert main(["topologies"]) == 0
+    assert "2m-2s-sync " in capsys.readouterr().out
+
+
+def test_explain_says_what_is_promised(capsys):
+    assert main(["explain", "process-kill-loses-nothing"]) == 0
+    assert "promise" in capsys.readouterr().out
+
+
+def test_recheck_is_a_command(stored_run, capsys):
+    assert main(["recheck", str(stored_run)]) == 0
+    assert main(["report", str(stored_run)]) == 0
+    next((stored_run / "scenarios/1m/kill/history").glob("*.jsonl")).unlink()
+    assert main(["recheck", str(stored_run)]) == 6
