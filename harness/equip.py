@@ -15,6 +15,7 @@ from harness.runtime.base import NAMESPACES
 from harness.runtime.probe import probe_capabilities
 from harness.runtime.reaper import clean
 from harness.settings import Settings
+from harness.warm import warm
 from harness.workloads.crew import ClientKit
 
 DEFAULT_CLIENT = "4.9.7"
@@ -37,6 +38,7 @@ def equip(settings: Settings, say: Callable[[str], None]) -> Equipment:
     say(f"RocketMQ {settings.rocketmq}, Java {settings.java}: obtaining and verifying")
     release = obtain_release(settings.rocketmq, settings.cache)
     jre = obtain_jre(settings.java, settings.cache)
+    warm(release, jre, cache=settings.cache, state=settings.state, say=say)
     name, _, version = settings.client.partition(":")
     jars = obtain_client(version or DEFAULT_CLIENT, settings.cache) if name == "java" else ()
     # The client's JVM lives inside a worker: it runs on the installed runtime, whatever Java the nodes run on.

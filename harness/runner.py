@@ -292,6 +292,7 @@ class _Run:
             groups=self._groups(),
             disks={node.name: disk for node in topology.nodes if node.is_broker},
             cache=settings.cache,
+            train=False,
         )
 
     def _groups(self) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ class BringUpOrder:
             self._readiness.written(broker, deadline_s)
 
     def _start(self, node: str, port: int | None = None) -> None:
-        train = node in (self._roster.nameservers()[0], self._roster.masters()[0])
+        train = self._plan.train and node in (self._roster.nameservers()[0], self._roster.masters()[0])
         self._lifecycle.start(node, train=train, listening_timeout_s=None)
         self._port(node, port)
 

@@ -42,7 +42,8 @@ class ClusterPlan:
     in every store before its broker starts, no TLS key made. "naive" starts all nodes at once with the product's
     defaults and creates topics afterwards: for comparison only. `deadline_s` bounds each wait of a bring-up: a loaded
     machine is slower by a factor of ten. `short_run` stops the JVMs at the first compiler.
-    `cache` is where start caches are kept and made (by the first bring-up that ends well); None does without.
+    `cache` is where start caches are kept; None does without. With `train` a bring-up that finds none makes them when
+    it ends well: its first nodes run and stop more slowly, which a judged run must not.
     """
 
     topology: Topology
@@ -59,6 +60,7 @@ class ClusterPlan:
     short_run: bool = True
     deadline_s: float = 180.0
     cache: Path | None = None
+    train: bool = True
 
     @property
     def all_topics(self) -> tuple[TopicSpec, ...]:

@@ -1,0 +1,42 @@
+"""Makes the start caches of a release and a JRE before anything is judged: one small cluster, up and down."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+from harness.cluster import Cluster, ClusterPlan
+from harness.core.errors import HarnessError
+from harness.distribution import Jre, Release
+from harness.runtime.local import LocalRuntime
+from harness.topology import load_topology
+
+FIRST_JAVA_WITH_CACHES = 13
+
+
+def warm(release: Release, jre: Jre, *, cache: Path, state: Path, say: Callable[[str], None]) -> None:
+    """Trains once per release and JRE. Never fails a run: without caches everything only starts more slowly."""
+    mark = cache / "archives" / f"trained-{release.version}-{jre.version}-{_digest(release)}"
+    if jre.major < FIRST_JAVA_WITH_CACHES or mark.exists():
+        return
+    say(f"first run of RocketMQ {release.label} on Java {jre.major}: making start caches")
+    plan = ClusterPlan(load_topology("1m"), release, jre, cache=cache)
+    try:
+        with tempfile.TemporaryDirectory(prefix="rmq-warm-") as scratch:
+            runtime = LocalRuntime.open(
+                run_id=f"warm-{uuid4().hex[:8]}", evidence=Path(scratch), work_dir=state / "work", state_dir=state
+            )
+            with runtime, Cluster(plan, runtime) as cluster:
+                cluster.start()
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    except (HarnessError, OSError) as error:
+        say(f"no start caches: {error}")
+
+
+def _digest(release: Release) -> str:
+    text = "\n".join(f"{name} {sum_}" for name, sum_ in sorted(release.sha256.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
