@@ -222,6 +222,10 @@ class AwaitCount(Probe):
     insist: bool = False
     from_start: bool = False
 
+    def waits_for_product(self) -> bool:
+        """Waiting for load to pile up is work; waiting for what a fault changed is the product's time."""
+        return not self.from_start
+
     def run(self, stage: Stage) -> dict[str, Any]:
         """`{"reached", "count", "seconds"}`."""
         before = 0 if self.from_start else stage.count(self.who, self.what)

@@ -4,52 +4,60 @@ from __future__ import annotations
 
 from harness.suite import (
     ALL_MASTERS,
+    AwaitCount,
     ClusterNeeds,
     CutPower,
+    Elapse,
     Gates,
     Kill,
     Prover,
     SyncDisks,
-    at,
     forbid,
     guarantee,
     master,
+    outage,
     plan,
     produce,
+    then,
 )
 
 DISK_BYTES = 512 << 20
+LOAD = produce(2, rate=1000, threads=4)
+ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True)
+"""The load before the first fault, however slow the machine is."""
+POOLED = {
+    # Committed to the page cache once a second or at 4 MiB, whichever comes first.
+    "transientStorePoolEnable": "true",
+    "transientStorePoolSize": "3",
+    "commitIntervalCommitLog": "1000",
+    "commitCommitLogThoroughInterval": "1000",
+    "commitCommitLogLeastPages": "1000",
+}
 
 
 @guarantee("process-kill-loses-nothing")
 def test_kill_9_loses_nothing_acknowledged(scenario: Prover) -> None:
-    """Kill -9 of one master, again, and of all masters at once loses nothing acknowledged, whatever the flush type."""
-    outages = plan(
-        at(8, Kill(target=master(0)), until=11, name="first"),
-        at(18, Kill(target=master(0)), until=21, name="again"),
-        at(28, Kill(target=ALL_MASTERS), until=31, name="all"),
-    )
+    """Kill -9 of one master, then of all masters at once, loses nothing acknowledged, whatever the flush type."""
     scenario(
-        load=[produce(4, rate=600)],
-        steps=outages,
-        duration_s=38,
+        load=[LOAD],
+        steps=plan(
+            then(ENOUGH, name="loaded"),
+            outage("one", Kill(target=master(0)), after_s=0, for_s=2),
+            outage("all", Kill(target=ALL_MASTERS), after_s=4, for_s=2),
+            then(Elapse(seconds=2), name="afterwards"),
+        ),
         demand=[forbid("lost"), forbid("phantom"), forbid("stored-though-failed"), forbid("offset-reuse")],
         control=scenario.control(
             "transient-store-pool",
             cluster=ClusterNeeds(
-                broker_conf={
-                    "transientStorePoolEnable": "true",
-                    "transientStorePoolSize": "3",
-                    "commitIntervalCommitLog": "1000",
-                },
+                broker_conf=POOLED,
                 jvm_opts=("-XX:MaxDirectMemorySize=512m",),
                 # Only these take the pool in every version; a slave's copy would hide what the master lost.
                 flush="async",
                 replication="async" if scenario.topology.slaves else None,
             ),
-            load=[produce(4, rate=600)],
-            steps=plan(at(8, Kill(target=master(0)), until=11)),
-            duration_s=15,
+            load=[LOAD],
+            steps=plan(outage("kill", Kill(target=master(0)), after_s=5, for_s=1)),
             demand=[forbid("lost", replicas="master")],
             gates=Gates(min_acked=2000),
             why="messages in transientStorePool are not in the page cache: the same kill must lose some",
@@ -59,27 +67,30 @@ def test_kill_9_loses_nothing_acknowledged(scenario: Prover) -> None:
 
 @guarantee("sync-flush-survives-power-loss")
 def test_power_cuts_lose_nothing_under_sync_flush(scenario: Prover) -> None:
-    """Three power cuts of a SYNC_FLUSH master under load lose nothing acknowledged; the same with ASYNC_FLUSH does."""
+    """Three power cuts of a SYNC_FLUSH master under load lose nothing acknowledged; one with ASYNC_FLUSH does."""
     disks = ClusterNeeds(disk_bytes=DISK_BYTES, power=True)
-    cuts = plan(
-        at(0, SyncDisks()),
-        at(8, CutPower(target=master(0)), until=11, name="cut-1"),
-        at(18, CutPower(target=master(0)), until=21, name="cut-2"),
-        at(28, CutPower(target=master(0)), until=31, name="cut-3"),
-    )
     scenario(
         cluster=disks,
-        load=[produce(4, rate=600)],
-        steps=cuts,
-        duration_s=38,
-        demand=[forbid("lost", replicas="master"), forbid("phantom")],
+        load=[LOAD],
+        steps=plan(
+            then(SyncDisks()),
+            then(ENOUGH, name="loaded"),
+            outage("cut-1", CutPower(target=master(0)), after_s=0, for_s=1),
+            outage("cut-2", CutPower(target=master(0)), after_s=4, for_s=1),
+            outage("cut-3", CutPower(target=master(0)), after_s=4, for_s=1),
+            then(Elapse(seconds=2), name="afterwards"),
+        ),
+        demand=[forbid("lost", replicas="master"), forbid("phantom"), forbid("stored-though-failed")],
         control=scenario.control(
             "async-flush",
-            cluster=disks.model_copy(update={"flush": "async"}),
-            load=[produce(4, rate=600)],
-            steps=cuts,
-            duration_s=38,
+            # A SYNC_MASTER whose slave is far ahead of it acknowledges nothing until it has caught up.
+            cluster=disks.model_copy(
+                update={"flush": "async", "replication": "async" if scenario.topology.slaves else None}
+            ),
+            load=[LOAD],
+            steps=plan(then(SyncDisks()), outage("cut", CutPower(target=master(0)), after_s=5, for_s=1)),
             demand=[forbid("lost", replicas="master")],
-            why="un-synced pages must be lost by the same cuts, else the cut forgets nothing",
+            gates=Gates(min_acked=2000),
+            why="un-synced pages must be lost by the same cut, else it forgets nothing",
         ),
     )
