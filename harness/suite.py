@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.core.expectation import Gates
+from harness.core.expectation import Expectation, Gates
 from harness.core.verdict import Verdict
 from harness.faults import (
     ALL_BROKERS,
@@ -47,6 +47,7 @@ from harness.workloads.probes import (
     AwaitCommitLog,
     AwaitCount,
     AwaitDelivered,
+    AwaitGone,
     AwaitHealthy,
     AwaitRoute,
     CommitLog,
@@ -74,6 +75,7 @@ __all__ = [
     "AwaitCommitLog",
     "AwaitCount",
     "AwaitDelivered",
+    "AwaitGone",
     "AwaitHealthy",
     "AwaitRoute",
     "ClusterNeeds",
@@ -83,6 +85,7 @@ __all__ = [
     "DestroyStore",
     "Elapse",
     "ExactlyDeleted",
+    "Expectation",
     "FillDisk",
     "Gates",
     "Kill",

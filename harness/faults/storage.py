@@ -60,11 +60,16 @@ class DestroyStore(ProcessFault):
 
 
 class FillDisk(Fault):
-    """Fills the node's sized disk with a file that is not the broker's, until `ratio` of it is used."""
+    """Fills the node's sized disk with a file that is not the broker's, until `ratio` of it is used.
+
+    With `await_health` False it counts as recovered when there is space again: whether writes return is then for the
+    scenario to see and to judge.
+    """
 
     kind: Literal["fill-disk"] = "fill-disk"
     target: str
     ratio: float
+    await_health: bool = True
 
     def needs(self) -> frozenset[str]:
         """A disk of its own size."""
@@ -91,11 +96,12 @@ class FillDisk(Fault):
         return {}
 
     def await_recovery(self, cluster: Cluster) -> Detail:
-        """There is space again and the brokers take writes again."""
+        """There is space again and (unless told otherwise) the brokers take writes again."""
         wait_for(
             lambda: all(cluster.runtime.disk_usage(node).ratio < self.ratio - 0.01 for node in self.targets(cluster)),
             what=f"space on the disks of {', '.join(self.targets(cluster))}",
             timeout_s=10,
         )
-        cluster.wait_healthy(RESTART_TIMEOUT_S)
+        if self.await_health:
+            cluster.wait_healthy(RESTART_TIMEOUT_S)
         return {}

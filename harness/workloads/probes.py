@@ -374,6 +374,31 @@ class AwaitCommitLog(Probe):
         return {"reached": reached, "count": len(now), "files": now, "seconds": (stage.now_ns() - began_ns) / 1e9}
 
 
+class AwaitGone(Probe):
+    """Waits until none of the commit-log files that the observation `files` (of AgeCommitLog) names is left."""
+
+    kind: Literal["await-gone"] = "await-gone"
+    target: str
+    files: str
+    timeout_s: float = 120.0
+
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """`{"reached", "left", "seconds"}`."""
+        (node,) = select(self.target, stage.cluster)
+        wanted = set(stage.recall(self.files)["files"])
+        began_ns = stage.now_ns()
+
+        def left() -> list[str]:
+            files = stage.cluster.runtime.list_files(node, "store/commitlog")
+            return sorted(wanted & {f.path.rpartition("/")[2] for f in files})
+
+        try:
+            wait_for(lambda: not left(), what="aged files to go", timeout_s=self.timeout_s, poll_s=0.5)
+        except WaitTimeout:
+            stage.say(f"{len(left())} aged files are still there after {self.timeout_s:.0f} s")
+        return {"reached": not left(), "left": left(), "seconds": (stage.now_ns() - began_ns) / 1e9}
+
+
 class ExactlyDeleted(Probe):
     """Whether between two looks at the commit log exactly the aged files went.
 
@@ -445,6 +470,7 @@ AnyProbe = Annotated[
     | CommitLog
     | AgeCommitLog
     | AwaitCommitLog
+    | AwaitGone
     | AwaitHealthy
     | ExactlyDeleted
     | SyncDisks,
