@@ -351,9 +351,8 @@ class _Run:
             else:
                 stage.cluster.wait_healthy(READY_TIMEOUT_S)
                 stage.observe("healthy.after", True)
-            groups = {load.group for load in self.scenario.load if isinstance(load, Consume)}
             if self.scenario.await_deliveries:
-                for group in sorted(groups):
+                for group in self._groups():
                     self._await_deliveries(stage, group)
             stage.crew.stop(stage.crew.names())
 
@@ -372,6 +371,7 @@ class _Run:
 
     def _read_everything(self, stage: Stage) -> None:
         cluster = stage.cluster
+        self._open_slaves(stage)
         wanted = {
             "all": [*cluster.masters(), *cluster.slaves()],
             "masters": list(cluster.masters()),
@@ -379,6 +379,16 @@ class _Run:
         }[self.scenario.read_roles]
         self.say("the oracle reads every queue")
         stage.read_back("final", tuple(n for n in wanted if cluster.runtime.state(n).kind == "running"))
+
+    def _open_slaves(self, stage: Stage) -> None:
+        """Lets the oracle read 5.x slaves that serve nobody as configured. Nobody else is there any more to be served.
+
+        Without it a slave that refuses reads could prove neither loss nor survival.
+        """
+        opened = stage.oracle.open_slaves()
+        if opened:
+            self.say(f"slaveReadEnable is set on {', '.join(opened)} for the oracle, after the load")
+            stage.observe("oracle.slaves-opened", list(opened))
 
 
 def deviations_of(cluster: Cluster) -> tuple[tuple[str, str, str, str], ...]:

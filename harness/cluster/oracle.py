@@ -79,15 +79,29 @@ class Oracle:
         rows, incomplete = self._cluster.admin.run(self._read(phase, queues))
         return ReadSummary(phase, rows, len(queues), tuple(incomplete), skipped, time.monotonic() - began)
 
+    def open_slaves(self) -> tuple[str, ...]:
+        """Sets slaveReadEnable on the running 5.x slaves that lack it, and says on which; they serve consumers then."""
+        closed = [
+            node
+            for node in self._cluster.slaves()
+            if self._cluster.runtime.state(node).kind == "running" and self._refuses_reads(node)
+        ]
+        for node in closed:
+            self._cluster.admin.update_broker_config(self._cluster.address(node), {"slaveReadEnable": "true"})
+        return tuple(closed)
+
+    def _refuses_reads(self, replica: str) -> bool:
+        if replica in self._cluster.masters() or self._cluster.outfit(replica).version.major < 5:
+            return False
+        config = self._cluster.looks.config(replica)
+        return config is not None and config.get("slaveReadEnable") != "true"
+
     def _why_not(self, replica: str) -> str | None:
         state = self._cluster.runtime.state(replica)
         if state.kind != "running":
             return f"not running: {state}"
-        slave = replica not in self._cluster.masters()
-        if slave and self._cluster.outfit(replica).version.major >= 5:
-            config = self._cluster.looks.config(replica)
-            if config is not None and config.get("slaveReadEnable") != "true":
-                return "a 5.x slave without slaveReadEnable=true refuses reads"
+        if self._refuses_reads(replica):
+            return "a 5.x slave without slaveReadEnable=true refuses reads"
         self._await_dispatch(replica)
         return None
 
