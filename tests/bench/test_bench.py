@@ -80,6 +80,14 @@ def test_both_ways_and_their_ratio_are_in_one_table():
     assert table.raw["4.9.7.recipe.wall_s"] == [2.0]
 
 
+def test_a_cluster_that_did_not_come_up_is_counted_and_not_averaged():
+    found = {("4.9.7", "fast"): [bringup.Sample(2.0, 4.0, 0.5), None], ("4.9.7", "naive"): [None]}
+    table = bringup.rendered(("4.9.7",), found)
+    assert [row[2] for row in table.rows] == ["1 (1 not ready)", "0 (1 not ready)"]
+    assert [row[3] for row in table.rows] == ["2.00 / 2.00 / 2.00", "-"]
+    assert table.rows[1][-1] == "-"
+
+
 def history(path, acknowledged):
     lines = [{"f": "hello", "y": "info", "t": 0, "x": "{}"}]
     for n in range(10):
