@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UsageError
-from harness.distribution import parse_java, parse_release
+from harness.distribution import parse_java, parse_release, supported_clients
 from harness.runtime.base import CAPABILITIES
 from harness.settings import (
     CLIENTS,
@@ -78,16 +79,18 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     wanted = asked(get, "topology") or []
     names = [n for name in wanted for n in (known_topologies() if name == "all" else [name])]
     rocketmq = asked(get, "rocketmq") or "5.3.3"
-    release = parse_release(rocketmq)
+    with _naming("rocketmq", rocketmq):
+        release = parse_release(rocketmq)
     if release.kind == "image":
         raise UsageError(f"--rocketmq {rocketmq!r} needs --runtime docker, which this version does not have")
     java = asked(get, "java") or "25"
-    parse_java(java)
+    with _naming("java", java):
+        parse_java(java)
     seed = seed_of(asked(get, "seed"))
     common: dict[str, Any] = {
         "rocketmq": rocketmq,
         "java": java,
-        "client": choice("client", asked(get, "client") or "java", CLIENTS),
+        "client": _client(asked(get, "client") or "java"),
         "runtime": choice("runtime", asked(get, "runtime") or "local", RUNTIMES),
         "timers": choice("timers", asked(get, "timers") or "fast", TIMERS),
         "broker_conf": key_values("broker-conf", asked(get, "broker-conf") or []),
@@ -102,4 +105,26 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
         "strict": bool(asked(get, "strict")),
         "keep": bool(asked(get, "keep")),
     }
-    return [Settings(topology=load_topology(name), **common) for name in dict.fromkeys(names)]
+    settings = []
+    for name in dict.fromkeys(names):
+        with _naming("topology", name):
+            settings.append(Settings(topology=load_topology(name), **common))
+    return settings
+
+
+def _client(value: str) -> str:
+    """`java`, `java:VERSION` or `remoting`. Raises UsageError, also for a version whose jars are not pinned."""
+    name, colon, version = choice("client", value, CLIENTS).partition(":")
+    known = [str(v) for v in supported_clients()]
+    if colon and (name != "java" or version not in known):
+        raise UsageError(f"--client {value!r} is not supported; choose remoting, java, or java: and one of {known}")
+    return value
+
+
+@contextmanager
+def _naming(option: str, value: str) -> Iterator[None]:
+    """Puts the option and its value before an error of what reads the value."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"--{option} {value!r}: {error}") from None

@@ -1,0 +1,152 @@
+"""The plugin in a pytest of its own, with machines, downloads and clusters replaced."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import harness.equip
+import harness.plugin
+from harness.core.errors import CapabilityMissing, HarnessError, SetupError
+from harness.core.verdict import Assumption, Check, Judgement, Verdict
+from harness.core.version import Version
+from harness.distribution import Jre, Release
+from harness.evidence import write_json
+from harness.runner import Equipment, PlantedControl, ScenarioResult, result_json
+from harness.scenario import Scenario
+from harness.settings import Settings
+from harness.workloads.crew import ClientKit
+
+SUITE = '''
+from harness.suite import *
+
+@guarantee("process-kill-loses-nothing")
+def test_kill(scenario):
+    """A killed process loses nothing."""
+    scenario(load=[produce()], demand=[forbid("lost")])
+'''
+
+CONTROLLED = '''
+from harness.suite import *
+
+@guarantee("process-kill-loses-nothing")
+def test_kill(scenario):
+    """A killed process loses nothing."""
+    scenario(
+        load=[produce()],
+        demand=[forbid("lost")],
+        control=scenario.control("worse", load=[produce()], demand=[forbid("lost")], why="it must lose"),
+    )
+'''
+
+
+@dataclass
+class Stub:
+    """What scenarios come to, by name: a verdict, or an exception to raise. `kill` is SUITE's."""
+
+    outcomes: dict[str, Any] = field(default_factory=dict)
+    ran: list[str] = field(default_factory=list)
+    planted: Verdict = Verdict.BROKEN
+    settings: list[Settings] = field(default_factory=list)
+    equipped: int = 0
+    equip_error: HarnessError | None = None
+
+    def equip(self, settings: Settings, say: Callable[[str], None]) -> Equipment:
+        self.equipped += 1
+        if self.equip_error is not None:
+            raise self.equip_error
+        java = int(settings.java) if settings.java.isdecimal() else 25
+        jre = Jre(settings.java, java, settings.java, "test", Path("/j"), Path("/j/java"), Path("/j/libjvm.so"))
+        release = Release(settings.rocketmq, Version.parse(settings.rocketmq), (), {"broker.jar": "abc"})
+        return Equipment(release, jre, ClientKit("java", "4.9.7", (), jre), {})
+
+    def run(
+        self, scenario: Scenario, settings: Settings, equipment: Equipment, directory: Path, say: Callable[[str], None]
+    ) -> ScenarioResult:
+        self.ran.append(scenario.name)
+        self.settings.append(settings)
+        outcome = self.outcomes.get(scenario.name, Verdict.HELD)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        trouble = ""
+        if not isinstance(outcome, Verdict):
+            outcome, trouble = Verdict.INCONCLUSIVE, outcome
+        directory.mkdir(parents=True)
+        write_json(directory / "scenario.json", scenario.model_dump(mode="json"))
+        judgement = Judgement(
+            outcome,
+            trouble or f"the reason of {scenario.name}",
+            (Assumption("load", True, "enough"),),
+            (Check("0 lost", outcome is not Verdict.BROKEN, "0 of 9"),),
+            {"acked": 6000, "lost": 0},
+        )
+        write_json(directory / "judgement.json", asdict(judgement))
+        planted = (PlantedControl("0 lost", self.planted, "planted"),) if outcome is Verdict.HELD else ()
+        result = ScenarioResult(scenario, directory, judgement, planted, trouble, {"load": 2.0})
+        write_json(directory / "result.json", result_json(result))
+        return result
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> Stub:
+    made = Stub()
+    monkeypatch.setattr(harness.equip, "equip", made.equip)
+    monkeypatch.setattr(harness.plugin, "run_scenario", made.run)
+    return made
+
+
+@dataclass
+class Ended:
+    """How an inner run ended: exit code, everything printed, the directory of its reports."""
+
+    code: int
+    text: str
+    directory: Path
+    outcomes: Mapping[str, int]
+
+    def __contains__(self, part: str) -> bool:
+        return part in self.text
+
+    @property
+    def run(self) -> Path:
+        return (self.directory / "reports" / "latest").resolve()
+
+    def verdicts(self) -> dict[str, Any]:
+        rows: dict[str, Any] = json.loads((self.run / "verdicts.json").read_text())
+        return rows
+
+    def row(self, guarantee: str = "process-kill-loses-nothing") -> dict[str, Any]:
+        (row,) = (r for r in self.verdicts()["guarantees"] if r["id"] == guarantee)
+        return dict(row)
+
+
+Inner = Callable[..., Ended]
+
+
+@pytest.fixture
+def inner(pytester: pytest.Pytester, stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Inner:
+    """Runs a suite (SUITE) in this process, with `--topology=1m` unless `topology` is None."""
+    for name in ("TOPOLOGY", "ROCKETMQ", "REPORTS", "GUARANTEE", "STRICT"):
+        monkeypatch.delenv(f"RMQ_HARNESS_{name}", raising=False)
+
+    def run(*options: str, suite: str = SUITE, topology: str | None = "1m") -> Ended:
+        pytester.makepyfile(test_suite=suite)
+        asked = [f"--topology={topology}"] if topology is not None else []
+        result = pytester.runpytest_inprocess("-p", "harness.plugin", "-p", "no:cacheprovider", *asked, *options)
+        text = "\n".join([*result.outlines, *result.errlines])
+        try:
+            outcomes = result.parseoutcomes()
+        except ValueError:
+            outcomes = {}
+        return Ended(int(result.ret), text, pytester.path, outcomes)
+
+    return run
+
+
+MISSING = CapabilityMissing("power-cut", "no root")
+NO_DISK = SetupError("0.1 GiB are free where reports are stored; a run needs 2 GiB: free some")

@@ -1,0 +1,183 @@
+"""Options, their environment twins, and what is said of values that are wrong: before anything is started."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.options import add_options, settings_from
+from harness.settings import Settings
+from harness.topology import known_topologies
+from harness.topology.load import topology_directory
+from tests.plugin.conftest import Inner, Stub
+
+pytest_plugins = ["pytester"]
+
+WRONG = [
+    ("--topology=nope", "--topology 'nope'", "1m"),
+    ("--topology=2m-2s-synk", "--topology '2m-2s-synk'", "did you mean 2m-2s-sync"),
+    ("--topology=/no/such.yaml", "--topology '/no/such.yaml'", "does not exist"),
+    ("--rocketmq=9.9.9", "--rocketmq '9.9.9'", "5.3.3"),
+    ("--rocketmq=latest", "--rocketmq 'latest'", "path:DIR"),
+    ("--rocketmq=image:x:5.3.3", "--rocketmq 'image:x:5.3.3'", "--runtime docker"),
+    ("--runtime=kubernetes", "--runtime 'kubernetes'", "local"),
+    ("--java=8", "--java '8'", "25, 21, 17, 11"),
+    ("--client=go", "--client 'go'", "java, remoting"),
+    ("--client=java:1.0.0", "--client 'java:1.0.0'", "4.9.7"),
+    ("--client=remoting:4.9.7", "--client 'remoting:4.9.7'", "remoting"),
+    ("--timers=slow", "--timers 'slow'", "fast, documented"),
+    ("--seed=x", "--seed 'x'", "whole number"),
+    ("--jvm-opt=Xmx1g", "--jvm-opt 'Xmx1g'", "broker:OPT"),
+    ("--jvm-opt=broker:Xmx1g", "--jvm-opt 'broker:Xmx1g'", "broker:OPT"),
+    ("--broker-conf=flushDiskType", "--broker-conf 'flushDiskType'", "K=V"),
+    ("--broker-conf==x", "--broker-conf '=x'", "K=V"),
+    ("--namesrv-conf=x", "--namesrv-conf 'x'", "K=V"),
+    ("--allow-missing=flux", "--allow-missing 'flux'", "power-cut"),
+]
+
+
+def read(*options: str) -> list[Settings]:
+    """What the options come to, given as on a command line."""
+    parser = argparse.ArgumentParser()
+    add_options(Group(parser))
+    values = parser.parse_args(list(options) if has_topology(options) else ["--topology=1m", *options])
+    return settings_from(lambda name: getattr(values, name, None))
+
+
+class Group:
+    """As much of a pytest option group as `add_options` uses."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self.addoption = parser.add_argument
+
+
+def has_topology(options: tuple[str, ...]) -> bool:
+    return any(option.startswith("--topology") for option in options) or "RMQ_HARNESS_TOPOLOGY" in os.environ
+
+
+@pytest.mark.parametrize(("option", "named", "remedy"), WRONG, ids=[option for option, _, _ in WRONG])
+def test_a_wrong_value_is_named_with_its_option_and_the_remedy(option: str, named: str, remedy: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read(option)
+    said = str(refused.value)
+    assert named in said
+    assert remedy in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("option", ["--rocketmq=9.9.9", "--guarantee=nope", "--jvm-opt=Xmx1g"])
+def test_a_wrong_value_ends_with_4_and_one_line(inner: Inner, stub: Stub, option: str) -> None:
+    ended = inner(option)
+    assert ended.code == 4
+    said = [line for line in ended.text.splitlines() if line.strip()]
+    assert len(said) == 1, ended.text
+    assert "Traceback" not in ended
+    assert not stub.equipped
+    assert not (ended.directory / "reports").exists(), "nothing was begun"
+
+
+def test_a_guarantee_that_the_topology_does_not_promise(inner: Inner, stub: Stub) -> None:
+    ended = inner("--guarantee=master-outage-leaves-sends-working")
+    assert ended.code == 4
+    assert "1m promises none of master-outage-leaves-sends-working" in ended
+    assert "explain" in ended
+    assert not stub.equipped
+
+
+def test_suites_without_a_topology_say_what_they_need(inner: Inner, stub: Stub) -> None:
+    ended = inner(topology=None)
+    assert ended.code == 2 or ended.code == 4
+    assert "--topology NAME" in ended
+    assert not stub.ran
+
+
+def test_a_pytest_without_topology_is_left_alone(inner: Inner, stub: Stub) -> None:
+    ended = inner(topology=None, suite="def test_other():\n    assert True")
+    assert ended.code == 0
+    assert "guarantees" not in ended
+    assert not (ended.directory / "reports").exists()
+
+
+TWINS = [
+    ("ROCKETMQ", "4.9.7", "--rocketmq=5.1.4", "rocketmq", "4.9.7", "5.1.4"),
+    ("JAVA", "17", "--java=21", "java", "17", "21"),
+    ("CLIENT", "remoting", "--client=java:4.9.7", "client", "remoting", "java:4.9.7"),
+    ("TIMERS", "documented", "--timers=fast", "timers", "documented", "fast"),
+    ("SEED", "7", "--seed=8", "seed", 7, 8),
+    ("BROKER_CONF", "a=1,b=2", "--broker-conf=a=3", "broker_conf", {"a": "1", "b": "2"}, {"a": "3"}),
+    ("NAMESRV_CONF", "a=1", "--namesrv-conf=b=2", "namesrv_conf", {"a": "1"}, {"b": "2"}),
+    ("JVM_OPT", "broker:-Xa", "--jvm-opt=-Xb", "jvm_opts", {"broker": ("-Xa",), "namesrv": ()},
+     {"broker": ("-Xb",), "namesrv": ("-Xb",)}),
+    ("ALLOW_MISSING", "power-cut", "--allow-missing=network-cut", "allow_missing",
+     frozenset({"power-cut"}), frozenset({"network-cut"})),
+    ("KEEP", "1", "--keep", "keep", True, True),
+    ("GUARANTEE", "process-kill-loses-nothing", "--guarantee=process-kill-loses-nothing", "guarantees",
+     ("process-kill-loses-nothing",), ("process-kill-loses-nothing",)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("twin", "text", "option", "field", "by_twin", "by_option"), TWINS, ids=[t[0] for t in TWINS])
+def test_an_option_beats_its_environment_twin(
+    monkeypatch: pytest.MonkeyPatch, twin, text, option, field, by_twin, by_option
+) -> None:
+    assert getattr(read("--seed=1")[0], field) != by_twin
+    monkeypatch.setenv(f"RMQ_HARNESS_{twin}", text)
+    assert getattr(read()[0], field) == by_twin
+    assert getattr(read(option)[0], field) == by_option
+
+
+def test_the_topology_and_the_reports_have_twins_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RMQ_HARNESS_TOPOLOGY", "1m, 2m-noslave,1m")
+    monkeypatch.setenv("RMQ_HARNESS_REPORTS", "elsewhere")
+    assert [s.topology.name for s in read()] == ["1m", "2m-noslave"]
+    assert read()[0].reports == Path("elsewhere").resolve()
+    assert [s.topology.name for s in read("--topology=3m-noslave")] == ["3m-noslave"]
+
+
+def test_a_wrong_value_in_the_environment_is_refused_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RMQ_HARNESS_TIMERS", "slow")
+    with pytest.raises(UsageError, match="'slow'"):
+        read()
+
+
+def test_the_last_word_on_a_key_wins() -> None:
+    (settings,) = read(
+        "--broker-conf=a=1", "--broker-conf=a=2=3", "--jvm-opt=broker:-Xa", "--jvm-opt=-Xb", "--jvm-opt=namesrv:-Xc"
+    )
+    assert settings.broker_conf == {"a": "2=3"}
+    assert settings.jvm_opts == {"broker": ("-Xa", "-Xb"), "namesrv": ("-Xb", "-Xc")}
+
+
+def test_a_topology_file_with_an_unknown_key(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text((topology_directory() / "1m.yaml").read_text())
+    assert read(f"--topology={path}")[0].topology.name == "1m"
+    path.write_text(path.read_text() + "replicaton: sync\n")
+    with pytest.raises(UsageError, match=r"mine\.yaml.*replicaton"):
+        read(f"--topology={path}")
+
+
+def test_all_topologies() -> None:
+    assert len({s.topology.name for s in read("--topology=all")}) == len(known_topologies()) >= 10
+
+
+def test_strict_is_pytests_own_option_and_has_a_twin(inner: Inner, stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner()
+    inner("--strict")
+    monkeypatch.setenv("RMQ_HARNESS_STRICT", "1")
+    inner()
+    assert [s.strict for s in stub.settings] == [False, True, True]
+
+
+def test_the_seed_is_said_first_kept_and_drawn_anew(inner: Inner, stub: Stub) -> None:
+    first = inner("--seed=4711")
+    assert "rmq-harness: seed 4711" in first
+    assert first.verdicts()["run"]["seed"] == 4711
+    assert "--seed 4711" in first.verdicts()["run"]["replay"]
+    inner()
+    inner()
+    assert stub.settings[-1].seed != stub.settings[-2].seed

@@ -1,0 +1,287 @@
+"""From verdict to pytest's outcome, the exit code, and what the run leaves."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import FaultError
+from harness.core.verdict import Verdict
+from tests.plugin.conftest import CONTROLLED, MISSING, NO_DISK, SUITE, Inner, Stub
+
+pytest_plugins = ["pytester"]
+
+KNOWN_BROKEN = SUITE.replace("process-kill-loses-nothing", "unknown-keys-are-reported")
+
+
+def junit(path: Path) -> ET.Element:
+    return ET.parse(path).getroot()
+
+
+class TestOutcome:
+    def test_held_passes(self, inner: Inner, stub: Stub) -> None:
+        ended = inner()
+        assert (ended.code, ended.outcomes) == (0, {"passed": 1})
+        assert ended.row()["verdict"] == "held"
+        assert ended.row()["control"] == {"kind": "planted", "expected": "broken", "observed": "broken", "ok": True}
+        assert "1 held" in ended
+
+    def test_broken_fails(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = Verdict.BROKEN
+        ended = inner("--junitxml=j.xml")
+        assert (ended.code, ended.outcomes) == (1, {"failed": 1})
+        assert "broken: the reason of kill" in ended
+        assert "Traceback" not in ended
+        assert len(junit(ended.directory / "j.xml").findall(".//failure")) == 1
+
+    def test_inconclusive_is_an_error_and_no_failure(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = Verdict.INCONCLUSIVE
+        ended = inner("--junitxml=j.xml")
+        assert (ended.code, ended.outcomes) == (6, {"errors": 1})
+        root = junit(ended.directory / "j.xml")
+        assert len(root.findall(".//error")) == 1
+        assert not root.findall(".//failure")
+        own = junit(ended.run / "junit.xml")
+        assert len(own.findall(".//error")) == 1
+        assert not own.findall(".//failure")
+
+    def test_infrastructure_trouble_is_an_error(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = "infrastructure: broker-a-0 exited with code 1"
+        ended = inner()
+        assert (ended.code, ended.outcomes) == (6, {"errors": 1})
+        assert ended.row()["infrastructure"] is True
+        assert "broker-a-0 exited with code 1" in ended
+
+    def test_a_harness_error_in_a_suite_is_an_error(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = FaultError("fault 'x' did not bite")
+        ended = inner()
+        assert (ended.code, ended.outcomes) == (6, {"errors": 1})
+        assert "Traceback" not in ended
+
+    def test_known_broken_is_expected(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = Verdict.BROKEN
+        ended = inner(suite=KNOWN_BROKEN)
+        assert (ended.code, ended.outcomes) == (0, {"xfailed": 1})
+        assert "1 known broken" in ended
+        assert ended.row("unknown-keys-are-reported")["known"]
+
+    def test_known_broken_fails_a_strict_run(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = Verdict.BROKEN
+        assert inner("--strict", suite=KNOWN_BROKEN).code == 1
+
+    def test_held_unexpectedly_fails(self, inner: Inner, stub: Stub) -> None:
+        ended = inner(suite=KNOWN_BROKEN)
+        assert (ended.code, ended.outcomes) == (1, {"failed": 1})
+        assert "deviation: the catalogue expects it broken" in ended
+
+    def test_known_broken_and_inconclusive_is_an_error(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = Verdict.INCONCLUSIVE
+        assert inner(suite=KNOWN_BROKEN).code == 6
+
+    def test_a_planted_defect_that_was_not_seen_proves_nothing(self, inner: Inner, stub: Stub) -> None:
+        stub.planted = Verdict.HELD
+        ended = inner()
+        assert (ended.code, ended.outcomes) == (6, {"errors": 1})
+        assert "planted control" in ended
+
+
+class TestControl:
+    def test_a_control_that_comes_out_as_it_must(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill--worse"] = Verdict.BROKEN
+        ended = inner(suite=CONTROLLED)
+        assert (ended.code, stub.ran) == (0, ["kill", "kill--worse"])
+        assert ended.row()["control"] == {"kind": "product", "expected": "broken", "observed": "broken", "ok": True}
+
+    @pytest.mark.parametrize("seen", [Verdict.HELD, Verdict.INCONCLUSIVE])
+    def test_a_control_that_does_not_proves_nothing(self, inner: Inner, stub: Stub, seen: Verdict) -> None:
+        stub.outcomes["kill--worse"] = seen
+        ended = inner(suite=CONTROLLED)
+        assert (ended.code, ended.outcomes) == (6, {"errors": 1})
+        assert ended.row()["verdict"] == "inconclusive"
+        assert "kill--worse came out" in ended
+
+    def test_a_broken_scenario_needs_no_control(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = Verdict.BROKEN
+        assert inner(suite=CONTROLLED).code == 1
+        assert stub.ran == ["kill"]
+
+
+class TestMissing:
+    def test_a_missing_capability_skips_and_ends_with_6(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = MISSING
+        ended = inner("-rs")
+        assert (ended.code, ended.outcomes) == (6, {"skipped": 1})
+        assert "capability 'power-cut' is missing: no root" in ended
+        assert ended.row()["missing"] == "power-cut"
+
+    def test_unless_it_is_allowed_and_something_else_ran(self, inner: Inner, stub: Stub) -> None:
+        two = SUITE + SUITE.replace("test_kill", "test_more").replace("process-kill-loses-nothing", "at-least-once")
+        stub.outcomes["kill"] = MISSING
+        assert inner(suite=two).code == 6
+        assert inner("--allow-missing=power-cut", suite=two).code == 0
+        assert inner("--allow-missing=network-cut", suite=two).code == 6
+
+    def test_allowed_and_nothing_else_ran_is_still_an_error(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = MISSING
+        assert inner("--allow-missing=power-cut").code == 6
+
+    def test_what_cannot_be_had_ends_the_run_with_one_message(self, inner: Inner, stub: Stub) -> None:
+        stub.equip_error = NO_DISK
+        ended = inner()
+        assert ended.code == 6
+        assert "0.1 GiB are free" in ended
+        assert "Traceback" not in ended
+        assert not stub.ran
+
+    def test_a_directory_that_is_no_release_is_bad_usage(
+        self, inner: Inner, stub: Stub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from harness.distribution import obtain_release
+
+        monkeypatch.setattr("harness.equip.equip", lambda s, say: obtain_release(s.rocketmq, s.cache))
+        ended = inner("--rocketmq=path:/nowhere")
+        assert ended.code == 4
+        assert "/nowhere is no unpacked RocketMQ" in ended
+        assert "Traceback" not in ended
+
+
+class TestNothing:
+    def test_zero_scenarios_is_an_error(self, inner: Inner, stub: Stub) -> None:
+        empty = '''
+from harness.suite import *
+
+@guarantee("process-kill-loses-nothing")
+def test_kill(scenario):
+    """Calls nothing."""
+'''
+        ended = inner(suite=empty)
+        assert ended.code == 6
+        assert ended.row()["verdict"] == "not-tested"
+        assert "no scenario was executed" in ended
+
+    def test_everything_deselected_is_an_error(self, inner: Inner, stub: Stub) -> None:
+        ended = inner(suite=SUITE.replace("process-kill-loses-nothing", "master-outage-leaves-sends-working"))
+        assert ended.code not in (0, 1)
+        assert "1m: 1 suite functions deselected, 1m does not promise what they judge" in ended
+        assert not stub.ran
+
+    @pytest.mark.parametrize("option", ["-k nothing_like_it", "--deselect=test_suite.py"])
+    def test_deselected_by_hand(self, inner: Inner, stub: Stub, option: str) -> None:
+        assert inner(*option.split()).code not in (0, 1)
+
+    def test_a_suite_without_a_mark_judges_nothing(self, inner: Inner, stub: Stub) -> None:
+        ended = inner(suite=SUITE.replace('@guarantee("process-kill-loses-nothing")', ""))
+        assert ended.code not in (0, 1)
+
+    def test_only_collecting_starts_nothing(self, inner: Inner, stub: Stub) -> None:
+        ended = inner("--collect-only")
+        assert ended.code == 0
+        assert not stub.equipped
+        assert not (ended.directory / "reports").exists()
+
+
+class TestCrash:
+    def test_a_bug_in_a_suite_function_does_not_end_in_0(self, inner: Inner, stub: Stub) -> None:
+        two = (
+            SUITE
+            + '''
+@guarantee("at-least-once")
+def test_bug(scenario):
+    """Divides by zero before it runs anything."""
+    1 / 0
+'''
+        )
+        ended = inner(suite=two)
+        assert ended.code == 6
+        assert ended.row()["verdict"] == "held"
+        assert ended.row("at-least-once")["verdict"] == "not-tested"
+        assert "ZeroDivisionError" in ended
+
+    def test_a_bug_after_the_verdict_does_not_end_in_0(self, inner: Inner, stub: Stub) -> None:
+        ended = inner(suite=SUITE + "    1 / 0\n")
+        assert ended.code in (1, 6)
+        assert ended.outcomes == {"failed": 1}
+
+    def test_a_bug_in_the_runner_does_not_end_in_0(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = ZeroDivisionError("a bug of ours")
+        ended = inner()
+        assert ended.code == 6
+        assert (ended.run / "verdicts.json").exists()
+
+    def test_an_interrupt_leaves_the_rows_so_far(self, inner: Inner, stub: Stub) -> None:
+        two = SUITE + SUITE.replace("test_kill", "test_more").replace("process-kill-loses-nothing", "at-least-once")
+        stub.outcomes["more"] = KeyboardInterrupt()
+        ended = inner(suite=two)
+        assert ended.code == 2
+        assert ended.row()["verdict"] == "held"
+        assert ended.row("at-least-once")["verdict"] == "not-tested"
+
+    def test_a_suite_that_cannot_be_imported(self, inner: Inner, stub: Stub) -> None:
+        ended = inner(suite="from harness.suite import NoSuchThing\n")
+        assert ended.code not in (0, 1)
+        assert not stub.ran
+
+
+class TestEvidence:
+    def test_what_a_run_leaves(self, inner: Inner, stub: Stub) -> None:
+        ended = inner("--rocketmq=4.9.7")
+        names = {path.name for path in ended.run.iterdir()}
+        assert names >= {"run.json", "verdicts.json", "report.html", "junit.xml", "allure-results", "scenarios"}
+        assert (ended.run / "scenarios" / "1m" / "kill" / "scenario.json").exists()
+        rows = ended.verdicts()["guarantees"]
+        assert len(rows) == len({row["id"] for row in rows}) > 20, "one row per promise, also for what was not reached"
+        assert {row["rocketmq"] for row in rows} == {"4.9.7"}
+        assert ended.verdicts()["run"]["checksums"] == {"broker.jar": "abc"}
+        assert f"evidence: reports/{ended.run.name}/report.html" in ended
+
+    def test_no_path_of_the_machine_is_told(self, inner: Inner, stub: Stub) -> None:
+        ended = inner(f"--reports={Path.cwd() / 'abs'}")
+        run = (ended.directory / "abs" / "latest").resolve()
+        for name in ("run.json", "verdicts.json", "report.html", "junit.xml"):
+            assert str(ended.directory) not in (run / name).read_text(), name
+
+    def test_two_topologies_are_two_rows_of_one_run(self, inner: Inner, stub: Stub) -> None:
+        ended = inner("--topology=2m-noslave")
+        assert ended.outcomes == {"passed": 2}
+        rows = [r for r in ended.verdicts()["guarantees"] if r["id"] == "process-kill-loses-nothing"]
+        assert [(r["topology"], r["verdict"]) for r in rows] == [("1m", "held"), ("2m-noslave", "held")]
+
+    def test_one_topology_broken_is_enough(self, inner: Inner, stub: Stub) -> None:
+        run = stub.run
+
+        def only_1m(scenario, settings, *rest):
+            stub.outcomes["kill"] = Verdict.BROKEN if settings.topology.name == "1m" else Verdict.HELD
+            return run(scenario, settings, *rest)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("harness.plugin.run_scenario", only_1m)
+            ended = inner("--topology=2m-noslave")
+        assert (ended.code, ended.outcomes) == (1, {"passed": 1, "failed": 1})
+
+    def test_strict_fails_on_what_was_not_tested(self, inner: Inner, stub: Stub) -> None:
+        assert inner().code == 0
+        assert inner("--strict").code == 1
+        assert inner("--strict", "--guarantee=process-kill-loses-nothing").code == 0
+
+    def test_guarantee_narrows_rows_and_suites(self, inner: Inner, stub: Stub) -> None:
+        two = SUITE + SUITE.replace("test_kill", "test_more").replace("process-kill-loses-nothing", "at-least-once")
+        ended = inner("--guarantee=at-least-once", suite=two)
+        assert stub.ran == ["more"]
+        assert [row["id"] for row in ended.verdicts()["guarantees"]] == ["at-least-once"]
+        assert re.search(r"1 suite function", ended.text)
+
+
+def test_the_entry_point_and_a_conftest_register_it_once(pytester: pytest.Pytester, inner: Inner, stub: Stub) -> None:
+    """The installed package and the repository's conftest name the same plugin."""
+    from importlib.metadata import entry_points
+
+    (entry,) = (e for e in entry_points(group="pytest11") if e.value == "harness.plugin")
+    assert entry.name == "harness.plugin"
+    pytester.makeconftest('pytest_plugins = ["harness.plugin"]')
+    ended = inner("--trace-config")
+    assert ended.code == 0
+    active = [line for line in ended.text.splitlines() if re.match(r"\s*harness\.plugin\s*:", line)]
+    assert len(active) <= 1
