@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from harness.checkers import counts, gates, timing
-from harness.checkers.copies import redelivered
+from harness.checkers.copies import diverged, redelivered
 from harness.checkers.finders import find
 from harness.checkers.loss import lost
 from harness.checkers.metrics import measure
@@ -63,6 +63,9 @@ def figures(history: History, phase: str, checks: list[Check] | None = None) -> 
         "latency_p99_ms": lambda: round(timing.latency_p99_ms(history), 3),
         "rto_max_s": lambda: round(timing.rto_max_s(history), 3),
     }
+    if history.drains.height:
+        # A figure everywhere and a demand where a guarantee makes it one: replicas may differ without any error.
+        wanted["diverged"] = lambda: diverged(history, phase=phase).count
     if history.deliveries.height:
         wanted["delivered"] = lambda: int(counts.delivered(history))
         wanted["redelivered"] = lambda: redelivered(history).count

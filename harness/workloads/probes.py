@@ -45,10 +45,12 @@ class SendDirect(Probe):
     count: int = 50
     topic: int = 0
     timeout_s: float = 10.0
+    among: tuple[int, ...] = ()
+    """Codes that are reported even if none came: a demand on them is then false and not without a value."""
 
     def run(self, stage: Stage) -> dict[str, Any]:
         """`{"sent", "accepted", "stored", "codes": {code: n}, "slowest_s"}` over all targets."""
-        codes: Counter[str] = Counter()
+        codes: Counter[str] = Counter({str(code): 0 for code in self.among})
         accepted = stored = 0
         slowest_s = 0.0
         for node in select(self.target, stage.cluster):

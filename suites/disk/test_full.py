@@ -65,7 +65,7 @@ def test_a_nearly_full_disk_refuses_writes_and_recovers(scenario: Prover) -> Non
             then(
                 AwaitAnswer(target=master(0), codes=(DISK_FULL,), timeout_s=FIRST_LOOK_S + 3 * CHECK_S), name="refused"
             ),
-            then(SendDirect(target=master(0), count=20), name="while-full"),
+            then(SendDirect(target=master(0), count=20, among=(DISK_FULL,)), name="while-full"),
             then(StartLoad(load=(consume(1),)), name="reader"),
             then(AwaitDelivered(of=master(0), timeout_s=60), name="reads-go-on"),
             heal("full"),

@@ -80,9 +80,9 @@ def test_a_slave_takes_no_write(scenario: Prover) -> None:
         load=[LOAD],
         steps=plan(
             then(ENOUGH, name="loaded"),
-            then(SendDirect(target=slave(0), count=sends), name="master-up"),
+            then(SendDirect(target=slave(0), count=sends, among=(code,)), name="master-up"),
             then(Kill(target=master(0)), after_s=1),
-            then(SendDirect(target=slave(0), count=sends), name="master-down"),
+            then(SendDirect(target=slave(0), count=sends, among=(code,)), name="master-down"),
             heal("kill"),
         ),
         demand=[
