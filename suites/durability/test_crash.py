@@ -15,6 +15,7 @@ from harness.suite import (
     forbid,
     guarantee,
     master,
+    metric,
     outage,
     plan,
     produce,
@@ -93,4 +94,28 @@ def test_power_cuts_lose_nothing_under_sync_flush(scenario: Prover) -> None:
             gates=Gates(min_acked=2000),
             why="un-synced pages must be lost by the same cut, else it forgets nothing",
         ),
+    )
+
+
+FLUSH_WINDOW_MS = 10_500
+"""flushCommitLogThoroughInterval, the longest that anything waits to be flushed, and one flushIntervalCommitLog."""
+
+
+@guarantee("async-flush-loses-only-a-tail")
+def test_a_power_cut_under_async_flush_costs_only_the_newest(scenario: Prover) -> None:
+    """What an ASYNC_FLUSH master loses in a power cut is the newest of each queue and younger than the flush window."""
+    scenario(
+        cluster=ClusterNeeds(disk_bytes=DISK_BYTES, power=True),
+        load=[LOAD],
+        steps=plan(
+            then(SyncDisks()),
+            then(ENOUGH, name="loaded"),
+            outage("cut", CutPower(target=master(0)), after_s=0, for_s=1),
+            then(Elapse(seconds=2), name="afterwards"),
+        ),
+        demand=[
+            forbid("lost-inside", replicas="master"),
+            metric("rpo_ms", replicas="master") <= FLUSH_WINDOW_MS,
+            forbid("phantom"),
+        ],
     )

@@ -8,6 +8,7 @@ from harness.suite import (
     Elapse,
     Gates,
     Kill,
+    Partition,
     Prover,
     Same,
     SendDirect,
@@ -20,6 +21,7 @@ from harness.suite import (
     master,
     metric,
     observed,
+    outage,
     plan,
     produce,
     slave,
@@ -131,4 +133,20 @@ def test_no_slave_becomes_a_master(scenario: Prover) -> None:
             forbid("lost"),
         ],
         gates=Gates(min_acked_before_fault=200),
+    )
+
+
+@guarantee("replicas-agree")
+def test_replicas_hold_the_same_after_every_outage(scenario: Prover) -> None:
+    """Slave killed, link cut, master killed, each healed: every offset holds the same bytes on both, and none lacks."""
+    scenario(
+        load=[LOAD],
+        steps=plan(
+            then(ENOUGH, name="loaded"),
+            outage("slave-dead", Kill(target=slave(0)), after_s=0, for_s=2),
+            outage("link-cut", Partition(sources=master(0), sinks=slave(0)), after_s=3, for_s=3),
+            outage("master-dead", Kill(target=master(0)), after_s=3, for_s=2),
+            then(Elapse(seconds=2), name="afterwards"),
+        ),
+        demand=[forbid("diverged"), forbid("lost"), forbid("lost", replicas="slave")],
     )
