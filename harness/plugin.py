@@ -101,7 +101,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     session = metafunc.config.stash.get(SESSION, None)
     if session is None:
-        raise pytest.UsageError("suites need --topology NAME (see `rmq-harness topologies`)")
+        return  # refused once, below: here it would be repeated for each file, with a traceback
     metafunc.parametrize("scenario", list(session.settings), indirect=True, scope="function")
 
 
@@ -109,6 +109,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Keeps exactly what the topologies promise (and `--guarantee` asks for); the rest is deselected and counted."""
     session = config.stash.get(SESSION, None)
     if session is None:
+        if any("scenario" in getattr(item, "fixturenames", ()) for item in items):
+            raise pytest.UsageError("suites need --topology NAME (see `rmq-harness topologies`)")
         return
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
