@@ -12,6 +12,8 @@ import pytest
 
 import harness.equip
 import harness.plugin
+import harness.publish
+from harness.catalogue import Catalogue, load_catalogue
 from harness.core.errors import CapabilityMissing, HarnessError, SetupError
 from harness.core.verdict import Assumption, Check, Judgement, Verdict
 from harness.core.version import Version
@@ -21,6 +23,8 @@ from harness.runner import Equipment, PlantedControl, ScenarioResult, result_jso
 from harness.scenario import Scenario
 from harness.settings import Settings
 from harness.workloads.crew import ClientKit
+
+PLUGINS = [word for name in ("harness.plugin", "no:cacheprovider", "no:hypothesispytest") for word in ("-p", name)]
 
 SUITE = '''
 from harness.suite import *
@@ -92,9 +96,17 @@ class Stub:
         return result
 
 
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    return load_catalogue()
+
+
 @pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch) -> Stub:
+def stub(monkeypatch: pytest.MonkeyPatch, catalogue: Catalogue) -> Stub:
     made = Stub()
+    # Reading the catalogue takes longer than everything else of an inner run.
+    monkeypatch.setattr(harness.plugin, "load_catalogue", lambda: catalogue)
+    monkeypatch.setattr(harness.publish, "load_catalogue", lambda: catalogue)
     monkeypatch.setattr(harness.equip, "equip", made.equip)
     monkeypatch.setattr(harness.plugin, "run_scenario", made.run)
     return made
@@ -137,7 +149,7 @@ def inner(pytester: pytest.Pytester, stub: Stub, monkeypatch: pytest.MonkeyPatch
     def run(*options: str, suite: str = SUITE, topology: str | None = "1m") -> Ended:
         pytester.makepyfile(test_suite=suite)
         asked = [f"--topology={topology}"] if topology is not None else []
-        result = pytester.runpytest_inprocess("-p", "harness.plugin", "-p", "no:cacheprovider", *asked, *options)
+        result = pytester.runpytest_inprocess(*PLUGINS, *asked, *options)
         text = "\n".join([*result.outlines, *result.errlines])
         try:
             outcomes = result.parseoutcomes()
