@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -24,13 +25,15 @@ def lost(  # noqa: PLR0913 - each narrows on its own, and suites name them
     topic: str | None = None,
     process: str | None = None,
     broker: str | None = None,
+    statuses: Sequence[str] | None = None,
 ) -> Finding:
     """Acknowledged sends that no read of the phase found on any of the replicas.
 
-    Only outcome ok counts: an absent info proves nothing. Sound only if every queue was read to its end, which is
-    the judge's business.
+    Only outcome ok counts: an absent info proves nothing. With `statuses` it is about the sends that were answered with
+    one of these weaker ones (FLUSH_SLAVE_TIMEOUT...) instead, which says "stored" too. Sound only if every queue was
+    read to its end, which is the judge's business.
     """
-    acked = narrow.acked_of(history, process, topic, broker, sent_after, sent_before)
+    acked = narrow.acked_of(history, process, topic, broker, sent_after, sent_before, statuses)
     return _absent("lost", acked, narrow.reads_of(history, phase, replicas).select("m"))
 
 

@@ -129,9 +129,14 @@ def acked_of(
     broker: str | None = None,
     sent_after: str | None = None,
     sent_before: str | None = None,
+    statuses: Sequence[str] | None = None,
 ) -> pl.DataFrame:
-    """Acknowledged sends; `sent_after` a fault bit (by invoke), `sent_before` one was injected (by completion)."""
-    acked = sends_of(history, process, topic, broker).filter(pl.col("outcome") == "ok")
+    """Acknowledged sends; `sent_after` a fault bit (by invoke), `sent_before` one was injected (by completion).
+
+    With `statuses` those that were answered with one of these instead of SEND_OK.
+    """
+    weaker = (pl.col("outcome") == "info") & text("status").is_in(list(statuses or ()))
+    acked = sends_of(history, process, topic, broker).filter(weaker if statuses else pl.col("outcome") == "ok")
     if sent_after is not None:
         acked = acked.filter(pl.col("invoke_ns") >= instant(history, sent_after, "observed"))
     if sent_before is not None:

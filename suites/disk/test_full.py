@@ -43,7 +43,7 @@ BETWEEN = 0.79
 """Above diskMaxUsedSpaceRatio (75 %), below the level of forced cleaning (85 %)."""
 BELOW = 0.65
 LOAD = produce(2, rate=1000, threads=4, timeout_ms=10_000)
-ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True)
+ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_s=120)
 """The load before the disk fills up, however slow the machine is."""
 
 

@@ -24,7 +24,9 @@ from harness.suite import (
 
 DISK_BYTES = 512 << 20
 LOAD = produce(2, rate=1000, threads=4)
-ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True)
+SYNCED = produce(2, rate=1000, threads=24)
+"""Each send waits for an fsync: many at a time share one."""
+ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_s=120)
 """The load before the first fault, however slow the machine is."""
 POOLED = {
     # Committed to the page cache once a second or at 4 MiB, whichever comes first.
@@ -72,7 +74,7 @@ def test_power_cuts_lose_nothing_under_sync_flush(scenario: Prover) -> None:
     disks = ClusterNeeds(disk_bytes=DISK_BYTES, power=True)
     scenario(
         cluster=disks,
-        load=[LOAD],
+        load=[SYNCED],
         steps=plan(
             then(SyncDisks()),
             then(ENOUGH, name="loaded"),

@@ -28,7 +28,7 @@ STATUS_TIMEOUT_MS = 15_000
 
 PATIENT = produce(2, rate=1000, threads=4, timeout_ms=STATUS_TIMEOUT_MS)
 ONCE = produce(2, rate=1000, threads=6, retries=0, timeout_ms=STATUS_TIMEOUT_MS)
-ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True)
+ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_s=120)
 """The load before the first fault, however slow the machine is."""
 
 
@@ -152,4 +152,27 @@ def test_a_destroyed_async_master_loses_only_the_lag(scenario: Prover) -> None:
             gates=Gates(min_acked=2000),
             why="a slave that was cut off three seconds before lacks more than a second",
         ),
+    )
+
+
+@guarantee("non-ok-status-is-stored")
+def test_a_weaker_status_means_stored(scenario: Prover) -> None:
+    """What a SYNC_MASTER answers with FLUSH_SLAVE_TIMEOUT or (4.x) SLAVE_NOT_AVAILABLE is on its disk all the same."""
+    if scenario.topology.replication != "sync":
+        return  # FLUSH_DISK_TIMEOUT would be left, and nothing here makes a disk that slow
+    statuses = ["FLUSH_SLAVE_TIMEOUT", *(["SLAVE_NOT_AVAILABLE"] if scenario.version.major < 5 else [])]
+    slaves = _slaves(scenario)
+    scenario(
+        load=[ONCE],
+        steps=plan(
+            then(ENOUGH, name="loaded"),
+            outage("paused", Pause(target=slaves), after_s=0, for_s=5),
+            outage("killed", Kill(target=slaves), after_s=3, for_s=3),
+            then(Elapse(seconds=2), name="afterwards"),
+        ),
+        demand=[
+            *(forbid("lost", statuses=[status], replicas="master") for status in statuses),
+            forbid("lost"),
+            forbid("phantom"),
+        ],
     )

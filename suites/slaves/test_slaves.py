@@ -29,7 +29,7 @@ from harness.suite import (
 )
 
 LOAD = produce(2, rate=1000, threads=4, timeout_ms=10_000)
-ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True)
+ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_s=120)
 """The load before the first fault, however slow the machine is."""
 BEYOND_EXPIRY_S = 135
 """Longer than the two minutes after which a nameserver forgets a silent broker, plus a scan."""

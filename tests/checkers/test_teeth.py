@@ -110,6 +110,31 @@ class TestLost:
         assert (finding.count, len(finding.examples)) == (20, 8)
 
 
+class TestWeakerStatuses:
+    """What was answered with a status below SEND_OK is stored, too, and its absence is a loss if one asks for it."""
+
+    STATUSES = ("FLUSH_SLAVE_TIMEOUT",)
+
+    def test_absent_is_lost_only_where_it_is_asked_for(self, h):
+        h.send("p1", "m0").ok()
+        h.send("p1", "m1").info("FLUSH_SLAVE_TIMEOUT")
+        h.send("p1", "m2").info("timeout")
+        h.read("m0")
+        assert find(h.history(), "lost", {}).count == 0
+        found = find(h.history(), "lost", {"statuses": list(self.STATUSES)})
+        assert (found.count, found.of) == (1, 1)
+
+    def test_its_planted_control_is_seen(self, h):
+        for n in range(3):
+            h.send("p1", f"m{n}").info("FLUSH_SLAVE_TIMEOUT")
+        h.read("m0", "m1", "m2")
+        demand = Forbid(anomaly="lost", params={"statuses": list(self.STATUSES)})
+        assert find(h.history(), "lost", demand.params).count == 0
+        bad = plant(h.history(), demand)
+        assert bad is not None
+        assert find(bad, "lost", demand.params).count == 1
+
+
 class TestLostInside:
     def test_a_suffix_is_no_hole(self, h):
         for n in range(5):
