@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from harness.checkers import counts, observed, timing
+from harness.checkers import counts, observed, timing, usage
 from harness.checkers.finders import FINDERS, known
 from harness.core.expectation import Forbid, Rules
 from harness.core.history import History
@@ -19,6 +19,7 @@ METRICS: Final[Mapping[str, Callable[..., float]]] = MappingProxyType(
         "unknown": counts.unknown,
         "unacknowledged": counts.unacknowledged,
         "unacknowledged_in": counts.unacknowledged_in,
+        "unacknowledged_begun_in": usage.unacknowledged_begun_in,
         "ok_in": counts.ok_in,
         "invoked_in": counts.invoked_in,
         "answered": counts.answered,
@@ -47,6 +48,7 @@ METRICS: Final[Mapping[str, Callable[..., float]]] = MappingProxyType(
         "observed_ratio": observed.observed_ratio,
         "observed_difference": observed.observed_difference,
         "step_s": observed.step_s,
+        "stops_using_s": usage.stops_using_s,
     }
 )
 
