@@ -42,7 +42,7 @@ class ProducerConfig:
     in flight in mode async. In mode orderly the key of message n is `n % keys`, all messages of a key are sent by one
     thread, and the queue is chosen by the key's hash over the queues of the moment. `pins` replaces routing by these
     queues, in turn, without retry. The defaults are the product's own, but `timeout_ms`: 3 s would hide the statuses
-    of slow replication. `properties` may hold WAIT = "false".
+    of slow replication. `properties` may hold WAIT = "false". `wait_route` makes `ready` wait until there is a route.
     """
 
     process: str
@@ -66,6 +66,7 @@ class ProducerConfig:
     heartbeat_ms: int = 30_000
     latency_fault: bool = False
     retry_on_not_ok: bool = False
+    wait_route: bool = True
     java: JavaSetup = JavaSetup()
     history_path: str = ""
     role: Literal["producer"] = "producer"

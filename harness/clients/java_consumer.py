@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 import time
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import jpype
 
 from harness.clients.config import Config, ConsumerConfig
-from harness.clients.jvm import major_of, optional_call, start_jvm, versions
+from harness.clients.jvm import major_of, optional_call, start_jvm, thrown, versions
 from harness.clients.pace import Tally
 from harness.clients.record import DeliverLines, Recorder, id_of
 from harness.core.errors import UsageError
@@ -72,10 +73,20 @@ class JavaConsumer:
             consumer.subscribe(topic, "*")
         optional_call(consumer, "setAwaitTerminationMillisWhenShutdown", 5000)
         consumer.registerMessageListener(_listener(self, config.listener))
-        consumer.start()
         self._consumer = consumer
+        self._begin(consumer)
         if config.wait_assignment:
             self._await_assignment()
+
+    def _begin(self, consumer: Any) -> None:
+        """Starts the client; one that need not own queues may start without a name server."""
+        try:
+            consumer.start()
+        except jpype.JException as error:
+            # 4.9 throws this when no name server answers, and has by then begun to run: it finds its way later.
+            if self._config.wait_assignment or thrown(error)[0] != "IllegalStateException":
+                raise
+            sys.stderr.write(f"start() threw, the client runs on: {error}\n")
 
     def go(self) -> None:
         """See `Client`."""

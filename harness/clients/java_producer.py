@@ -68,7 +68,7 @@ class JavaProducer:
         return versions(self._config.java)
 
     def start(self) -> None:
-        """Starts the client and waits until a name server gives it a route with queues."""
+        """Starts the client and, if so configured, waits until a name server gives it a route with queues."""
         config = self._config
         producer = jpype.JClass("org.apache.rocketmq.client.producer.DefaultMQProducer")(config.group)
         producer.setNamesrvAddr(config.namesrv)
@@ -88,7 +88,8 @@ class JavaProducer:
         queue_class = jpype.JClass("org.apache.rocketmq.common.message.MessageQueue")
         self._pins = [queue_class(config.topic, pin.broker, pin.queue) for pin in config.pins]
         self._prepare_mode()
-        self._await_route()
+        if config.wait_route:
+            self._await_route()
         self._senders.start()
 
     def go(self) -> None:

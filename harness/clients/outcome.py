@@ -77,6 +77,7 @@ TABLE: Final[tuple[Rule, ...]] = (
     _code(1500, FAIL, "GO_AWAY: a broker that shuts down refuses before it processes"),
     _unsent("MQClientException", "no route: no attempt was made", code=10005),
     _unsent("MQClientException", "no name server known: no attempt was made", code=10004),
+    _unsent("IllegalStateException", "no name server answers for the route", needle="Remoting"),
     _unsent("MQClientException", "the client's own check of the message", code=13, needle="the message body"),
     _error("MQClientException", FAIL, "no connection to the broker", code=10001),
     _error("MQClientException", INFO, "no answer in time", code=10002),

@@ -136,7 +136,8 @@ class RemotingProducer:
     async def _start(self) -> None:
         self._admin = AsyncAdmin()
         self._routing = Routing(self._config, self._recorder, self._admin)
-        await self._routing.first()
+        if self._config.wait_route:
+            await self._routing.first()
         self._loop.keep(self._routing.follow())
 
     def _pump_soon(self) -> None:

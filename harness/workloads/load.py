@@ -34,6 +34,7 @@ class Produce(Data):
     only_brokers: tuple[int, ...] = ()
     delay_level: int | None = None
     wait_store: bool = True
+    wait_route: bool = True
 
 
 class Consume(Data):

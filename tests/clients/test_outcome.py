@@ -45,6 +45,8 @@ ERRORS = [
     ("MQBrokerException", None, "", "info", "info"),
     ("MQClientException", 10005, "No route info of this topic: T", "fail", "fail"),
     ("MQClientException", 10004, "No name server address", "fail", "fail"),
+    ("IllegalStateException", None, "IllegalStateException: <- RemotingConnectException: connect to", "fail", "fail"),
+    ("IllegalStateException", None, "of another kind", "info", "info"),
     ("MQClientException", 13, "the message body size over max value", "fail", "fail"),
     ("MQClientException", 13, "Send [3] times, still failed", "fail", "info"),
     ("MQClientException", 14, "Send [1] times, still failed", "fail", "info"),
