@@ -17,7 +17,7 @@ from harness.catalogue import load_catalogue
 from harness.core.guarantee import Guarantee
 from harness.equip import DEFAULT_CLIENT
 from harness.matrix.cells import CellSpec, Inputs
-from harness.topology import load_topology
+from harness.topology import Topology, load_topology
 
 SUFFIXES: Final = (".py", ".yaml", ".txt", ".lock")
 ELSEWHERE: Final = ("harness/catalogue/guarantees", "harness/distribution/locks", "harness/topology/data")
@@ -43,19 +43,19 @@ class Digests:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def inputs(self, spec: CellSpec, guarantee: Guarantee) -> Inputs:
-        """What the verdict on one guarantee of one cell depends on."""
-        return Inputs(
-            harness=self.harness,
-            topology=self._of_cell(spec),
-            suites=self._of_suites(guarantee.id),
-            promise=of_promise(guarantee),
-        )
-
     def of_cell(self, spec: CellSpec) -> dict[str, Inputs]:
-        """The inputs of every guarantee that the cell's topology promises, in the order of the catalogue."""
-        promised = load_catalogue().promised(load_topology(spec.topology))
-        return {guarantee.id: self.inputs(spec, guarantee) for guarantee in promised}
+        """What the verdict on each guarantee that the cell's topology promises depends on, in the catalogue's order."""
+        topology = load_topology(spec.topology)
+        ground = self._of_ground(spec, topology)
+        return {
+            guarantee.id: Inputs(
+                harness=self.harness,
+                topology=ground,
+                suites=self._of_suites(guarantee.id),
+                promise=of_promise(guarantee),
+            )
+            for guarantee in load_catalogue().promised(topology)
+        }
 
     @cached_property
     def harness(self) -> str:
@@ -85,13 +85,13 @@ class Digests:
         own = {self._name(path): meaning(path) for path in self.judged_by.get(guarantee, ())}
         return digest(own | self._shared_suites)
 
-    def _of_cell(self, spec: CellSpec) -> str:
-        topology = load_topology(spec.topology).model_dump(mode="json", exclude={"description"})
+    def _of_ground(self, spec: CellSpec, topology: Topology) -> str:
+        shape = topology.model_dump(mode="json", exclude={"description"})
         client = spec.client.partition(":")[2] or DEFAULT_CLIENT
         locks = self._root / "harness" / "distribution" / "locks"
         names = (f"rocketmq-{spec.rocketmq}.lock", f"rocketmq-client-{client}.lock", "jre.lock")
         texts = {name: meaning(locks / name) for name in names if (locks / name).is_file()}
-        return digest(texts | {"topology": json.dumps(topology, sort_keys=True)})
+        return digest(texts | {"topology": json.dumps(shape, sort_keys=True)})
 
     def _files(self, room: str) -> list[Path]:
         found = (path for path in (self._root / room).rglob("*") if path.suffix in SUFFIXES and path.is_file())

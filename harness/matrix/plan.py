@@ -55,7 +55,7 @@ def read_plan(path: Path) -> tuple[CellSpec, ...]:
 def narrowed(
     specs: Sequence[CellSpec], topologies: Sequence[str] | None, versions: Sequence[str] | None
 ) -> tuple[CellSpec, ...]:
-    """Only these topologies of a plan, and these releases in place of its own (None: as planned). Raises `UsageError`."""
+    """These topologies of a plan, and these releases in place of its own (None: as planned). Raises `UsageError`."""
     kept = [spec for spec in specs if topologies is None or spec.topology in topologies]
     if not kept:
         raise UsageError(f"the plan has no cell of {', '.join(topologies or ())}: name one of its topologies")
