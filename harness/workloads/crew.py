@@ -60,6 +60,7 @@ class Crew:
         self._workers: dict[str, Worker] = {}
         self._producers: set[str] = set()
         self._stopped: dict[str, Mapping[str, int]] = {}
+        self._doomed: set[str] = set()
 
     def names(self) -> list[str]:
         """Every worker that was started, in order."""
@@ -111,12 +112,13 @@ class Crew:
     def expect_death(self, names: Iterable[str]) -> None:
         """A fault is about to kill them."""
         for name in names:
+            self._doomed.add(name)
             self._workers[name].expect_death()
 
     def check_alive(self) -> None:
         """Raises ClientError for a worker that died unasked."""
         for name, worker in self._workers.items():
-            if name not in self._stopped:
+            if name not in self._stopped and name not in self._doomed:
                 worker.wait_progress(lambda _: True, "to be alive", 1.0)
 
     def count(self, prefix: str, what: str) -> int:
@@ -193,6 +195,7 @@ class Crew:
             pins=self._pins(load, topic),
             delay_level=load.delay_level or 0,
             properties={} if load.wait_store else {"WAIT": "false"},
+            wait_route=load.wait_route,
             poll_nameserver_ms=self._poll_ms(load.poll_nameserver_ms),
             heartbeat_ms=self._heartbeat_ms(),
             java=self._kit.java(self._cluster.runtime, self._timers),
