@@ -149,7 +149,7 @@ def test_past_the_ratio_only_expired_files_go(scenario: Prover) -> None:
             "below-the-ratio",
             cluster=needs,
             load=load,
-            steps=steps(BELOW, FIRST_LOOK_S),
+            steps=steps(BELOW, FIRST_LOOK_S - CHECK_S),
             demand=[observed("deleted.exact").equals(1)],
             why="below the ratio even aged files stay until their hour",
         ),
