@@ -149,7 +149,7 @@ def inner(pytester: pytest.Pytester, stub: Stub, monkeypatch: pytest.MonkeyPatch
     def run(*options: str, suite: str = SUITE, topology: str | None = "1m") -> Ended:
         pytester.makepyfile(test_suite=suite)
         asked = [f"--topology={topology}"] if topology is not None else []
-        result = pytester.runpytest_inprocess(*PLUGINS, *asked, *options)
+        result = pytester.runpytest_inprocess(*PLUGINS, *asked, *options, no_reraise_ctrlc=True)
         text = "\n".join([*result.outlines, *result.errlines])
         try:
             outcomes = result.parseoutcomes()
