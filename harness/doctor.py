@@ -31,8 +31,6 @@ _USED_FOR: Final = {
     POWER_CUT: "power cuts: what was flushed and what was not",
 }
 _REMEDY: Final = {
-    NAMESPACES: "run as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
-    "kernel.apparmor_restrict_unprivileged_userns=0; in a container: --privileged)",
     NETWORK_CUT: "run as root, or in a container with --privileged",
     SIZED_DISK: "run as root; unprivileged, a size-limited tmpfs needs user namespaces",
     POWER_CUT: "run as root, with mkfs.ext4 (e2fsprogs) and loop devices (/dev/loop-control; modprobe loop), or "
@@ -123,10 +121,13 @@ def _capabilities(found: Mapping[str, str | None]) -> Iterator[Line]:
         used_for = _USED_FOR.get(name, "")
         if reason is None:
             yield Line("ok", name, f"seen to work; for {used_for}")
+        elif name == NAMESPACES:
+            # Only what no scenario can do without stands in the way of the default run. The reason names the remedy.
+            yield Line("no", name, f"missing, needed for {used_for}", reason)
+        elif reason == found.get(NAMESPACES):
+            yield Line("--", name, f"not tried without {NAMESPACES}; for {used_for}")
         else:
-            # Only what no scenario can do without stands in the way of the default run.
-            mark: Mark = "no" if name == NAMESPACES else "--"
-            yield Line(mark, name, f"missing, needed for {used_for}: {reason}", _REMEDY.get(name, ""))
+            yield Line("--", name, f"missing, needed for {used_for}: {reason}", _REMEDY.get(name, ""))
 
 
 def _unprivileged() -> Line:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from harness import keep
 from harness.cluster import Cluster, ClusterPlan, TopicSpec
-from harness.core.errors import HarnessError, SetupError, UsageError
+from harness.core.errors import HarnessError, UsageError
 from harness.distribution import obtain_jre, obtain_release, parse_java, parse_release
-from harness.runtime import namespaces
+from harness.runtime import enter
 from harness.runtime.local import LocalRuntime
 from harness.runtime.reaper import clean
 from harness.topology import Topology, load_topology
@@ -105,46 +103,11 @@ def execute(run_id: str, words: Sequence[str], *, state: Path) -> int:
     owner = keep.live_owner(run_id, state)
     assert owner.holder is not None
     work = Path(owner.work_dir)
-    _enter(owner.holder.pid, work / keep.HOSTS)
     environment = {
         **os.environ,
         "NAMESRV_ADDR": left.nameservers,
         "PATH": f"{work / keep.TOOLS}:{os.environ.get('PATH', os.defpath)}",
         "RMQ_CLUSTER": run_id,
     }
-    _become(command, environment)
-
-
-def _enter(pid: int, hosts: Path) -> None:
-    """Moves this process into the hub's network; where it may, it also sees the nodes' names."""
-    try:
-        if not _same_user_space(pid):
-            _join(pid, "user", namespaces.CLONE_NEWUSER)
-        _join(pid, "net", namespaces.CLONE_NEWNET)
-    except OSError as error:
-        raise SetupError(
-            f"the cluster's network cannot be entered ({error}): run this as the user who ran `up`"
-        ) from None
-    with suppress(OSError):  # names are a comfort: without them addresses still work
-        namespaces.unshare(namespaces.CLONE_NEWNS)
-        namespaces.mount("none", "/", None, namespaces.MS_REC | namespaces.MS_PRIVATE)
-        namespaces.bind(hosts, Path("/etc/hosts").resolve())
-
-
-def _join(pid: int, name: str, kind: int) -> None:
-    fd = os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        namespaces.enter(fd, kind)
-    finally:
-        os.close(fd)
-
-
-def _same_user_space(pid: int) -> bool:
-    return Path(f"/proc/{pid}/ns/user").stat().st_ino == Path("/proc/self/ns/user").stat().st_ino
-
-
-def _become(command: list[str], environment: dict[str, str]) -> NoReturn:
-    try:
-        os.execvpe(command[0], command, environment)
-    except OSError as error:
-        raise UsageError(f"{command[0]!r} cannot be run: {error.strerror}") from None
+    entering = enter.command(owner.holder.pid, work / keep.HOSTS, command)
+    os.execve(entering[0], entering, environment)
