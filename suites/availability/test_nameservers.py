@@ -41,7 +41,7 @@ REBALANCE_S = 20
 SLACK_S = 5
 NEWCOMERS = 2
 PATIENCE_S = EXPIRY_S - REGISTRATION_S - SLACK_S
-LOAD = produce(2, rate=800, threads=4)
+LOAD = produce(2, rate=500, threads=4)
 ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_s=120)
 """The load before the first fault, however slow the machine is."""
 
