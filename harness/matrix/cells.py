@@ -121,6 +121,18 @@ def stored(row: Row, commit: str, inputs: Inputs) -> StoredRow:
     )
 
 
+def unjudged(guarantee: str, commit: str, inputs: Inputs) -> StoredRow:
+    """A promised row that no suite judges."""
+    return StoredRow(
+        id=guarantee,
+        verdict=Verdict.NOT_TESTED,
+        standing=Standing.NOT_TESTED,
+        reason="no suite judges this row",
+        commit=commit,
+        inputs=inputs,
+    )
+
+
 def exit_code_of(rows: Iterable[StoredRow]) -> int:
     """1 if a row is not as the catalogue expects; 6 if one is inconclusive, blocked or none was executed; else 0."""
     kept = tuple(rows)

@@ -10,7 +10,18 @@ from pathlib import Path
 import harness
 from harness.core.errors import HarnessError, UsageError
 from harness.core.verdict import Verdict
-from harness.matrix.cells import SCHEMA, Cell, CellSpec, Inputs, StoredRow, exit_code_of, read_cell, stored, write_cell
+from harness.matrix.cells import (
+    SCHEMA,
+    Cell,
+    CellSpec,
+    Inputs,
+    StoredRow,
+    exit_code_of,
+    read_cell,
+    stored,
+    unjudged,
+    write_cell,
+)
 from harness.matrix.digest import Digests
 from harness.matrix.suites import Ran, SuiteRun
 from harness.matrix.table import table
@@ -97,42 +108,49 @@ class Matrix:
 
     def _cell(self, spec: CellSpec, prefix: str) -> None:
         # Taken before the run: an edit while it runs makes the rows stale at once, never wrongly fresh.
-        now = Digests(self.root).of_cell(spec)
+        digests = Digests(self.root)
+        now = digests.of_cell(spec)
         todo = self._todo(spec, now)
         self.say(prefix + todo.text())
         if not todo.why:
             return
         commit = commit_of(self.root)
-        ran = self.run_suites(spec, () if todo.standing == 0 else tuple(todo.why))
-        merged = self._merged(spec, now, ran, commit)
-        write_cell(self._path(spec), merged)
-        self.write_table([spec])
-        self.say(f"{prefix}{spec.name}: exit code {merged.exit_code}, {len(ran.rows)} rows written")
-
-    def _merged(self, spec: CellSpec, now: dict[str, Inputs], ran: Ran, commit: str) -> Cell:
         before = read_cell(self._path(spec))
         rows = {} if before is None or self.fresh else before.by_id
-        rows |= {row.id: stored(row, commit, now[row.id]) for row in ran.rows if row.id in now}
-        kept = tuple(rows[name] for name in now if name in rows)
-        return Cell(
-            format=SCHEMA,
-            spec=spec,
-            commit=commit,
-            versions=dict(ran.run.versions),
-            exit_code=exit_code_of(kept),
-            waited_s=round(sum(row.waited_s for row in kept), 1),
-            worked_s=round(sum(row.worked_s for row in kept), 1),
-            rows=kept,
-        )
+        versions = {} if before is None else before.versions
+        if any(name in digests.judged_by for name in todo.why):
+            ran = self.run_suites(spec, () if todo.standing == 0 else tuple(todo.why))
+            found = {row.id: stored(row, commit, now[row.id]) for row in ran.rows if row.id in now}
+            versions = dict(ran.run.versions)
+        else:  # pytest would have nothing to run, and says so with an exit code that means trouble
+            found = {name: unjudged(name, commit, now[name]) for name in todo.why}
+        merged = _merged(spec, commit, versions, [(rows | found)[name] for name in now if name in rows | found])
+        write_cell(self._path(spec), merged)
+        self.write_table([spec])
+        self.say(f"{prefix}{spec.name}: exit code {merged.exit_code}, {len(found)} rows written")
 
     def _conclude(self, specs: Sequence[CellSpec]) -> int:
         self.write_table(specs)
-        cells = [cell for spec in specs if (cell := read_cell(self._path(spec))) is not None]
+        ended = [spec for spec in specs if spec.name not in self._failed]
+        cells = [cell for spec in ended if (cell := read_cell(self._path(spec))) is not None]
         codes = [cell.exit_code for cell in cells] + [6 for _ in self._failed]
         worst = 1 if 1 in codes else max(codes, default=6)
         failed = f"; no result of {', '.join(self._failed)}" if self._failed else ""
         self.say(f"matrix: {codes.count(0)} of {len(specs)} cells as expected{failed}; exit code {worst}")
         return worst
+
+
+def _merged(spec: CellSpec, commit: str, versions: dict[str, str], rows: Sequence[StoredRow]) -> Cell:
+    return Cell(
+        format=SCHEMA,
+        spec=spec,
+        commit=commit,
+        versions=versions,
+        exit_code=exit_code_of(rows),
+        waited_s=round(sum(row.waited_s for row in rows), 1),
+        worked_s=round(sum(row.worked_s for row in rows), 1),
+        rows=tuple(rows),
+    )
 
 
 def matrix(

@@ -11,7 +11,7 @@ from harness.catalogue import load_catalogue
 from harness.core.errors import SetupError
 from harness.core.verdict import Verdict
 from harness.matrix import Matrix, crossed
-from harness.matrix.cells import read_cell
+from harness.matrix.cells import read_cell, write_cell
 from harness.topology import load_topology
 from tests.matrix.fakes import FakeRunner
 
@@ -160,6 +160,27 @@ def test_a_new_suite_makes_the_row_that_nothing_reached_stale(make, runner, tree
     edit(tree, "suites/test_new.py", f'@suite.guarantee("{other}")\ndef test_new(scenario):\n    scenario()\n')
     make().run(SPECS[:1])
     assert runner.asked == [("1m-4.9.7", (other,))]
+
+
+def test_rows_that_no_suite_judges_need_no_run(make, runner, tree):
+    make().run(SPECS[:1])
+    runner.asked.clear()
+    path = make.cells / "1m-4.9.7.json"
+    before = read_cell(path)
+    lonely = before.rows[-1].id
+    write_cell(path, before.model_copy(update={"rows": before.rows[:-1]}))
+    assert make().run(SPECS[:1]) == 0
+    assert runner.asked == []
+    assert read_cell(path).by_id[lonely].verdict is Verdict.NOT_TESTED
+    assert make().todo(SPECS[0]).why == {}
+
+
+def test_a_stale_cell_that_failed_does_not_count_as_expected(make, runner, tree):
+    make().run(SPECS[:1])
+    edit(tree, "suites/helper.py", "RATE = 2\n")
+    runner.fail = SetupError("no machine")
+    assert make().run(SPECS[:1]) == 6
+    assert "0 of 1 cells as expected; no result of 1m-4.9.7" in make.said[-1]
 
 
 def test_an_edit_during_a_run_makes_its_rows_stale(make, runner, tree):
