@@ -1,4 +1,4 @@
-"""Becomes a command inside a cluster's network, as a fresh interpreter: only a lone thread may enter a user namespace."""
+"""Becomes a command inside a cluster's network, as a fresh interpreter: only one thread may enter a user namespace."""
 
 from __future__ import annotations
 
