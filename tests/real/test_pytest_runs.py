@@ -1,0 +1,86 @@
+"""The whole product through pytest on real clusters: it passes, it tells what went wrong, and it leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from harness.evidence import load_history
+from harness.waiting import pause_s
+from tests.real.conftest import Start
+
+pytestmark = pytest.mark.real
+
+GUARANTEE = "process-kill-loses-nothing"
+KILL_AFTER_S = (0.7, 1.5, 2.5, 3.5, 4.5, 6, 7.5, 9, 11, 13)
+
+
+@pytest.mark.parametrize("version", ["4.9.7", "5.3.3"])
+@pytest.mark.parametrize("topology", ["1m", "2m-2s-sync"])
+def test_a_kill_is_survived_and_options_reach_the_processes(start: Start, topology: str, version: str) -> None:
+    run = start(
+        f"--topology={topology}", f"--rocketmq={version}", f"--guarantee={GUARANTEE}",
+        "--jvm-opt=broker:-Drmq.test.role=b", "--jvm-opt=namesrv:-Drmq.test.role=n",
+        "--broker-conf=sendMessageThreadPoolNums=3",
+    )  # fmt: skip
+    run.find("NamesrvStartup", run.token, "-Drmq.test.role=n")
+    run.find("BrokerStartup", run.token, "-Drmq.test.role=b")
+    assert run.wait() == 0, run.text
+    (row,) = json.loads((run.run_dir / "verdicts.json").read_text())["guarantees"]
+    assert row["verdict"] == "held"
+    assert row["control"]["ok"] is True
+    scenario = run.run_dir / "scenarios" / topology / "smoke"
+    logs = "".join(path.read_text(errors="replace") for path in (scenario / "nodes" / "broker-a-0").rglob("*.log"))
+    assert "sendMessageThreadPoolNums=3" in logs, "the broker itself says what it runs with"
+    run.assert_nothing_runs()
+
+
+def test_a_broker_that_dies_at_start_is_told_with_its_last_words(start: Start) -> None:
+    run = start("--topology=1m", "--jvm-opt=broker:-XX:+NoSuchOption")
+    assert run.wait() == 6, run.text
+    assert "broker-a-0 exited with code 1" in run.text
+    assert "Unrecognized VM option 'NoSuchOption'" in run.text
+    assert "Traceback" not in run.text
+    run.assert_nothing_runs()
+
+
+def test_a_worker_that_dies_makes_it_inconclusive(start: Start) -> None:
+    run = start("--topology=1m", "--client=remoting")
+    run.wait_text("kill: inject")
+    os.kill(run.find("harness.clients.worker"), signal.SIGKILL)
+    assert run.wait() == 6, run.text
+    assert "killed by SIGKILL" in run.text
+    assert "Traceback" not in run.text
+    run.assert_nothing_runs()
+
+
+def test_an_interrupt_keeps_the_evidence(start: Start) -> None:
+    run = start("--topology=1m", "--client=remoting")
+    run.wait_text("kill: inject")
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait() == 2, run.text
+    run.assert_nothing_runs()
+    history = load_history(run.run_dir / "scenarios" / "1m" / "smoke")
+    assert history.sends.height > 100
+    assert history.windows[0].name == "kill"
+    verdicts = json.loads((run.run_dir / "verdicts.json").read_text())
+    assert {row["verdict"] for row in verdicts["guarantees"]} == {"not-tested"}
+    run.clean()
+    run.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("after_s", KILL_AFTER_S)
+def test_a_killed_harness_leaves_nothing(start: Start, after_s: float) -> None:
+    run = start("--topology=1m", "--client=remoting")
+    left_s = after_s
+    while left_s > 0:
+        pause_s(min(0.1, left_s))
+        left_s -= 0.1
+        run.descendants()
+    run.end()
+    run.assert_nothing_runs(within_s=5.0)
+    run.clean()
+    run.assert_nothing_is_left()
