@@ -5,6 +5,8 @@ from __future__ import annotations
 from harness.suite import (
     AwaitCount,
     AwaitDelivered,
+    ClusterNeeds,
+    CutPower,
     Elapse,
     Gates,
     Kill,
@@ -14,6 +16,7 @@ from harness.suite import (
     SendDirect,
     Snapshot,
     StartLoad,
+    SyncDisks,
     consume,
     forbid,
     guarantee,
@@ -28,6 +31,7 @@ from harness.suite import (
     then,
 )
 
+DISK_BYTES = 512 << 20
 LOAD = produce(2, rate=1000, threads=4, timeout_ms=10_000)
 ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_s=120)
 """The load before the first fault, however slow the machine is."""
@@ -149,4 +153,20 @@ def test_replicas_hold_the_same_after_every_outage(scenario: Prover) -> None:
             then(Elapse(seconds=2), name="afterwards"),
         ),
         demand=[forbid("diverged"), forbid("lost"), forbid("lost", replicas="slave")],
+    )
+
+
+@guarantee("power-cut-leaves-replicas-agreeing")
+def test_replicas_agree_after_the_power_cut_of_a_master(scenario: Prover) -> None:
+    """After a power cut of an ASYNC_FLUSH master its slave holds the same bytes at every offset, and lacks nothing."""
+    scenario(
+        cluster=ClusterNeeds(disk_bytes=DISK_BYTES, power=True),
+        load=[LOAD],
+        steps=plan(
+            then(SyncDisks()),
+            then(ENOUGH, name="loaded"),
+            outage("cut", CutPower(target=master(0)), after_s=0, for_s=1),
+            then(Elapse(seconds=3), name="afterwards"),
+        ),
+        demand=[forbid("diverged"), forbid("lost", replicas="slave")],
     )
