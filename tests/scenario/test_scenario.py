@@ -21,6 +21,7 @@ from harness.scenario import (
     heal,
     metric,
     observed,
+    outage,
     plan,
     rules,
     then,
@@ -106,6 +107,11 @@ class TestPlan:
     def test_healing_by_hand(self) -> None:
         steps = plan(at(1, Kill(target=master()), name="x"), heal("x", at_s=4))
         assert [(s.name, s.at_s) for s in steps] == [("x", 1), ("heal-x", 4)]
+
+    def test_an_outage_follows_what_was_seen_and_not_the_clock(self) -> None:
+        first, second = plan(outage("dead", Kill(target=master(0)), after_s=3, for_s=2))
+        assert (first.name, first.at_s, first.after_s) == ("dead", None, 3)
+        assert (second.name, second.at_s, second.after_s) == ("heal-dead", None, 2)
 
     def test_nothing(self) -> None:
         assert plan() == ()

@@ -17,6 +17,7 @@ from harness.workloads.probes import (
     AwaitCommitLog,
     AwaitCount,
     AwaitDelivered,
+    AwaitGone,
     AwaitHealthy,
     AwaitRoute,
     CommitLog,
@@ -227,6 +228,12 @@ class TestCommitLog:
         assert run(AwaitCommitLog(target="master/0", at_least=3, timeout_s=1), stage)["reached"] is True
         seen = run(AwaitCommitLog(target="master/0", at_most=2, timeout_s=0.1), stage)
         assert (seen["reached"], seen["count"]) == (False, 3)
+
+    def test_waiting_for_the_aged_ones_to_go(self, stage: Stage) -> None:
+        stage.seen = {"gone": {"files": ["00000000000000000001"]}, "there": {"files": ["00000000000000000000"]}}
+        assert run(AwaitGone(target="master/0", files="gone", timeout_s=1), stage)["reached"] is True
+        seen = run(AwaitGone(target="master/0", files="there", timeout_s=0.1), stage)
+        assert (seen["reached"], seen["left"]) == (False, ["00000000000000000000"])
 
     @pytest.mark.parametrize(
         ("after", "exact", "young"),
