@@ -33,7 +33,7 @@ def unacknowledged_begun_in(
 
 
 def stops_using_s(history: History, *, broker: str, window: str, after: str, process: str | None = None) -> float:
-    """Seconds from the observation `after` to the last send that any producer gave to the broker before the heal.
+    """Seconds from the first observation `after` to the last send that any producer gave to the broker before the heal.
 
     A send belongs to the broker if the broker acknowledged it, and also if nobody did: all others must be well. 0 if
     every producer had stopped by then; infinite for one that was acknowledged by no other broker after its last use,
@@ -44,7 +44,7 @@ def stops_using_s(history: History, *, broker: str, window: str, after: str, pro
         raise MetricUnavailable(f"{after!r} was never observed; nothing can be counted from it")
     begin, end = narrow.span(history, window)
     sends = narrow.sends_of(history, process).filter(pl.col("invoke_ns").is_between(begin, end))
-    sending = sends.filter(pl.col("invoke_ns") >= seen[-1]).select("process").unique()
+    sending = sends.filter(pl.col("invoke_ns") >= seen[0]).select("process").unique()
     if not sending.height:
         raise MetricUnavailable(f"no send was begun between {after!r} and the heal of {window!r}: it shows nothing")
     used = (pl.col("outcome") != "ok") | (narrow.text("broker") == broker)
@@ -53,9 +53,9 @@ def stops_using_s(history: History, *, broker: str, window: str, after: str, pro
         sends.join(sending, on="process", how="semi")
         .group_by("process")
         .agg(used=at_ns.filter(used).max(), other=at_ns.filter(~used).max())
-        .with_columns(pl.col("used").fill_null(seen[-1]), pl.col("other").fill_null(0))
+        .with_columns(pl.col("used").fill_null(seen[0]), pl.col("other").fill_null(0))
     )
     if last.filter(pl.col("other") <= pl.col("used")).height:
         return math.inf
     latest: int = last.get_column("used").max()  # type: ignore[assignment]
-    return max(0.0, (latest - seen[-1]) / 1e9)
+    return max(0.0, (latest - seen[0]) / 1e9)
