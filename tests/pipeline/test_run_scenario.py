@@ -23,8 +23,8 @@ from harness.workloads.load import consume, produce
 from harness.workloads.probes import AwaitCount, AwaitDelivered, Elapse, SendDirect, StartLoad, StopLoad
 from tests.pipeline.loopback import Machines, Misbehave, hang_after, no_machines, slave_misses, switch
 
-QUIET = Gates(min_acked=200, min_acked_before_fault=0, in_flight_at_fault=False, faults_bite=False, faults_heal=False)
-FAULTY = Gates(min_acked=200, min_acked_before_fault=50)
+QUIET = Gates(min_acked=100, min_acked_before_fault=0, in_flight_at_fault=False, faults_bite=False, faults_heal=False)
+FAULTY = Gates(min_acked=50, min_acked_before_fault=10)
 SENDS = produce(2, rate=400)
 SHORT = produce(2, rate=400, timeout_ms=500)
 SLOW = switch(delay_s=0.005)
@@ -75,7 +75,7 @@ class TestWithoutMisbehaviour:
         assert result.judgement.verdict is Verdict.HELD, result.judgement.reason
         assert set(planted(result).values()) == {Verdict.BROKEN}
         assert len(result.planted) == 5
-        assert result.judgement.figures["acked"] >= 200
+        assert result.judgement.figures["acked"] >= 100
         stored = {path.name for path in (tmp_path / "run" / "s").iterdir()}
         assert stored >= {"scenario.json", "history", "history.parquet", "judgement.json", "result.json"}
 
