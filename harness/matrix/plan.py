@@ -14,12 +14,12 @@ from harness.matrix.cells import CellSpec
 
 TOPOLOGIES: Final = (
     "1m",
+    "1m-1s-sync",
     "2m-noslave",
-    "3m-noslave",
-    "1m-2s-sync",
     "2m-2s-async",
     "2m-2s-sync",
-    "2m-4s-sync",
+    "2m-2s-sync-syncflush",
+    "2m-2s-sync-stock",
 )
 VERSIONS: Final = ("4.9.7", "5.3.3")
 
