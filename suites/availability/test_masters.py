@@ -115,11 +115,11 @@ def test_backlog_of_a_dead_master_waits_for_it(scenario: Prover) -> None:
         ],
         control=scenario.control(
             "with-slaves",
-            cluster=ClusterNeeds(topology="2m-2s-async"),
+            cluster=ClusterNeeds(topology="2m-2s-sync"),
             load=[LOAD],
             steps=plan(_backlog(wait_s=60), heal("kill")),
             demand=_waits(),
-            why="a slave must deliver the same backlog while its master is down",
+            why="a slave that has every acknowledged message must deliver the same backlog while its master is down",
         ),
     )
 
