@@ -38,7 +38,7 @@ check: setup ## Lint, types, layers and the fast tests (offline, under three min
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest tests -m "not real"
+	$(BIN)/pytest tests -m "not real" -n 2 --dist loadfile -q
 
 test: check ## Everything that proves the product itself, real clusters included
 	$(BIN)/pytest tests -m real

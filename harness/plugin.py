@@ -61,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "guarantee(id, ...): the documented guarantees that a suite function judges")
     if not asked(_getter(config), "topology"):
         return
+    if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
+        raise pytest.UsageError("-n: suites run one after the other, for verdicts are of one run; leave -n out")
     try:
         settings = settings_from(_getter(config))
         catalogue = load_catalogue()
