@@ -9,6 +9,7 @@ from harness.core.errors import FaultError, HarnessError
 from harness.faults.base import Detail, Fault
 from harness.faults.select import select
 from harness.runtime.base import HUB
+from harness.waiting import wait_for
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -27,9 +28,13 @@ def refuses(cluster: Cluster, node: str) -> bool:
 
 
 class ProcessFault(Fault):
-    """A fault of whole processes, healed by starting them again over the same store."""
+    """A fault of whole processes, healed by starting them again over the same store.
+
+    Without `await_health` it is over as soon as they run: for returns that another fault still hampers.
+    """
 
     target: str
+    await_health: bool = True
 
     def targets(self, cluster: Cluster) -> tuple[str, ...]:
         """The selected nodes."""
@@ -50,8 +55,15 @@ class ProcessFault(Fault):
         return {}
 
     def await_recovery(self, cluster: Cluster) -> Detail:
-        """Every restarted node is registered, in sync and answering."""
-        cluster.wait_healthy(RESTART_TIMEOUT_S)
+        """Every restarted node is registered, in sync and answering; or merely answers, if told so."""
+        if self.await_health:
+            cluster.wait_healthy(RESTART_TIMEOUT_S)
+            return {}
+        wait_for(
+            lambda: not any(refuses(cluster, node) for node in self.targets(cluster)),
+            what=f"{', '.join(self.targets(cluster))} to take connections",
+            timeout_s=RESTART_TIMEOUT_S,
+        )
         return {}
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from harness.suite import (
     ALL_CLIENTS,
+    ALL_MASTERS,
     ALL_NAMESERVERS,
+    ALL_SLAVES,
     AwaitCount,
     AwaitHealthy,
     AwaitRoute,
@@ -111,13 +113,16 @@ def test_running_clients_need_no_nameserver(scenario: Prover) -> None:
     """With every nameserver dead, running clients go on, new ones cannot begin, and all recover when they return.
 
     A new producer's sends fail for want of a route and a new consumer owns no queue; within a poll and a rebalance of
-    the return both work, without having been started again.
+    the return both work, without having been started again. Brokers register one by one with the nameservers that
+    came back; here the slaves do so first, and running clients go on all the same.
     """
+    has_slaves = scenario.topology.slaves > 0
+    slaves_first = AwaitRoute(target=ALL_SLAVES, present=True, since="kill", since_heal=True, timeout_s=60)
     scenario(
         load=[LOAD, consume(1)],
         steps=plan(
             then(ENOUGH, name="loaded"),
-            then(Kill(target=ALL_NAMESERVERS)),
+            then(Kill(target=ALL_NAMESERVERS, await_health=False)),
             then(
                 StartLoad(
                     load=(
@@ -132,7 +137,11 @@ def test_running_clients_need_no_nameserver(scenario: Prover) -> None:
             then(AwaitCount(who="c", what="delivered", at_least=500, timeout_s=10), name="running-goes-on"),
             then(AwaitCount(who="late-producer", what="ok", from_start=True, timeout_s=3), name="late-unsent"),
             then(AwaitCount(who="late-consumer", what="delivered", from_start=True, timeout_s=3), name="late-ungiven"),
+            then(Partition(sources=ALL_MASTERS, sinks=ALL_NAMESERVERS, await_health=False), name="masters-late"),
             heal("kill"),
+            *([then(slaves_first, name="slaves-first")] * has_slaves),
+            heal("masters-late", after_s=4),
+            then(AwaitHealthy(), name="whole"),
             then(AwaitCount(who="late-producer", what="ok", at_least=5, timeout_s=90), name="late-sends"),
             then(AwaitCount(who="late-consumer", what="delivered", at_least=50, timeout_s=90), name="late-gets"),
         ),
