@@ -120,6 +120,7 @@ def test_a_power_cut_under_async_flush_costs_only_the_newest(scenario: Prover) -
             outage("cut", CutPower(target=master(0)), after_s=2, for_s=1),
             then(Elapse(seconds=2), name="afterwards"),
         ),
+        read_roles="masters",  # what the cut does to the slave: power-cut-leaves-replicas-agreeing
         demand=[
             forbid("lost-inside", replicas="master"),
             metric("rpo_ms", replicas="master") <= FLUSH_WINDOW_MS,
