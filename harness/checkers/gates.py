@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import polars as pl
 
 from harness.checkers import narrow
+from harness.checkers.metrics import measure
 from harness.checkers.narrow import QUEUE, Replicas
 from harness.core.errors import MetricUnavailable
-from harness.core.expectation import Gates
+from harness.core.expectation import COMPARE, Gates, Require
 from harness.core.history import History
 from harness.core.verdict import Assumption
 from harness.core.window import FaultWindow
@@ -40,6 +41,18 @@ def _assumptions(history: History, gates: Gates) -> Iterator[Assumption]:
     if gates.deliveries:
         number = history.deliveries.height
         yield Assumption("deliveries", number > 0, f"{number:,} deliveries were recorded")
+    for wanted in gates.also:
+        yield _also(history, wanted)
+
+
+def _also(history: History, wanted: Require) -> Assumption:
+    """A metric that shows that the scenario happened; one that cannot be computed was not met."""
+    try:
+        value = measure(history, wanted.metric, wanted.params)
+    except MetricUnavailable as missing:
+        return Assumption(wanted.text(), False, f"{wanted.text()} cannot be told: {missing}")
+    met = COMPARE[wanted.op](value, wanted.bound)
+    return Assumption(wanted.text(), met, f"{wanted.text()} is {'met' if met else 'not met'}: it is {value:.6g}")
 
 
 def well_formed(history: History) -> Assumption:

@@ -60,7 +60,7 @@ def measure(history: History, metric: str, params: Mapping[str, Any]) -> float:
 
 def validate(rules: Rules) -> None:
     """Raises UsageError for a demand that no finder or metric answers: before a cluster is started for it."""
-    for demand in rules.expectations:
+    for demand in (*rules.expectations, *rules.gates.also):
         if isinstance(demand, Forbid):
             known(FINDERS, demand.anomaly, demand.params, "anomaly")
         else:

@@ -57,7 +57,9 @@ Expectation = Annotated[Forbid | Require, Field(discriminator="kind")]
 class Gates(Data):
     """Assumptions of a scenario: what must be true before its verdict means anything.
 
-    Lower `min_acked` only where the load is itself the point, and say so in the scenario's text.
+    Lower `min_acked` only where the load is itself the point, and say so in the scenario's text. `also` are metrics
+    that show that the scenario happened at all (sends did meet the fault): unmet, they make a verdict inconclusive and
+    never broken.
     """
 
     min_acked: int = 5000
@@ -70,6 +72,7 @@ class Gates(Data):
     drained_phase: str = "final"
     healthy: bool = True
     deliveries: bool = False
+    also: tuple[Require, ...] = ()
 
 
 class Rules(Data):

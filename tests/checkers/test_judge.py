@@ -227,3 +227,19 @@ def test_figures_are_what_a_row_shows(thin):
 def test_judging_is_a_function(thin):
     rules = Rules(gates=thin, expectations=(LOST, Require(metric="rto_max_s", op="<", bound=5)))
     assert judge(healthy_run().history(), rules) == judge(healthy_run().history(), rules)
+
+
+class TestAlsoWanted:
+    def test_a_scenario_that_did_not_happen_is_inconclusive_and_not_broken(self, thin):
+        gates = thin.model_copy(update={"also": (Require(metric="failed", op=">", bound=0),)})
+        judgement = judge(healthy_run().history(), Rules(gates=gates, expectations=(LOST,)))
+        assert judgement.verdict is Verdict.INCONCLUSIVE
+        assert "failed > 0 is not met" in judgement.reason
+
+    def test_one_that_did_is_judged(self, thin):
+        gates = thin.model_copy(update={"also": (Require(metric="acked", op=">", bound=0),)})
+        assert judge(healthy_run().history(), Rules(gates=gates, expectations=(LOST,))).verdict is Verdict.HELD
+
+    def test_what_cannot_be_told_was_not_met(self, thin):
+        also = (Require(metric="observed", op=">", bound=0, params={"name": "never"}),)
+        assert unmet(healthy_run().history(), thin.model_copy(update={"also": also})) == {also[0].text()}
