@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -10,6 +11,7 @@ from harness.cluster import Cluster, Oracle
 from harness.cluster.oracle import message_id
 from harness.core.history import RAW_SCHEMA, History
 from harness.wire.message import decode_message
+from harness.wire.replies import QueueRead, QueueRef
 from tests.cluster.conftest import MakeCluster
 from tests.fakes.store import encode_stored
 
@@ -119,3 +121,29 @@ def test_only_the_asked_for_replicas_are_read(make_cluster: MakeCluster) -> None
 def test_our_id_is_in_the_body_or_in_the_keys(body: bytes, properties: str, expected: str) -> None:
     raw = encode_stored(body=body, properties=properties, physical_offset=42)
     assert message_id(decode_message(raw)) == expected
+
+
+def test_a_topic_that_is_missing_for_an_instant_is_looked_for_again(
+    make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, runtime = make_cluster()
+    cluster.start()
+    fill(cluster, runtime, 8)
+    calls = cluster.admin.calls
+    really, missing = calls.read_queue, [3]
+
+    async def read_queue(queue: QueueRef, **options: Any) -> QueueRead:
+        found = await really(queue, **options)
+        if not missing[0]:
+            return found
+        missing[0] -= 1
+        return replace(found, messages=(), complete=False, code=17, remark="TOPIC_NOT_EXIST")
+
+    monkeypatch.setattr(calls, "read_queue", read_queue)
+    monkeypatch.setattr("harness.cluster.oracle.TOPIC_POLL_S", 0.01)
+    summary, _ = read(cluster)
+    assert summary.complete
+    assert summary.rows == 16
+    missing[0] = 10_000
+    summary, _ = read(cluster)
+    assert not summary.complete
