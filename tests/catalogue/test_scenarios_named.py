@@ -1,0 +1,28 @@
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+from harness.catalogue import load_catalogue
+
+ROOT = Path(__file__).parents[2]
+
+
+def marked() -> dict[str, tuple[str, ...]]:
+    """Guarantee -> the suite functions marked with it, as the sources say."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted((ROOT / "suites").rglob("test_*.py")):
+        for node in ast.parse(path.read_text()).body:
+            for mark in getattr(node, "decorator_list", []):
+                if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "guarantee":
+                    for argument in mark.args:
+                        found[argument.value].append(f"{path.relative_to(ROOT)}::{node.name}")
+    return {name: tuple(functions) for name, functions in found.items()}
+
+
+def test_every_mark_is_a_row_of_the_catalogue():
+    assert set(marked()) <= set(load_catalogue().by_id)
+
+
+def test_every_row_names_the_suite_functions_that_judge_it():
+    named = {row.id: row.scenarios for row in load_catalogue().guarantees if row.scenarios}
+    assert named == marked()
