@@ -12,7 +12,8 @@ from typing import NoReturn, cast
 from harness.catalogue import explain, load_catalogue
 from harness.core.errors import HarnessError, UsageError
 from harness.core.verdict import Verdict
-from harness.settings import TIMERS, choice, default_cache, default_state, environment_default
+from harness.options import cache_dir, state_dir
+from harness.settings import TIMERS, choice, environment_default
 from harness.topology.render import Timers
 
 
@@ -92,18 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _cache() -> Path:
-    return Path(environment_default("cache") or default_cache())
-
-
-def _state() -> Path:
-    return Path(environment_default("state") or default_state())
-
-
 def _doctor(_options: argparse.Namespace) -> int:
     from harness.doctor import doctor
 
-    text, code = doctor(_cache(), _state())
+    text, code = doctor(cache_dir(), state_dir())
     print(text)
     return code
 
@@ -130,8 +123,8 @@ def _up(options: argparse.Namespace) -> int:
             timers=cast(Timers, timers),
         ),
         reports=Path(options.reports or environment_default("reports") or "reports"),
-        cache=_cache(),
-        state=_state(),
+        cache=cache_dir(),
+        state=state_dir(),
         say=lambda text: print(text, flush=True),
     )
 
@@ -139,19 +132,19 @@ def _up(options: argparse.Namespace) -> int:
 def _down(options: argparse.Namespace) -> int:
     from harness.playground import down
 
-    return down(options.run, state=_state(), say=print)
+    return down(options.run, state=state_dir(), say=print)
 
 
 def _exec(options: argparse.Namespace) -> int:
     from harness.playground import execute
 
-    return execute(options.run, options.words, state=_state())
+    return execute(options.run, options.words, state=state_dir())
 
 
 def _clean(_options: argparse.Namespace) -> int:
     from harness.runtime.reaper import clean
 
-    removed = clean(_state())
+    removed = clean(state_dir())
     print("\n".join(removed) if removed else "nothing was left behind")
     return 0
 
@@ -187,8 +180,8 @@ def _bench(options: argparse.Namespace) -> int:
         options.parts,
         rounds=options.rounds,
         versions=tuple(options.rocketmq or ("4.9.7", "5.3.3")),
-        cache=_cache(),
-        state=_state(),
+        cache=cache_dir(),
+        state=state_dir(),
         say=lambda text: print(text, flush=True),
         samples=options.samples,
         operations=tuple(options.operations or (1_000_000, 10_000_000)),

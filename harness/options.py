@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UsageError
-from harness.distribution import parse_java, parse_release, supported_clients
+from harness.distribution import default_cache, parse_java, parse_release, supported_clients
 from harness.runtime.base import CAPABILITIES
+from harness.runtime.owner import default_state_dir
 from harness.settings import (
     CLIENTS,
     RUNTIMES,
     TIMERS,
     Settings,
     choice,
-    default_cache,
-    default_state,
     environment_default,
     jvm_options,
     key_values,
@@ -45,6 +44,16 @@ HELP = {
     "strict": "also fail on promised rows that are not tested or known to be broken",
     "keep": "leave the last cluster up at the end and print how to reach it",
 }
+
+
+def cache_dir() -> Path:
+    """Where downloads are kept: the environment twin, else the user's cache."""
+    return Path(environment_default("cache") or default_cache())
+
+
+def state_dir() -> Path:
+    """Where owner marks of runs are kept: the environment twin, else the user's state directory."""
+    return Path(environment_default("state") or default_state_dir())
 
 
 def add_options(group: Any) -> None:
@@ -98,8 +107,8 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
         "jvm_opts": jvm_options(asked(get, "jvm-opt") or []),
         "seed": seed,
         "reports": Path(asked(get, "reports") or "reports").resolve(),
-        "cache": Path(environment_default("cache") or default_cache()),
-        "state": Path(environment_default("state") or default_state()),
+        "cache": cache_dir(),
+        "state": state_dir(),
         "guarantees": tuple(asked(get, "guarantee") or ()),
         "allow_missing": frozenset(choice("allow-missing", c, CAPABILITIES) for c in asked(get, "allow-missing") or ()),
         "strict": bool(asked(get, "strict")),

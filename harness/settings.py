@@ -44,16 +44,6 @@ class Settings:
     keep: bool = False
 
 
-def default_cache() -> Path:
-    """Where downloads are kept: XDG_CACHE_HOME, else ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rmq-harness"
-
-
-def default_state() -> Path:
-    """Where owner marks of runs are kept: XDG_STATE_HOME, else ~/.local/state."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "rmq-harness"
-
-
 def environment_default(option: str, fallback: str | None = None) -> str | None:
     """The environment twin of an option (`--broker-conf` -> RMQ_HARNESS_BROKER_CONF), or the fallback."""
     return os.environ.get(ENV_PREFIX + option.upper().replace("-", "_"), fallback)
