@@ -21,7 +21,7 @@ from harness.core.guarantee import Guarantee
 from harness.core.verdict import Verdict
 from harness.evidence import RunDir
 from harness.options import add_options, asked, settings_from
-from harness.publish import publish
+from harness.publish import publish, write_run
 from harness.report.rows import exit_code
 from harness.report.terminal import summary, use_colour
 from harness.runner import ControlResult, run_scenario
@@ -150,6 +150,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     try:
         run.equipment = equip(next(iter(run.settings.values())), _sayer(session.config))
         RunDir.create(run.directory.parent, run.run_id)
+        write_run(run)
     except HarnessError as error:
         pytest.exit(f"rmq-harness: {error}", returncode=error.exit_code)
 
@@ -255,6 +256,7 @@ def scenario(request: pytest.FixtureRequest) -> Generator[Prover]:
     prover = Prover(request.node, session, session.settings[topology], _sayer(request.config))
     yield prover
     session.add(topology, prover.outcome)
+    write_run(session)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -280,7 +282,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     settings = next(iter(run.settings.values()))
     rows = run.rows()
-    publish(run, rows)
+    publish(run, rows, whole=exitstatus != pytest.ExitCode.INTERRUPTED)
     code, _ = exit_code(rows, strict=settings.strict, allow_missing=settings.allow_missing)
     if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = _graver(code, int(exitstatus), run)

@@ -15,7 +15,7 @@ from harness.report.junit import junit_xml
 from harness.report.material import Promise, ScenarioReport, judgement_from
 from harness.report.rows import Row, Run, verdicts_json
 from harness.report.series import series
-from harness.session import Session
+from harness.session import Session, now_utc
 from harness.settings import Settings
 from harness.stored import KEY, session_json
 
@@ -23,15 +23,23 @@ LOG_TAIL_LINES = 60
 SAMPLE_LINES = 40
 
 
-def publish(session: Session, rows: Sequence[Row]) -> None:
-    """Writes `run.json`, `verdicts.json`, `junit.xml`, `report.html`, `allure-results/` and `latest`."""
+def write_run(session: Session) -> None:
+    """Writes `run.json` as far as the run has come: whoever kills it leaves what can be judged again."""
+    shared = session.run().model_dump(mode="json")
+    document = {"schema": 1, **shared, "scenarios": _specs(session), KEY: session_json(session)}
+    write_json(session.directory / "run.json", document)
+
+
+def publish(session: Session, rows: Sequence[Row], *, whole: bool = True) -> None:
+    """Writes what a run ends with: `run.json`, `verdicts.json`, `junit.xml`, `report.html` and `allure-results/`.
+
+    A run that is not `whole` was interrupted: it gets no time of its end, and is called cut short wherever it is shown.
+    """
+    session.ended_utc = now_utc() if whole else ""
+    write_run(session)
     run = session.run()
     directory = session.directory
     settings = next(iter(session.settings.values()))
-    write_json(
-        directory / "run.json",
-        {"schema": 1, **run.model_dump(mode="json"), "scenarios": _specs(session), KEY: session_json(session)},
-    )
     (directory / "verdicts.json").write_text(verdicts_json(run, rows), encoding="utf-8")
     (directory / "junit.xml").write_bytes(junit_xml(run, rows, strict=settings.strict))
     scenarios = write_page(directory, run, rows, settings)

@@ -20,19 +20,21 @@ from harness.report.terminal import summary, use_colour
 from harness.runner import ControlResult, PlantedControl, ScenarioResult, judge_directory
 from harness.scenario import Control, Scenario
 from harness.session import Outcome
-from harness.stored import StoredOutcome, damage, load_session
+from harness.stored import StoredOutcome, StoredSession, damage, load_session
 
 
 def recheck(run: Path) -> tuple[str, int]:
     """The table of a run judged anew from its histories, how it compares with what is stored, and an exit code.
 
-    The code is that of the run, or 6 if a verdict differs or evidence is missing or was changed. Nothing of the run
-    but the packed histories, which are made anew, is written. Raises UsageError if it is no run directory,
-    EvidenceError if it cannot be judged at all.
+    The code is that of the run, or 6 if a verdict differs, evidence is missing or was changed, or the run was cut
+    short: then what had ended is judged, and nothing is said of the rest. Nothing of the run but the packed histories,
+    which are made anew, is written. Raises UsageError if it is no run directory, EvidenceError if it cannot be judged
+    at all.
     """
     directory = run_directory(run)
     session, stored, shared = load_session(directory)
-    problems = damage(directory, stored.evidence)
+    cut_short = [] if shared.ended_utc else _unfinished(directory, stored)
+    problems = {name: words for name, words in damage(directory, stored.evidence).items() if name not in cut_short}
     for outcome in stored.outcomes:
         session.add(outcome.topology, _outcome(directory, outcome, problems))
     rows = session.rows()
@@ -46,6 +48,8 @@ def recheck(run: Path) -> tuple[str, int]:
     )
     code, _line = exit_code(rows, strict=settings.strict, allow_missing=settings.allow_missing)
     remarks = [f"{name}: {'; '.join(words)}" for name, words in problems.items()]
+    if not shared.ended_utc:
+        return f"{table}\n{_cut_short(stored, cut_short, remarks)}", EXIT_INCONCLUSIVE
     remarks += _differences(directory, rows)
     if remarks:
         told = "\n".join(f"  {remark}" for remark in remarks)
@@ -70,6 +74,19 @@ def run_directory(path: Path) -> Path:
     if not (path / "run.json").is_file():
         raise EvidenceError(f"{path} has no run.json: the run was cut short before it could say what it judged")
     return path.resolve()
+
+
+def _unfinished(directory: Path, stored: StoredSession) -> list[str]:
+    """Scenarios that a run which was cut short had begun and that belong to no suite function that ended."""
+    ended = {name for o in stored.outcomes for name in (o.scenario, *(c.scenario for c in o.controls))}
+    begun = (path.parent for path in (directory / "scenarios").rglob("scenario.json"))
+    return sorted(name for path in begun if (name := str(path.relative_to(directory))) not in ended)
+
+
+def _cut_short(stored: StoredSession, unfinished: Sequence[str], remarks: Sequence[str]) -> str:
+    lines = [f"This run was cut short: {len(stored.outcomes)} suite functions had ended, and only they are judged."]
+    lines += [f"  {name}: cut short, not judged" for name in unfinished]
+    return "\n".join([*lines, *(f"  {remark}" for remark in remarks)])
 
 
 def _stored_rows(directory: Path) -> tuple[Row, ...]:

@@ -91,7 +91,11 @@ class Session:
     equipment: Equipment | None = None
     subject: Subject | None = None
     deviations: set[str] = field(default_factory=set)
-    started_utc: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+    started_utc: str = field(default_factory=lambda: now_utc())
+    ended_utc: str = ""
+    """Empty until the last suite function has ended: a run that was cut short is known by it."""
+    commit: str = field(default_factory=lambda: git_commit())
+    """Of the code that was loaded: taken at the start, for the tree may move while a run goes on."""
 
     def add(self, topology: str, outcome: Outcome) -> None:
         """Files one suite function's outcome."""
@@ -128,9 +132,9 @@ class Session:
             id=self.run_id,
             seed=self.seed,
             started_utc=self.started_utc,
-            ended_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            ended_utc=self.ended_utc,
             harness=metadata.version("rmq-harness"),
-            git_commit=git_commit(),
+            git_commit=self.commit,
             replay=f"{self.command} --seed {self.seed}",
             versions={
                 "rocketmq": first.rocketmq,
@@ -282,6 +286,11 @@ def machine() -> dict[str, Any]:
         "kernel": platform.release(),
         "root": os.geteuid() == 0,
     }
+
+
+def now_utc() -> str:
+    """The time, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def git_commit() -> str:

@@ -48,6 +48,8 @@ def summary(
         file=out, width=width, force_terminal=colour, color_system="standard" if colour else None, highlight=False
     )
     console.print(Text(f"run {run.id}  seed {run.seed}"))
+    if not run.ended_utc:
+        console.print(Text("this run was cut short: what it did not reach is not tested", style="bold red"))
     tested = [row for row in rows if row.verdict is not Verdict.NOT_TESTED]
     if tested:
         console.print(_table(tested))

@@ -101,6 +101,32 @@ def test_a_run_that_was_cut_short_says_so(stored_run):
         recheck(stored_run)
 
 
+def test_a_run_that_was_killed_is_judged_as_far_as_it_came(stored_run):
+    """What the plugin leaves when it is killed: no time of its end, no verdicts, and a scenario under way."""
+    document = json.loads((stored_run / "run.json").read_text())
+    (stored_run / "run.json").write_text(json.dumps(document | {"ended_utc": ""}))
+    (stored_run / "verdicts.json").unlink()
+    under_way = stored_run / "scenarios/1m/next"
+    (under_way / "history").mkdir(parents=True)
+    (under_way / "scenario.json").write_text("{}")
+    (under_way / "history/p-1.jsonl").write_text('{"half a li')
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert "1 held" in text
+    assert "cut short: 1 suite functions had ended" in text
+    assert "scenarios/1m/next: cut short, not judged" in text
+
+
+def test_a_killed_run_with_a_changed_history_says_both(stored_run):
+    document = json.loads((stored_run / "run.json").read_text())
+    (stored_run / "run.json").write_text(json.dumps(document | {"ended_utc": ""}))
+    next((stored_run / f"{KILL}/history").glob("p*.jsonl")).unlink()
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert "cut short" in text
+    assert "is missing" in text
+
+
 def test_a_run_of_an_older_version_says_so(stored_run):
     document = json.loads((stored_run / "run.json").read_text())
     del document["session"]

@@ -9,6 +9,7 @@ import signal
 import pytest
 
 from harness.evidence import load_history
+from harness.recheck import recheck
 from harness.waiting import pause_s
 from tests.real.conftest import Start
 
@@ -68,6 +69,10 @@ def test_an_interrupt_keeps_the_evidence(start: Start) -> None:
     assert history.windows[0].name == "kill"
     verdicts = json.loads((run.run_dir / "verdicts.json").read_text())
     assert {row["verdict"] for row in verdicts["guarantees"]} == {"not-tested"}
+    assert "this run was cut short" in run.text
+    text, code = recheck(run.run_dir)
+    assert code == 6
+    assert "scenarios/1m/smoke: cut short, not judged" in text
     run.clean()
     run.assert_nothing_is_left()
 
