@@ -20,11 +20,12 @@ from harness.core.expectation import Expectation, Gates, Rules
 from harness.core.guarantee import Guarantee
 from harness.core.verdict import Verdict
 from harness.evidence import RunDir
+from harness.judging import ControlResult
 from harness.options import add_options, asked, settings_from
 from harness.publish import publish
 from harness.report.rows import exit_code
 from harness.report.terminal import summary, use_colour
-from harness.runner import ControlResult, run_scenario
+from harness.runner import run_scenario
 from harness.scenario import ClusterNeeds, Control, Scenario, Step
 from harness.session import Outcome, Session, new_run_id, summary_of_time
 from harness.settings import Settings

@@ -20,9 +20,10 @@ from harness.core.errors import UsageError
 from harness.core.guarantee import Guarantee
 from harness.core.verdict import Verdict, merge
 from harness.core.version import Version
+from harness.judging import ControlResult, ScenarioResult
 from harness.report.rows import Control as ControlRow
 from harness.report.rows import Row, Run, ScenarioRow
-from harness.runner import ControlResult, Equipment, ScenarioResult
+from harness.runner import Equipment
 from harness.settings import Settings
 from harness.stock import STOCK_ROW, stock_row
 
