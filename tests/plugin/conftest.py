@@ -12,6 +12,7 @@ import pytest
 
 import harness.equip
 import harness.plugin
+import harness.prover
 import harness.publish
 from harness.catalogue import Catalogue, load_catalogue
 from harness.core.errors import CapabilityMissing, HarnessError, SetupError
@@ -109,7 +110,7 @@ def stub(monkeypatch: pytest.MonkeyPatch, catalogue: Catalogue) -> Stub:
     monkeypatch.setattr(harness.plugin, "load_catalogue", lambda: catalogue)
     monkeypatch.setattr(harness.publish, "load_catalogue", lambda: catalogue)
     monkeypatch.setattr(harness.equip, "equip", made.equip)
-    monkeypatch.setattr(harness.plugin, "run_scenario", made.run)
+    monkeypatch.setattr(harness.prover, "run_scenario", made.run)
     return made
 
 
