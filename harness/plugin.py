@@ -19,12 +19,13 @@ from harness.core.errors import HarnessError, UsageError
 from harness.core.guarantee import Guarantee
 from harness.evidence import RunDir
 from harness.options import add_options, asked, settings_from
+from harness.provenance import new_run_id
 from harness.prover import Broken, HeldUnexpectedly, Inconclusive, KnownBroken, NotTested, Prover, SuiteFunction
 from harness.publish import publish
 from harness.report.rows import exit_code
 from harness.report.terminal import summary, use_colour
 from harness.scenario import Control, Scenario
-from harness.session import Session, new_run_id, summary_of_time
+from harness.session import Session, summary_of_time
 from harness.settings import Settings
 from harness.stock import with_parts
 
