@@ -8,28 +8,26 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.catalogue import Catalogue, load_catalogue
-from harness.core.errors import CapabilityMissing, HarnessError, UsageError
-from harness.core.expectation import Expectation, Gates, Rules
+from harness.core.errors import HarnessError, UsageError
 from harness.core.guarantee import Guarantee
-from harness.core.verdict import Verdict
 from harness.evidence import RunDir
 from harness.options import add_options, asked, settings_from
+from harness.provenance import new_run_id
+from harness.prover import Broken, HeldUnexpectedly, Inconclusive, KnownBroken, NotTested, Prover, SuiteFunction
 from harness.publish import publish, write_run
 from harness.report.rows import exit_code
 from harness.report.terminal import summary, use_colour
-from harness.runner import ControlResult, run_scenario
-from harness.scenario import ClusterNeeds, Control, Scenario, Step
-from harness.session import Outcome, Session, new_run_id, summary_of_time
+from harness.scenario import Control, Scenario
+from harness.session import Session, summary_of_time
 from harness.settings import Settings
 from harness.stock import with_parts
-from harness.workloads.load import Load
 
 guarantee = pytest.mark.guarantee
 """`@guarantee("id", ...)`: the documented guarantees that a suite function judges."""
@@ -37,18 +35,6 @@ guarantee = pytest.mark.guarantee
 SESSION = pytest.StashKey[Session]()
 CATALOGUE = pytest.StashKey[Catalogue]()
 DESELECTED = pytest.StashKey[dict[str, int]]()
-
-
-class Broken(Exception):
-    """The guarantee does not hold: a failure, or an expected one."""
-
-
-class Inconclusive(Exception):
-    """Nothing can be said: an error."""
-
-
-class HeldUnexpectedly(Exception):
-    """The catalogue expects it broken for this version, and it held: a failure, for one of them is wrong."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -155,97 +141,18 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         pytest.exit(f"rmq-harness: {error}", returncode=error.exit_code)
 
 
-class Prover:
-    """What a suite function gets as `scenario`: call it once with the load, the steps and the demands."""
-
-    def __init__(self, item: pytest.Item, session: Session, settings: Settings, say: Callable[[str], None]) -> None:
-        assert session.equipment is not None
-        self._item = item
-        self._session = session
-        self._settings = settings
-        self._say = say
-        self.topology = settings.topology
-        self.version = session.equipment.release.version
-        self.timers = settings.timers
-        self.outcome = Outcome(tuple(_marked(item)), not_tested="the suite function ran no scenario")
-
-    def __call__(
-        self,
-        *,
-        demand: Iterable[Expectation],
-        load: Iterable[Load] = (),
-        steps: Iterable[Step] = (),
-        duration_s: float = 0,
-        cluster: ClusterNeeds | None = None,
-        gates: Gates | None = None,
-        control: Control | None = None,
-        **more: Any,
-    ) -> None:
-        """Runs the scenario and then its control, and raises what the verdict calls for."""
-        scenario = Scenario(
-            name=_slug(self._item.name.partition("[")[0].removeprefix("test_")),
-            claim=(getattr(self._item, "function", None).__doc__ or "").strip(),
-            cluster=cluster or ClusterNeeds(),
-            load=tuple(load),
-            steps=tuple(steps),
-            duration_s=duration_s,
-            rules=Rules(expectations=tuple(demand), gates=gates or Gates()),
-            **more,
-        )
-        self.prove(scenario, control)
-
-    def control(
-        self,
-        name: str,
-        *,
-        demand: Iterable[Expectation],
-        expect: Verdict = Verdict.BROKEN,
-        why: str = "",
-        gates: Gates | None = None,
-        **more: Any,
-    ) -> Control:
-        """A product control: another scenario that must come out as `expect`."""
-        own = _slug(self._item.name.partition("[")[0].removeprefix("test_"))
-        return Control(
-            kind="product",
-            scenario=Scenario(
-                name=f"{own}--{name}", rules=Rules(expectations=tuple(demand), gates=gates or Gates()), **more
-            ),
-            expect=expect,
-            why=why,
-        )
+class _Prover(Prover):
+    """Ends the suite function as pytest would have it; failures and errors get their look when they are reported."""
 
     def prove(self, scenario: Scenario, control: Control | None = None) -> None:
-        """The same with a scenario that was built by hand."""
-        equipment = self._session.equipment
-        assert equipment is not None
-        base = self._session.directory / "scenarios" / self.topology.name
+        """See `Prover`."""
         try:
-            self.outcome.result = run_scenario(scenario, self._settings, equipment, base / scenario.name, self._say)
-            if control is not None and self.outcome.result.judgement.verdict is Verdict.HELD:
-                self._say(f"control: {control.scenario.name}")
-                seen = run_scenario(
-                    control.scenario, self._settings, equipment, base / control.scenario.name, self._say
-                )
-                self.outcome.controls = (ControlResult(control, seen),)
-        except CapabilityMissing as missing:
-            self.outcome.missing = missing.capability
-            self.outcome.not_tested = str(missing)
+            super().prove(scenario, control)
+        except NotTested as missing:
             pytest.skip(str(missing))
-        self._conclude()
-
-    def _conclude(self) -> None:
-        verdict, reason = self.outcome.verdict()
-        self._say(f"{verdict.value}: {reason}")
-        expected = self._session.expected_of(self._settings, self.outcome.guarantees)
-        if verdict is Verdict.INCONCLUSIVE:
-            raise Inconclusive(reason)
-        if verdict is Verdict.BROKEN:
-            if expected is not None:
-                pytest.xfail(f"known broken ({expected}): {reason}")
-            raise Broken(reason)
-        if verdict is Verdict.HELD and expected is not None:
-            raise HeldUnexpectedly(f"the catalogue expects it broken ({expected}), but it held: {reason}")
+        except KnownBroken as known:
+            pytest.xfail(f"known broken ({known.expected}): {known}")
+            raise  # with --runxfail, under which xfail does nothing
 
 
 @pytest.fixture
@@ -253,7 +160,7 @@ def scenario(request: pytest.FixtureRequest) -> Generator[Prover]:
     """The prover of this suite function on this topology; its outcome is filed whatever happens."""
     session = request.config.stash[SESSION]
     topology = str(request.param)
-    prover = Prover(request.node, session, session.settings[topology], _sayer(request.config))
+    prover = _Prover(_suite_function(request.node), session, session.settings[topology], _sayer(request.config))
     yield prover
     session.add(topology, prover.outcome)
     write_run(session)
@@ -345,8 +252,10 @@ def _topology_of(item: pytest.Item) -> str | None:
     return str(name) if name is not None else None
 
 
-def _slug(name: str) -> str:
-    return name.replace("_", "-")
+def _suite_function(item: pytest.Item) -> SuiteFunction:
+    name = item.name.partition("[")[0].removeprefix("test_").replace("_", "-")
+    claim = (getattr(item, "function", None).__doc__ or "").strip()
+    return SuiteFunction(name, claim, tuple(_marked(item)))
 
 
 def _without_paths(words: list[str]) -> list[str]:

@@ -9,13 +9,14 @@ from pathlib import Path
 from harness.catalogue import load_catalogue
 from harness.core.errors import HarnessError
 from harness.evidence import load_history, write_json
+from harness.provenance import now_utc
 from harness.report.allure import write_allure
 from harness.report.html import html_report
 from harness.report.junit import junit_xml
 from harness.report.material import Promise, ScenarioReport, judgement_from
 from harness.report.rows import Row, Run, verdicts_json
 from harness.report.series import series
-from harness.session import Session, now_utc
+from harness.session import Session
 from harness.settings import Settings
 from harness.stored import KEY, session_json
 

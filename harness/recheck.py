@@ -14,10 +14,10 @@ from harness.core.errors import EvidenceError, UsageError
 from harness.core.verdict import Judgement, Verdict
 from harness.evidence.files import read_json
 from harness.evidence.loading import PACKED
+from harness.judging import ControlResult, PlantedControl, ScenarioResult, judge_directory
 from harness.publish import write_page
 from harness.report.rows import EXIT_INCONCLUSIVE, Row, exit_code, parse_verdicts
 from harness.report.terminal import summary, use_colour
-from harness.runner import ControlResult, PlantedControl, ScenarioResult, judge_directory
 from harness.scenario import Control, Scenario
 from harness.session import Outcome
 from harness.stored import StoredOutcome, StoredSession, damage, load_session

@@ -13,37 +13,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 from uuid import uuid4
 
-from harness.checkers.judge import judge
-from harness.checkers.planting import plant
-from harness.cluster import Cluster, ClusterPlan, TopicSpec
+from harness.cluster import Cluster
 from harness.core.errors import CapabilityMissing, HarnessError, SetupError
-from harness.core.expectation import Rules
-from harness.core.history import History
-from harness.core.verdict import Judgement, Verdict
 from harness.distribution import Jre, Release
-from harness.evidence import Recorder, load_history, write_json
+from harness.evidence import Recorder, write_json
 from harness.faults import Injector
 from harness.faults.process import ProcessFault
+from harness.judging import ScenarioResult, judge_directory, result_json
 from harness.keep import Keeper
-from harness.runtime.base import Disk, Runtime
+from harness.planning import cluster_plan, deviations_of, groups_of
+from harness.runtime.base import Runtime
 from harness.runtime.local import LocalRuntime
-from harness.scenario import Control, Heal, Inject, Look, Scenario, Step
+from harness.scenario import Heal, Inject, Look, Scenario, Step
 from harness.settings import Settings
-from harness.topology import Topology, load_topology
 from harness.waiting import pause_s, wait_for
 from harness.workloads.crew import ClientKit, Crew
-from harness.workloads.load import Consume, Produce
-from harness.workloads.probes import StartLoad
+from harness.workloads.load import Produce
 from harness.workloads.stage import Stage
 
 BRING_UP_ATTEMPTS = 2
-TLS_OFF = ("-Dtls.server.mode", "disabled", "permissive", "no client of ours uses TLS; making keys costs 10 s of CPU")
 STEADY_TIMEOUT_S = 90.0
 READY_TIMEOUT_S = 90.0
 Say = Callable[[str], None]
@@ -61,42 +54,6 @@ class Equipment:
     capabilities: Mapping[str, str | None]
     open_runtime: OpenRuntime = LocalRuntime.open
     keeper: Keeper | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlantedControl:
-    """One demand, and what the judge said of the recorded history with one defect of that kind planted in it."""
-
-    demand: str
-    observed: Verdict
-    reason: str
-
-
-@dataclass(slots=True)
-class ScenarioResult:
-    """What came of one scenario. `trouble` is set when it could not be run to its end."""
-
-    scenario: Scenario
-    directory: Path
-    judgement: Judgement
-    planted: tuple[PlantedControl, ...] = ()
-    trouble: str = ""
-    spent_s: dict[str, float] = field(default_factory=dict)
-    deviations: tuple[tuple[str, str, str, str], ...] = ()
-    bring_up: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ControlResult:
-    """How a control came out, beside how it must."""
-
-    control: Control
-    result: ScenarioResult
-
-    @property
-    def as_expected(self) -> bool:
-        """The control came out as it must: the scenario it belongs to could have been red."""
-        return self.result.judgement.verdict is self.control.expect
 
 
 class Timesheet:
@@ -136,44 +93,6 @@ def run_scenario(
     write_json(directory / "judgement.json", asdict(judgement))
     write_json(directory / "result.json", result_json(result))
     return result
-
-
-def judge_directory(directory: Path, rules: Rules, trouble: str) -> tuple[Judgement, tuple[PlantedControl, ...]]:
-    """Judges what a scenario directory holds. Trouble makes any verdict but a witnessed violation inconclusive."""
-    try:
-        history = load_history(directory)
-    except HarnessError as error:
-        return Judgement(Verdict.INCONCLUSIVE, f"{trouble or 'evidence'}: {error}", (), ()), ()
-    judgement = judge(history, rules)
-    if trouble:
-        judgement = Judgement(Verdict.INCONCLUSIVE, trouble, judgement.assumptions, judgement.checks, judgement.figures)
-        return judgement, ()
-    return judgement, judge_planted(history, rules) if judgement.verdict is Verdict.HELD else ()
-
-
-def judge_planted(history: History, rules: Rules) -> tuple[PlantedControl, ...]:
-    """Plants one defect per demand in the history and judges it again: each must now be broken."""
-    outcomes = []
-    for demand in rules.expectations:
-        bad = plant(history, demand)
-        if bad is None:
-            continue
-        seen = judge(bad, rules)
-        outcomes.append(PlantedControl(demand.text(), seen.verdict, seen.reason))
-    return tuple(outcomes)
-
-
-def result_json(result: ScenarioResult) -> dict[str, object]:
-    """What is stored beside the judgement: trouble, planted controls, where the time went, deviations."""
-    return {
-        "schema": 1,
-        "scenario": result.scenario.name,
-        "trouble": result.trouble,
-        "planted": [{"demand": p.demand, "observed": p.observed.value, "reason": p.reason} for p in result.planted],
-        "spent_s": {k: round(v, 3) for k, v in result.spent_s.items()},
-        "bring_up": dict(result.bring_up),
-        "deviations": [list(d) for d in result.deviations],
-    }
 
 
 class _Run:
@@ -234,13 +153,14 @@ class _Run:
                 self.equipment.keeper.release()
             runtime = self._open_runtime()
             stack.callback(runtime.close)
-            cluster = stack.enter_context(Cluster(self._plan(), runtime, self.say))
+            plan = cluster_plan(self.scenario, self.settings, self.equipment.release, self.equipment.jre)
+            cluster = stack.enter_context(Cluster(plan, runtime, self.say))
             stack.push(partial(self._keep, cluster, runtime))
             started = cluster.start()
             self.bring_up = {"wall_s": started.wall_s, "cpu_s": started.cpu_s or 0.0}
             self.deviations = deviations_of(cluster)
             recorder = stack.enter_context(Recorder(self.directory / "history"))
-            crew = Crew(cluster, self.equipment.kit, self._timers(), self.directory / "history")
+            crew = Crew(cluster, self.equipment.kit, plan.timers, self.directory / "history")
             stack.callback(crew.close)
             stage = Stage(cluster, crew, recorder, self.say)
             cluster.wait_healthy(READY_TIMEOUT_S)
@@ -269,38 +189,6 @@ class _Run:
             work_dir=self.settings.state / "work",
             state_dir=self.settings.state,
         )
-
-    def _timers(self) -> Literal["documented", "fast"]:
-        return self.scenario.cluster.timers or self.settings.timers
-
-    def _plan(self) -> ClusterPlan:
-        needs, settings = self.scenario.cluster, self.settings
-        declared = load_topology(needs.topology) if needs.topology else settings.topology
-        topology = varied(declared, replication=needs.replication, flush=needs.flush)
-        disk = Disk("sized", needs.disk_bytes) if needs.disk_bytes else Disk()
-        return ClusterPlan(
-            topology=topology,
-            release=self.equipment.release,
-            jre=self.equipment.jre,
-            timers=self._timers(),
-            broker_conf={**needs.broker_conf, **settings.broker_conf},
-            namesrv_conf={**needs.namesrv_conf, **settings.namesrv_conf},
-            jvm_opts={
-                "broker": (*settings.jvm_opts.get("broker", ()), *needs.jvm_opts),
-                "namesrv": settings.jvm_opts.get("namesrv", ()),
-            },
-            topics=tuple(TopicSpec(f"topic-{n}", needs.queues) for n in range(needs.topics)),
-            groups=self._groups(),
-            disks={node.name: disk for node in topology.nodes if node.is_broker},
-            cache=settings.cache,
-            train=False,
-        )
-
-    def _groups(self) -> tuple[str, ...]:
-        """Every group of the load, also of the load that is started later: retry topics must exist beforehand."""
-        later = (s.act.probe for s in self.scenario.steps if isinstance(s.act, Look))
-        loads = [*self.scenario.load, *(part for p in later if isinstance(p, StartLoad) for part in p.load)]
-        return tuple(dict.fromkeys(load.group for load in loads if isinstance(load, Consume)))
 
     def _await_steady(self, stage: Stage) -> None:
         """Every producer of the initial load has acknowledged sends: the clock of the schedule starts here."""
@@ -353,7 +241,7 @@ class _Run:
                 stage.cluster.wait_healthy(READY_TIMEOUT_S)
                 stage.observe("healthy.after", True)
             if self.scenario.await_deliveries:
-                for group in self._groups():
+                for group in groups_of(self.scenario):
                     self._await_deliveries(stage, group)
             stage.crew.stop(stage.crew.names())
 
@@ -397,23 +285,6 @@ class _Run:
         if opened:
             self.say(f"slaveReadEnable is set on {', '.join(opened)} for the oracle, after the load")
             stage.observe("oracle.slaves-opened", list(opened))
-
-
-def deviations_of(cluster: Cluster) -> tuple[tuple[str, str, str, str], ...]:
-    """What differs from the product's defaults (of a stock cluster: from its own files), each key once.
-
-    The JVMs' own deviation is among it: no TLS key is made, which a stock start would spend ten seconds on.
-    """
-    nodes = (*cluster.nameservers(), *cluster.brokers())
-    shipped = {d for node in nodes for d in cluster.outfit(node).rendered.differences}
-    found = {(d.key, d.ours, d.default, d.why) for d in (*cluster.deviations(), *shipped)}
-    return tuple(sorted({*found, TLS_OFF}))
-
-
-def varied(topology: Topology, *, replication: str | None, flush: str | None) -> Topology:
-    """The topology with another replication or flush: what a product control runs on."""
-    changes = {key: value for key, value in (("replication", replication), ("flush", flush)) if value is not None}
-    return topology.model_copy(update=changes) if changes else topology
 
 
 def _short(value: object, limit: int = 160) -> str:

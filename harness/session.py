@@ -5,24 +5,22 @@ Knows nothing of pytest: the plugin feeds it, the command line reads it back.
 
 from __future__ import annotations
 
-import datetime
-import os
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import harness
 from harness.core.errors import UsageError
 from harness.core.guarantee import Guarantee
 from harness.core.verdict import Verdict, merge
 from harness.core.version import Version
+from harness.judging import ControlResult, ScenarioResult
+from harness.provenance import git_commit, machine, now_utc, options_json
 from harness.report.rows import Control as ControlRow
 from harness.report.rows import Row, Run, ScenarioRow
-from harness.runner import ControlResult, Equipment, ScenarioResult
+from harness.runner import Equipment
 from harness.settings import Settings
 from harness.stock import STOCK_ROW, stock_row
 
@@ -91,10 +89,10 @@ class Session:
     equipment: Equipment | None = None
     subject: Subject | None = None
     deviations: set[str] = field(default_factory=set)
-    started_utc: str = field(default_factory=lambda: now_utc())
+    started_utc: str = field(default_factory=now_utc)
     ended_utc: str = ""
     """Empty until the last suite function has ended: a run that was cut short is known by it."""
-    commit: str = field(default_factory=lambda: git_commit())
+    commit: str = field(default_factory=git_commit)
     """Of the code that was loaded: taken at the start, for the tree may move while a run goes on."""
 
     def add(self, topology: str, outcome: Outcome) -> None:
@@ -259,62 +257,6 @@ def scenario_row(session: Session, outcome: Outcome) -> ScenarioRow:
         lost=seen.get("lost"),
         figures=dict(seen),
     )
-
-
-def options_json(settings: Settings) -> dict[str, Any]:
-    """The options of a run without any path of the machine."""
-    return {
-        "rocketmq": settings.rocketmq,
-        "java": settings.java,
-        "client": settings.client,
-        "runtime": settings.runtime,
-        "timers": settings.timers,
-        "broker_conf": dict(settings.broker_conf),
-        "namesrv_conf": dict(settings.namesrv_conf),
-        "jvm_opts": {k: list(v) for k, v in settings.jvm_opts.items()},
-        "guarantees": list(settings.guarantees),
-        "strict": settings.strict,
-    }
-
-
-def machine() -> dict[str, Any]:
-    """What the run ran on, without names."""
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "cpus": os.cpu_count(),
-        "memory_gib": round(memory_bytes / 2**30, 1),
-        "kernel": platform.release(),
-        "root": os.geteuid() == 0,
-    }
-
-
-def now_utc() -> str:
-    """The time, to the second."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def git_commit() -> str:
-    """The commit the harness runs from, with `+` if the tree differs from it; empty outside a repository."""
-    root = Path(harness.__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return ""
-    head = _git(root, "rev-parse", "--short=12", "HEAD")
-    return head + ("+" if head and _git(root, "status", "--porcelain") else "")
-
-
-def new_run_id(topologies: Sequence[str], seed: int) -> str:
-    """`<utc>-<topology>-<seed>`; several topologies are `N-topologies`."""
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    what = topologies[0] if len(topologies) == 1 else f"{len(topologies)}-topologies"
-    return f"{now}-{what}-{seed}"
-
-
-def _git(root: Path, *words: str) -> str:
-    try:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def summary_of_time(outcomes: Mapping[str, Sequence[Outcome]]) -> str:

@@ -24,7 +24,8 @@ from harness.faults import (
     nameserver,
     slave,
 )
-from harness.plugin import Prover, guarantee
+from harness.plugin import guarantee
+from harness.prover import Prover
 from harness.scenario import (
     ClusterNeeds,
     Control,

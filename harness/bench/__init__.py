@@ -15,7 +15,7 @@ from harness.bench import bringup, checkers, clients, faults
 from harness.bench.lab import Lab, laboratory
 from harness.bench.tables import Table, markdown
 from harness.core.errors import HarnessError, UsageError
-from harness.session import git_commit, machine
+from harness.provenance import git_commit, machine
 
 Part = Callable[[Lab], list[Table]]
 PARTS: Final[Mapping[str, Part]] = {

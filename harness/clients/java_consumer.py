@@ -11,7 +11,7 @@ from typing import Any
 import jpype
 
 from harness.clients.config import Config, ConsumerConfig
-from harness.clients.jvm import major_of, optional_call, start_jvm, thrown, versions
+from harness.clients.jvm import major_of, new_client, optional_call, start_jvm, thrown, versions
 from harness.clients.pace import Tally
 from harness.clients.record import DeliverLines, Recorder, id_of
 from harness.core.errors import UsageError
@@ -19,6 +19,7 @@ from harness.core.errors import UsageError
 _ASSIGNMENT_POLL_S = 0.02
 _LOOKS_PER_NUDGE = 50
 _HEARTBEAT_5X_MS = 1000
+_CONSUMER = "org.apache.rocketmq.client.consumer.DefaultMQPushConsumer"
 _LISTENER = "org.apache.rocketmq.client.consumer.listener."
 
 
@@ -53,12 +54,7 @@ class JavaConsumer:
     def start(self) -> None:
         """Starts the client and, if so configured, waits until it owns queues."""
         config = self._config
-        consumer = jpype.JClass("org.apache.rocketmq.client.consumer.DefaultMQPushConsumer")(config.group)
-        consumer.setNamesrvAddr(config.namesrv)
-        consumer.setInstanceName(config.process)
-        consumer.setVipChannelEnabled(False)
-        consumer.setPollNameServerInterval(config.poll_nameserver_ms)
-        consumer.setHeartbeatBrokerInterval(self._heartbeat_ms())
+        consumer = new_client(_CONSUMER, config, self._heartbeat_ms())
         consumer.setPersistConsumerOffsetInterval(config.persist_offset_ms)
         consumer.setConsumeMessageBatchMaxSize(config.batch)
         consumer.setConsumeThreadMin(config.threads)

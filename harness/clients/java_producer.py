@@ -11,7 +11,7 @@ import jpype
 
 from harness.clients import outcome
 from harness.clients.config import Config, ProducerConfig
-from harness.clients.jvm import start_jvm, thrown, versions
+from harness.clients.jvm import new_client, start_jvm, thrown, versions
 from harness.clients.pace import Pacer, Tally
 from harness.clients.record import Recorder, SendLines, body_of
 from harness.clients.senders import Senders
@@ -70,17 +70,12 @@ class JavaProducer:
     def start(self) -> None:
         """Starts the client and, if so configured, waits until a name server gives it a route with queues."""
         config = self._config
-        producer = jpype.JClass("org.apache.rocketmq.client.producer.DefaultMQProducer")(config.group)
-        producer.setNamesrvAddr(config.namesrv)
-        producer.setInstanceName(config.process)
-        producer.setVipChannelEnabled(False)
+        producer = new_client("org.apache.rocketmq.client.producer.DefaultMQProducer", config, config.heartbeat_ms)
         producer.setSendMsgTimeout(config.timeout_ms)
         producer.setRetryTimesWhenSendFailed(config.retries)
         producer.setRetryTimesWhenSendAsyncFailed(config.retries)
         producer.setRetryAnotherBrokerWhenNotStoreOK(config.retry_on_not_ok)
         producer.setSendLatencyFaultEnable(config.latency_fault)
-        producer.setPollNameServerInterval(config.poll_nameserver_ms)
-        producer.setHeartbeatBrokerInterval(config.heartbeat_ms)
         # A recorded body must be the stored body: the id is read from it.
         producer.setCompressMsgBodyOverHowmuch(1 << 30)
         producer.start()

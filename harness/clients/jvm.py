@@ -7,7 +7,7 @@ from typing import Any
 
 import jpype
 
-from harness.clients.config import JavaSetup
+from harness.clients.config import Config, JavaSetup
 from harness.core.errors import ClientError
 
 _FLAGS = ("-Xms64m", "-Xmx192m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xrs")
@@ -35,6 +35,17 @@ def start_jvm(setup: JavaSetup) -> None:
         jpype.startJVM(setup.libjvm or None, *flags, classpath=list(setup.classpath), convertStrings=False)
     except (OSError, RuntimeError, ValueError, jpype.JVMNotFoundException) as error:
         raise ClientError(f"no JVM from {setup.libjvm!r} with {flags}: {error}") from None
+
+
+def new_client(java_class: str, config: Config, heartbeat_ms: int) -> Any:
+    """A producer or consumer of the Java client, not started, with what both kinds are told."""
+    client = jpype.JClass(java_class)(config.group)
+    client.setNamesrvAddr(config.namesrv)
+    client.setInstanceName(config.process)
+    client.setVipChannelEnabled(False)
+    client.setPollNameServerInterval(config.poll_nameserver_ms)
+    client.setHeartbeatBrokerInterval(heartbeat_ms)
+    return client
 
 
 def versions(setup: JavaSetup) -> dict[str, str]:

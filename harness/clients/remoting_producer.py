@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import threading
 import time
 from collections import deque
@@ -80,7 +79,6 @@ class RemotingProducer:
         self._slots = config.window if config.mode == "async" else config.threads
         self._numbers = self._numbering()
         self._free: deque[int] = deque(range(self._slots))
-        self._turn = itertools.count()
         self._templates: dict[str, SendTemplate] = {}
         self._links: dict[str, Connection] = {}
         self._out: list[str] = []
@@ -180,7 +178,7 @@ class RemotingProducer:
             self._recorder.write("".join(out))
 
     def _attempt(self, send: _Send, born_ms: int) -> None:
-        target = self._choose(send)
+        target = self._routing.choose(send.n, send.target)
         if target is None:
             send.last = ("NoRoute", f"no writable queue of {self._config.topic} in the route", None)
             self._finish(send)
@@ -287,18 +285,6 @@ class RemotingProducer:
     def _release(self, slot: int) -> None:
         self._free.append(slot)
         self._pump_soon()
-
-    def _choose(self, send: _Send) -> Target | None:
-        targets = self._routing.targets
-        if not targets:
-            return None
-        if self._config.mode == "orderly":
-            return targets[send.n % self._config.keys % len(targets)]
-        first = targets[next(self._turn) % len(targets)]
-        if send.target is None or first.broker != send.target.broker:
-            return first
-        others = [target for target in targets if target.broker != send.target.broker]
-        return others[next(self._turn) % len(others)] if others else first
 
     def _template(self, broker: str) -> SendTemplate:
         template = self._templates.get(broker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from dataclasses import dataclass
@@ -47,6 +48,21 @@ class Routing:
         self._poll_s = config.poll_nameserver_ms / 1000
         self._recorder = recorder
         self._admin = admin
+        self._key_count = config.keys if config.mode == "orderly" else 0
+        self._turn = itertools.count()
+
+    def choose(self, n: int, before: Target | None) -> Target | None:
+        """Where to send message `n`: in turn, orderly by its key, and preferably to another broker than `before`."""
+        targets = self.targets
+        if not targets:
+            return None
+        if self._key_count:
+            return targets[n % self._key_count % len(targets)]
+        first = targets[next(self._turn) % len(targets)]
+        if before is None or first.broker != before.broker:
+            return first
+        others = [target for target in targets if target.broker != before.broker]
+        return others[next(self._turn) % len(others)] if others else first
 
     async def first(self) -> None:
         """Returns once there is somewhere to send to."""

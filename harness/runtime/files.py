@@ -1,4 +1,4 @@
-"""The half of the local runtime that is about files and disks."""
+"""The part of the local runtime that is about files and disks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from harness.runtime.base import POWER_CUT, DiskUsage, FileEntry, PowerCut, Proc
 from harness.runtime.link import Reply
 from harness.waiting import wait_for
 
+_TAIL_BYTES = 1 << 16
 _FREEZE_S = 5.0
 _UNMOUNT_S = 5.0
 
@@ -39,6 +40,17 @@ class FilesAndDisks:
         """A file below the node's home."""
         with self._open(node, path, write=False) as source:
             return source.read()
+
+    def tail(self, node: str, lines: int = 20) -> str:
+        """The last lines of the node's output; empty if it wrote none."""
+        try:
+            with self._open(node, "logs/stdout.log", write=False) as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
+        except UsageError:
+            raise
+        except SetupError:
+            return ""
 
     def write_file(self, node: str, path: str, data: bytes) -> None:
         """Creates or replaces a file below the node's home; not synced."""

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import shutil
-import signal
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from harness.core.errors import HarnessError, SetupError, UsageError, WaitTimeout
+from harness.core.errors import SetupError, UsageError
 from harness.runtime import owner as owners
-from harness.runtime.base import HUB, Capabilities, Disk, Node, Process, ProcessState, Runtime
+from harness.runtime.base import HUB, Capabilities, Disk, Node, Runtime
 from harness.runtime.files import FilesAndDisks
-from harness.runtime.link import Link, Reply, host_pid_of, wait_pidfd
+from harness.runtime.link import Link, Reply
 from harness.runtime.observe import Probes, Traffic
 from harness.runtime.owner import Owner, ProcessMark
 from harness.runtime.reaper import remove_tree
+from harness.runtime.running import Running
 from harness.waiting import wait_for
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_TAIL_BYTES = 1 << 16
-_GONE_S = 10.0
 _LINK_S = 10.0
 
 
-class LocalRuntime(FilesAndDisks, Traffic):
+class LocalRuntime(Running, FilesAndDisks, Traffic):
     """The `Runtime` of this machine. Use `open` (a new cluster) or `attach` (one that was left up), then `close`."""
 
     def __init__(self, link: Link, owner: Owner, evidence: Path, state_dir: Path) -> None:
@@ -165,100 +161,6 @@ class LocalRuntime(FilesAndDisks, Traffic):
         self._address(node, must_be_node=True)
         return self._nodes[node].disk.kind
 
-    def _kill_all(self, node: str) -> None:
-        self._ask("signal", node=node, signum=int(signal.SIGKILL))
-        wait_for(
-            lambda: self._ask("state", node=node).values["members"] == 0,
-            what=f"every process of {node!r} to be gone after SIGKILL",
-            timeout_s=_GONE_S,
-            poll_s=0.002,
-        )
-
-    # processes
-
-    def start(self, node: str, process: Process) -> int:
-        """Starts the node's process; see `Process` for what it inherits."""
-        reply = self._ask(
-            "start",
-            [process.fds[target] for target in process.fds],
-            node=node,
-            argv=list(process.argv),
-            env=dict(process.env),
-            cwd=process.cwd,
-            targets=list(process.fds),
-        )
-        previous = self._pidfds.get(node)
-        self._pidfds[node] = reply.fds[0]
-        if previous is not None:
-            os.close(previous)
-        return host_pid_of(reply.fds[0])
-
-    def signal(self, node: str, signum: int) -> None:
-        """Sends a signal to everything that runs in the node. Raises `UsageError` if nothing does."""
-        if self._ask("signal", node=node, signum=int(signum)).values["count"] == 0:
-            raise UsageError(f"node {node!r} runs nothing that could get {signal.Signals(signum).name}: start it first")
-
-    def state(self, node: str) -> ProcessState:
-        """What the node's process does now."""
-        return ProcessState(**self._ask("state", node=node).values["state"])
-
-    def wait_exit(self, node: str, timeout_s: float) -> ProcessState:
-        """Waits until the node's process has ended and was reaped."""
-        state = self.state(node)
-        if state.kind == "absent":
-            raise UsageError(f"node {node!r} runs nothing that could end: start it first")
-        if state.alive and wait_pidfd(self._pidfds[node], timeout_s):
-            state = self.state(node)
-        if state.alive:
-            raise WaitTimeout(f"waited {timeout_s:.1f} s for the end of {node!r}; last seen: {state}")
-        return state
-
-    def run(self, node: str, argv: Sequence[str], timeout_s: float) -> tuple[int, bytes, bytes]:
-        """Runs a short command in the node; raises `WaitTimeout` when it was killed for being late."""
-        (out_read, out_write), (err_read, err_write) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
-        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        deadline = time.monotonic() + timeout_s
-        try:
-            reply = self._ask(
-                "execute", [null, out_write, err_write], node=node, argv=list(argv), env={}, cwd=None, targets=[0, 1, 2]
-            )
-        except HarnessError:
-            os.close(out_read)
-            os.close(err_read)
-            raise
-        finally:
-            for fd in (null, out_write, err_write):
-                os.close(fd)
-        pid, pidfd = reply.values["pid"], reply.fds[0]
-        try:
-            output = _drain((out_read, err_read), deadline)
-            if not wait_pidfd(pidfd, deadline - time.monotonic()):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                wait_pidfd(pidfd, _GONE_S)
-                self._ask("collect", pid=pid)
-                raise WaitTimeout(f"node {node!r}: {argv[0]!r} did not end in {timeout_s:.1f} s and was killed")
-            return self._ask("collect", pid=pid).values["code"], output[out_read], output[err_read]
-        finally:
-            for fd in (pidfd, out_read, err_read):
-                os.close(fd)
-
-    def host_pid(self, node: str) -> int:
-        """The pid of the node's process outside; -1 once it has ended. Raises `UsageError` before the first start."""
-        if node not in self._pidfds:
-            raise UsageError(f"node {node!r} runs nothing: start it first")
-        return host_pid_of(self._pidfds[node])
-
-    def tail(self, node: str, lines: int = 20) -> str:
-        """The last lines of the node's output; empty if it wrote none."""
-        try:
-            with self._open(node, "logs/stdout.log", write=False) as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
-        except UsageError:
-            raise
-        except SetupError:
-            return ""
-
     # life
 
     def detach(self) -> None:
@@ -290,22 +192,6 @@ class LocalRuntime(FilesAndDisks, Traffic):
 def _check_name(kind: str, name: str) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(f"{kind} {name!r} is no name: use letters, digits, '.', '_' and '-', at most 63")
-
-
-def _drain(fds: Sequence[int], deadline: float) -> dict[int, bytes]:
-    parts: dict[int, list[bytes]] = {fd: [] for fd in fds}
-    poller = select.poll()
-    for fd in fds:
-        poller.register(fd, select.POLLIN)
-    still_open = len(fds)
-    while still_open and (left_s := deadline - time.monotonic()) > 0:
-        for fd, _events in poller.poll(left_s * 1000):
-            data = os.read(fd, 1 << 16)
-            parts[fd].append(data)
-            if not data:
-                poller.unregister(fd)
-                still_open -= 1
-    return {fd: b"".join(data) for fd, data in parts.items()}
 
 
 if TYPE_CHECKING:

@@ -69,7 +69,7 @@ class Probes:
 
 
 class Traffic:
-    """The half of the local runtime that is about packets between nodes."""
+    """The part of the local runtime that is about packets between nodes."""
 
     _probes: Probes
     _nodes: dict[str, Node]

@@ -13,8 +13,8 @@ from harness.core.expectation import Rules
 from harness.core.verdict import Verdict
 from harness.core.version import Version
 from harness.evidence import write_json
+from harness.judging import ControlResult, ScenarioResult, judge_directory, result_json
 from harness.publish import publish
-from harness.runner import ControlResult, ScenarioResult, judge_directory, result_json
 from harness.scenario import Control, Scenario
 from harness.session import Outcome, Session, Subject
 from harness.settings import Settings

@@ -15,7 +15,8 @@ from harness.core.expectation import Gates
 from harness.core.verdict import Verdict
 from harness.evidence import load_history
 from harness.faults import CutPower, Kill, Pause, master
-from harness.runner import ScenarioResult, run_scenario
+from harness.judging import ScenarioResult, judge_directory
+from harness.runner import run_scenario
 from harness.scenario import Scenario, at, forbid, metric, observed, plan, rules, then
 from harness.settings import Settings
 from harness.topology import load_topology
@@ -83,7 +84,7 @@ class TestWithoutMisbehaviour:
         result = run(forbid("lost"))
         stored = Scenario.model_validate_json((tmp_path / "run" / "s" / "scenario.json").read_text())
         assert stored == result.scenario
-        again, _ = runner.judge_directory(tmp_path / "run" / "s", stored.rules, "")
+        again, _ = judge_directory(tmp_path / "run" / "s", stored.rules, "")
         assert (again.verdict, again.reason) == (result.judgement.verdict, result.judgement.reason)
 
     def test_replicas_agree(self, run: Run) -> None:

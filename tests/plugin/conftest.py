@@ -12,6 +12,7 @@ import pytest
 
 import harness.equip
 import harness.plugin
+import harness.prover
 import harness.publish
 from harness.catalogue import Catalogue, load_catalogue
 from harness.core.errors import CapabilityMissing, HarnessError, SetupError
@@ -19,7 +20,8 @@ from harness.core.verdict import Assumption, Check, Judgement, Verdict
 from harness.core.version import Version
 from harness.distribution import Jre, Release
 from harness.evidence import write_json
-from harness.runner import Equipment, PlantedControl, ScenarioResult, result_json
+from harness.judging import PlantedControl, ScenarioResult, result_json
+from harness.runner import Equipment
 from harness.scenario import Scenario
 from harness.settings import Settings
 from harness.workloads.crew import ClientKit
@@ -108,7 +110,7 @@ def stub(monkeypatch: pytest.MonkeyPatch, catalogue: Catalogue) -> Stub:
     monkeypatch.setattr(harness.plugin, "load_catalogue", lambda: catalogue)
     monkeypatch.setattr(harness.publish, "load_catalogue", lambda: catalogue)
     monkeypatch.setattr(harness.equip, "equip", made.equip)
-    monkeypatch.setattr(harness.plugin, "run_scenario", made.run)
+    monkeypatch.setattr(harness.prover, "run_scenario", made.run)
     return made
 
 

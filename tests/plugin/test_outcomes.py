@@ -257,7 +257,7 @@ class TestEvidence:
             return run(scenario, settings, *rest)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("harness.plugin.run_scenario", only_1m)
+            patch.setattr("harness.prover.run_scenario", only_1m)
             ended = inner("--topology=2m-noslave")
         assert (ended.code, ended.outcomes) == (1, {"passed": 1, "failed": 1})
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from harness.core.errors import UsageError
 from harness.core.expectation import Forbid, Gates, Require
 from harness.faults import AnyFault, CutPower, FillDisk, Kill, Partition, Pause, Stop, master
-from harness.runner import varied
+from harness.planning import varied
 from harness.scenario import (
     ClusterNeeds,
     Scenario,

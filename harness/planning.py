@@ -1,0 +1,70 @@
+"""What cluster a scenario needs: the declared topology with what the scenario and the options change, and why."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from harness.cluster import Cluster, ClusterPlan, TopicSpec
+from harness.distribution import Jre, Release
+from harness.runtime.base import Disk
+from harness.scenario import Look, Scenario
+from harness.settings import Settings
+from harness.topology import Topology, load_topology
+from harness.workloads.load import Consume
+from harness.workloads.probes import StartLoad
+
+TLS_OFF: Final = (
+    "-Dtls.server.mode",
+    "disabled",
+    "permissive",
+    "no client of ours uses TLS; making keys costs 10 s of CPU",
+)
+
+
+def cluster_plan(scenario: Scenario, settings: Settings, release: Release, jre: Jre) -> ClusterPlan:
+    """The cluster that `Cluster` brings up for the scenario; topics and groups exist before the load starts."""
+    needs = scenario.cluster
+    declared = load_topology(needs.topology) if needs.topology else settings.topology
+    topology = varied(declared, replication=needs.replication, flush=needs.flush)
+    disk = Disk("sized", needs.disk_bytes) if needs.disk_bytes else Disk()
+    return ClusterPlan(
+        topology=topology,
+        release=release,
+        jre=jre,
+        timers=needs.timers or settings.timers,
+        broker_conf={**needs.broker_conf, **settings.broker_conf},
+        namesrv_conf={**needs.namesrv_conf, **settings.namesrv_conf},
+        jvm_opts={
+            "broker": (*settings.jvm_opts.get("broker", ()), *needs.jvm_opts),
+            "namesrv": settings.jvm_opts.get("namesrv", ()),
+        },
+        topics=tuple(TopicSpec(f"topic-{n}", needs.queues) for n in range(needs.topics)),
+        groups=groups_of(scenario),
+        disks={node.name: disk for node in topology.nodes if node.is_broker},
+        cache=settings.cache,
+        train=False,
+    )
+
+
+def groups_of(scenario: Scenario) -> tuple[str, ...]:
+    """Every group of the load, also of the load that is started later: retry topics must exist beforehand."""
+    later = (s.act.probe for s in scenario.steps if isinstance(s.act, Look))
+    loads = [*scenario.load, *(part for p in later if isinstance(p, StartLoad) for part in p.load)]
+    return tuple(dict.fromkeys(load.group for load in loads if isinstance(load, Consume)))
+
+
+def varied(topology: Topology, *, replication: str | None, flush: str | None) -> Topology:
+    """The topology with another replication or flush: what a product control runs on."""
+    changes = {key: value for key, value in (("replication", replication), ("flush", flush)) if value is not None}
+    return topology.model_copy(update=changes) if changes else topology
+
+
+def deviations_of(cluster: Cluster) -> tuple[tuple[str, str, str, str], ...]:
+    """What differs from the product's defaults (of a stock cluster: from its own files), each key once.
+
+    The JVMs' own deviation is among it: no TLS key is made, which a stock start would spend ten seconds on.
+    """
+    nodes = (*cluster.nameservers(), *cluster.brokers())
+    shipped = {d for node in nodes for d in cluster.outfit(node).rendered.differences}
+    found = {(d.key, d.ours, d.default, d.why) for d in (*cluster.deviations(), *shipped)}
+    return tuple(sorted({*found, TLS_OFF}))

@@ -1,0 +1,147 @@
+"""What a suite function calls: it runs a scenario and its control, and raises what the verdict calls for.
+
+Knows nothing of pytest: the plugin turns what is raised here into outcomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from harness.core.errors import CapabilityMissing
+from harness.core.expectation import Expectation, Gates, Rules
+from harness.core.verdict import Verdict
+from harness.judging import ControlResult
+from harness.runner import run_scenario
+from harness.scenario import ClusterNeeds, Control, Scenario, Step
+from harness.session import Outcome, Session
+from harness.settings import Settings
+from harness.workloads.load import Load
+
+
+class Broken(Exception):
+    """The guarantee does not hold: a failure."""
+
+
+class KnownBroken(Broken):
+    """It does not hold, and the catalogue expects that for the reason `expected`: an expected failure."""
+
+    def __init__(self, reason: str, expected: str) -> None:
+        super().__init__(reason)
+        self.expected = expected
+
+
+class Inconclusive(Exception):
+    """Nothing can be said: an error."""
+
+
+class HeldUnexpectedly(Exception):
+    """The catalogue expects it broken for this version, and it held: a failure, for one of them is wrong."""
+
+
+class NotTested(Exception):
+    """This machine lacks what the scenario needs: a skip."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteFunction:
+    """The suite function that a prover belongs to: its scenario's name, what it claims, the guarantees it judges."""
+
+    name: str
+    claim: str
+    guarantees: tuple[str, ...]
+
+
+class Prover:
+    """What a suite function gets as `scenario`: call it once with the load, the steps and the demands."""
+
+    def __init__(self, suite: SuiteFunction, session: Session, settings: Settings, say: Callable[[str], None]) -> None:
+        assert session.equipment is not None
+        self._suite = suite
+        self._session = session
+        self._settings = settings
+        self._say = say
+        self.topology = settings.topology
+        self.version = session.equipment.release.version
+        self.timers = settings.timers
+        self.outcome = Outcome(suite.guarantees, not_tested="the suite function ran no scenario")
+
+    def __call__(
+        self,
+        *,
+        demand: Iterable[Expectation],
+        load: Iterable[Load] = (),
+        steps: Iterable[Step] = (),
+        duration_s: float = 0,
+        cluster: ClusterNeeds | None = None,
+        gates: Gates | None = None,
+        control: Control | None = None,
+        **more: Any,
+    ) -> None:
+        """Runs the scenario and then its control, and raises what the verdict calls for."""
+        scenario = Scenario(
+            name=self._suite.name,
+            claim=self._suite.claim,
+            cluster=cluster or ClusterNeeds(),
+            load=tuple(load),
+            steps=tuple(steps),
+            duration_s=duration_s,
+            rules=Rules(expectations=tuple(demand), gates=gates or Gates()),
+            **more,
+        )
+        self.prove(scenario, control)
+
+    def control(
+        self,
+        name: str,
+        *,
+        demand: Iterable[Expectation],
+        expect: Verdict = Verdict.BROKEN,
+        why: str = "",
+        gates: Gates | None = None,
+        **more: Any,
+    ) -> Control:
+        """A product control: another scenario that must come out as `expect`."""
+        return Control(
+            kind="product",
+            scenario=Scenario(
+                name=f"{self._suite.name}--{name}",
+                rules=Rules(expectations=tuple(demand), gates=gates or Gates()),
+                **more,
+            ),
+            expect=expect,
+            why=why,
+        )
+
+    def prove(self, scenario: Scenario, control: Control | None = None) -> None:
+        """The same with a scenario that was built by hand."""
+        equipment = self._session.equipment
+        assert equipment is not None
+        base = self._session.directory / "scenarios" / self.topology.name
+        try:
+            self.outcome.result = run_scenario(scenario, self._settings, equipment, base / scenario.name, self._say)
+            if control is not None and self.outcome.result.judgement.verdict is Verdict.HELD:
+                self._say(f"control: {control.scenario.name}")
+                seen = run_scenario(
+                    control.scenario, self._settings, equipment, base / control.scenario.name, self._say
+                )
+                self.outcome.controls = (ControlResult(control, seen),)
+        except CapabilityMissing as missing:
+            self.outcome.missing = missing.capability
+            self.outcome.not_tested = str(missing)
+            raise NotTested(str(missing)) from None
+        self._conclude()
+
+    def _conclude(self) -> None:
+        verdict, reason = self.outcome.verdict()
+        self._say(f"{verdict.value}: {reason}")
+        expected = self._session.expected_of(self._settings, self.outcome.guarantees)
+        if verdict is Verdict.INCONCLUSIVE:
+            raise Inconclusive(reason)
+        if verdict is Verdict.BROKEN:
+            if expected is not None:
+                raise KnownBroken(reason, expected)
+            raise Broken(reason)
+        if verdict is Verdict.HELD and expected is not None:
+            raise HeldUnexpectedly(f"the catalogue expects it broken ({expected}), but it held: {reason}")

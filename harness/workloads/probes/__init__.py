@@ -1,0 +1,66 @@
+"""Steps that look rather than hurt: each records one named observation, a JSON value, in the history.
+
+Suites demand something of these values through `observed(name)`; nothing is asserted here, so that a stored run can
+be judged again.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from harness.workloads.probes.base import Probe
+from harness.workloads.probes.brokers import AwaitHealthy, ReadBack, SyncDisks
+from harness.workloads.probes.commitlog import AgeCommitLog, AwaitCommitLog, AwaitGone, CommitLog, ExactlyDeleted
+from harness.workloads.probes.loads import AwaitCount, AwaitDelivered, StartLoad, StopLoad
+from harness.workloads.probes.plain import Elapse, Same
+from harness.workloads.probes.routes import AwaitRoute, Registered, Snapshot
+from harness.workloads.probes.sends import AwaitAnswer, SendDirect
+
+AnyProbe = Annotated[
+    SendDirect
+    | ReadBack
+    | AwaitRoute
+    | Registered
+    | Snapshot
+    | Same
+    | Elapse
+    | StartLoad
+    | StopLoad
+    | AwaitCount
+    | AwaitDelivered
+    | AwaitAnswer
+    | CommitLog
+    | AgeCommitLog
+    | AwaitCommitLog
+    | AwaitGone
+    | AwaitHealthy
+    | ExactlyDeleted
+    | SyncDisks,
+    Field(discriminator="kind"),
+]
+
+__all__ = [
+    "AgeCommitLog",
+    "AnyProbe",
+    "AwaitAnswer",
+    "AwaitCommitLog",
+    "AwaitCount",
+    "AwaitDelivered",
+    "AwaitGone",
+    "AwaitHealthy",
+    "AwaitRoute",
+    "CommitLog",
+    "Elapse",
+    "ExactlyDeleted",
+    "Probe",
+    "ReadBack",
+    "Registered",
+    "Same",
+    "SendDirect",
+    "Snapshot",
+    "StartLoad",
+    "StopLoad",
+    "SyncDisks",
+]

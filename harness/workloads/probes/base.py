@@ -1,0 +1,39 @@
+"""What every probe is, and what several of them do alike."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from harness.core.errors import WaitTimeout
+from harness.core.expectation import Data
+from harness.waiting import wait_for
+
+if TYPE_CHECKING:
+    from harness.workloads.stage import Stage
+
+
+class Probe(Data):
+    """One look at the cluster or its clients. Returns what it saw; raises WaitTimeout only if told to insist."""
+
+    @abstractmethod
+    def run(self, stage: Stage) -> Any:
+        """Looks, and returns a JSON value."""
+
+    def waits_for_product(self) -> bool:
+        """Its time is spent waiting for the product's own timers rather than working."""
+        return type(self).__name__.startswith("Await")
+
+
+def in_time(look: Callable[[], bool], *, what: str, timeout_s: float, poll_s: float) -> bool:
+    """Looks until it is so, at most so long; says whether it came to be."""
+    try:
+        return wait_for(look, what=what, timeout_s=timeout_s, poll_s=poll_s)
+    except WaitTimeout:
+        return False
+
+
+def seconds_since(stage: Stage, began_ns: int) -> float:
+    """How long ago an instant of the stage's clock is."""
+    return (stage.now_ns() - began_ns) / 1e9

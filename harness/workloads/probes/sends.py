@@ -1,0 +1,80 @@
+"""Sends straight to a node, bypassing the route."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.faults.select import select
+from harness.workloads.probes.base import Probe, in_time, seconds_since
+
+if TYPE_CHECKING:
+    from harness.workloads.stage import Stage
+
+
+class SendDirect(Probe):
+    """Sends `count` messages straight to each target, bypassing the route, and counts the answers by code.
+
+    Every send is a row of the history (process `probe`), so that a refused message that is stored after all is found.
+    """
+
+    kind: Literal["send-direct"] = "send-direct"
+    target: str
+    count: int = 50
+    topic: int = 0
+    timeout_s: float = 10.0
+    among: tuple[int, ...] = ()
+    """Codes that are reported even if none came: a demand on them is then false and not without a value."""
+
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """`{"sent", "accepted", "stored", "codes": {code: n}, "slowest_s"}` over all targets."""
+        codes: Counter[str] = Counter({str(code): 0 for code in self.among})
+        accepted = stored = 0
+        slowest_s = 0.0
+        for node in select(self.target, stage.cluster):
+            for number in range(self.count):
+                reply, took_s = stage.send_direct(node, self.topic, number, self.timeout_s)
+                slowest_s = max(slowest_s, took_s)
+                codes[str(reply.code) if reply is not None else "none"] += 1
+                accepted += reply is not None and reply.acknowledged
+                stored += reply is not None and reply.stored
+        return {
+            "sent": sum(codes.values()),
+            "accepted": accepted,
+            "stored": stored,
+            "codes": dict(codes),
+            "slowest_s": slowest_s,
+        }
+
+
+class AwaitAnswer(Probe):
+    """Sends one message a time straight to the target until the answer has one of `codes`; 0 is SEND_OK."""
+
+    kind: Literal["await-answer"] = "await-answer"
+    target: str
+    codes: tuple[int, ...]
+    topic: int = 0
+    timeout_s: float = 60.0
+    poll_s: float = 0.2
+
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """`{"reached", "seconds", "last_code", "sent"}`."""
+        (node,) = select(self.target, stage.cluster)
+        began_ns = stage.now_ns()
+        last: list[int | None] = [None]
+        sent = [0]
+
+        def look() -> bool:
+            reply, _ = stage.send_direct(node, self.topic, sent[0], 10.0)
+            sent[0] += 1
+            last[0] = None if reply is None else int(reply.code)
+            return last[0] in self.codes
+
+        if not in_time(look, what=f"code {self.codes} from {node}", timeout_s=self.timeout_s, poll_s=self.poll_s):
+            stage.say(f"{node} did not answer {self.codes} within {self.timeout_s:.0f} s; last: {last[0]}")
+        return {
+            "reached": last[0] in self.codes,
+            "seconds": seconds_since(stage, began_ns),
+            "last_code": last[0],
+            "sent": sent[0],
+        }
