@@ -185,7 +185,7 @@ class HaConnection:
 
 @dataclass(frozen=True, slots=True)
 class HaStatus:
-    """A 5.x broker's own view of its replication."""
+    """A 5.x broker's own view of its replication; `max_offset` is where its own commit log ends."""
 
     is_master: bool
     max_offset: int

@@ -297,9 +297,11 @@ class FakeBroker(FakeServer):
              "inSync": slave.store.log_end == self.store.log_end}
             for slave in self.replicas
         ]  # fmt: skip
+        master = self.broker_id == 0
         fields = {
-            "master": self.broker_id == 0, "masterCommitLogMaxOffset": self.store.log_end,
+            "master": master, "masterCommitLogMaxOffset": self.store.log_end if master else 0,
             "inSyncSlaveNums": sum(link["inSync"] is True for link in links), "haConnectionInfo": links,
+            "haClientRuntimeInfo": {"maxOffset": 0 if master else self.store.log_end},
         }  # fmt: skip
         connection.reply(frame, 0, body=json.dumps(fields).encode())
 

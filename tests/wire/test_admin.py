@@ -127,6 +127,11 @@ def test_config_runtime_and_replication(fake, admin):
     assert (status.in_sync_slaves, status.connections[0].behind_bytes > 0) == (0, True)
 
 
+def test_the_ha_status_tells_the_end_of_the_log_of_the_broker_that_is_asked(fake, admin):
+    fake.broker().store.log_end, fake.broker("broker-a", 1).store.log_end = 500, 300
+    assert [admin.ha_status(fake.broker("broker-a", number).address).max_offset for number in (0, 1)] == [500, 300]
+
+
 def test_members_come_with_heartbeats_and_go_with_the_connection(fake, admin):
     address = fake.broker().address
     assert admin.consumer_ids(address, "g") == ()
