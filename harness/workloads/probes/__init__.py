@@ -13,6 +13,7 @@ from pydantic import Field
 from harness.workloads.probes.base import Probe
 from harness.workloads.probes.brokers import AwaitHealthy, ReadBack, SyncDisks
 from harness.workloads.probes.commitlog import AgeCommitLog, AwaitCommitLog, AwaitGone, CommitLog, ExactlyDeleted
+from harness.workloads.probes.lag import ReplicationLag
 from harness.workloads.probes.loads import AwaitCount, AwaitDelivered, StartLoad, StopLoad
 from harness.workloads.probes.plain import Elapse, Same
 from harness.workloads.probes.routes import AwaitRoute, Registered, Snapshot
@@ -23,6 +24,7 @@ AnyProbe = Annotated[
     | ReadBack
     | AwaitRoute
     | Registered
+    | ReplicationLag
     | Snapshot
     | Same
     | Elapse
@@ -57,6 +59,7 @@ __all__ = [
     "Probe",
     "ReadBack",
     "Registered",
+    "ReplicationLag",
     "Same",
     "SendDirect",
     "Snapshot",
