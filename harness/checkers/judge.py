@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
-from harness.checkers import counts, gates, timing
+from harness.checkers import counts, gates, observed, timing
 from harness.checkers.copies import diverged, redelivered
 from harness.checkers.finders import find
 from harness.checkers.loss import lost
@@ -66,6 +67,11 @@ def figures(history: History, phase: str, checks: list[Check] | None = None) -> 
     if history.drains.height:
         # A figure everywhere and a demand where a guarantee makes it one: replicas may differ without any error.
         wanted["diverged"] = lambda: diverged(history, phase=phase).count
+    if any(seen.name == timing.REPLICATION_LAG for seen in history.observations):
+        for name in ("p50_ms", "p99_ms", "p99_at_least_ms", "max_ms"):
+            wanted[f"lag_{name}"] = partial(observed.observed, history, name=f"{timing.REPLICATION_LAG}.{name}")
+        wanted["lag_p99_bytes"] = lambda: int(observed.observed(history, name=f"{timing.REPLICATION_LAG}.p99_bytes"))
+        wanted["rpo_ms"] = lambda: round(timing.rpo_ms(history, phase=phase), 3)
     if history.deliveries.height:
         wanted["delivered"] = lambda: int(counts.delivered(history))
         wanted["redelivered"] = lambda: redelivered(history).count

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from harness.checkers import edit, narrow, plants
+from harness.checkers import edit, narrow, plants, timing
 from harness.core.errors import MetricUnavailable
 from harness.core.expectation import Require
 from harness.core.history import History
@@ -16,6 +16,7 @@ from harness.core.history import History
 _OBSERVED: Final = {"observed": "name", "observed_ratio": "first", "observed_difference": "first"}
 _LATENCY: Final = frozenset({"latency_p50_ms", "latency_p99_ms", "latency_max_ms"})
 _OUTAGES: Final = frozenset({"outage_s", "rto_max_s"})
+_LOST_TIME: Final = frozenset({"rpo_ms", "rpo_excess_ms"})
 _NO_STATUS: Final = "PLANTED"
 
 
@@ -40,6 +41,8 @@ def mutations(history: History, demand: Require) -> Iterator[History]:
         return
     if demand.metric in _OUTAGES:
         yield from _outages(history, demand)
+    if demand.metric in _LOST_TIME:
+        yield from _tails(history, demand)
     yield from _sends(history, demand)
     yield from _deliveries(history, params)
     yield from _reads(history, params)
@@ -102,6 +105,27 @@ def _outages(history: History, demand: Require) -> Iterator[History]:
     yield edit.with_sends(failed, later & (later.cum_sum() > 1), complete_ns=late_ns)
 
 
+def _tails(history: History, demand: Require) -> Iterator[History]:
+    """Of one broker name and stretch the newest messages are nowhere, back to the first that is older than allowed."""
+    params = demand.params
+    try:
+        allowed_ms = demand.bound
+        if demand.metric == "rpo_excess_ms":
+            lag = {name: params[name] for name in ("lag", "factor", "floor_ms") if name in params}
+            allowed_ms += timing.allowed_ms(history, **lag)[1]
+        there = narrow.reads_of(history, params.get("phase", "final"), params.get("replicas")).select("m")
+    except MetricUnavailable:
+        return
+    aged = timing.acknowledged_age(history, params.get("topic"))
+    older = aged.join(there, on="m", how="semi").filter(pl.col("age_ms") > allowed_ms).sort("age_ms")
+    if not older.height:
+        return
+    first = older.row(0, named=True)
+    lane = (narrow.text("broker") == first["broker"]) & (pl.col("epoch") == first["epoch"])
+    tail = aged.filter(lane & (pl.col("age_ms") <= first["age_ms"])).get_column("m").to_list()
+    yield edit.without_reads(history, pl.col("m").is_in(tail) & _here(params))
+
+
 def _wanted_answer(params: Any) -> dict[str, Any]:
     wanted: dict[str, Any] = {}
     for name in ("status", "code"):
@@ -133,7 +157,7 @@ def _deliveries(history: History, params: Any) -> Iterator[History]:
 def _reads(history: History, params: Any) -> Iterator[History]:
     if not history.reads.height:
         return
-    here = (narrow.text("phase") == params.get("phase", "final")) & narrow.on_replicas(params.get("replicas"))
+    here = _here(params)
     victim = _oldest_stored(history)
     if victim is not None:
         yield edit.without_reads(
@@ -141,6 +165,12 @@ def _reads(history: History, params: Any) -> Iterator[History]:
         )
     yield edit.without_reads(history, here)
     yield edit.with_reads(history, pl.concat([history.reads, history.reads.filter(here)]))
+
+
+def _here(params: Any) -> pl.Expr:
+    """Reads of the phase and the replicas that the metric looks at."""
+    here: pl.Expr = narrow.text("phase") == params.get("phase", "final")
+    return here & narrow.on_replicas(params.get("replicas"))
 
 
 def _oldest_stored(history: History) -> int | None:

@@ -9,11 +9,15 @@ import polars as pl
 
 from harness.checkers import narrow
 from harness.checkers.narrow import FOREVER_NS, Replicas, Since
+from harness.checkers.observed import observed
 from harness.core.errors import MetricUnavailable
 from harness.core.history import History
 
 _TAIL_NS: Final = 1_000_000_000
 """Unacknowledged sends of the last second of a producer may be its end and not an outage."""
+
+REPLICATION_LAG: Final = "replication-lag"
+"""The name under which what the probe ReplicationLag saw is recorded, unless a suite gives it another."""
 
 
 def rto_max_s(history: History, *, window: str | None = None, process: str | None = None) -> float:
@@ -76,32 +80,69 @@ def rpo_ms(history: History, *, phase: str = "final", replicas: Replicas = None,
     Per broker name and stretch between two heals: the instant of that stretch's last SEND_OK by the broker minus that
     of its oldest lost SEND_OK; the largest of these. 0 if nothing was lost (or only the very last message was).
     """
-    acked = narrow.acked_of(history, topic=topic)
-    missing = acked.join(narrow.reads_of(history, phase, replicas).select("m"), on="m", how="anti")
-    if not missing.height:
-        return 0.0
+    there = narrow.reads_of(history, phase, replicas).select("m")
+    oldest = acknowledged_age(history, topic).join(there, on="m", how="anti").get_column("age_ms").max()
+    return float(oldest) if isinstance(oldest, float) else 0.0
+
+
+def acknowledged_age(history: History, topic: str | None = None) -> pl.DataFrame:
+    """Acknowledged sends with `epoch` (the stretch between two heals) and `age_ms`.
+
+    Their age is at the last SEND_OK of the same broker name and stretch: what would be lost with the message and
+    everything newer.
+    """
     heals = [w.heal_ns for w in history.windows if w.heal_ns is not None]
     epoch = sum(((pl.col("invoke_ns") >= heal).cast(pl.Int32) for heal in heals), pl.lit(0))
-    key = ["broker", "epoch"]
-    newest = acked.with_columns(epoch=epoch).group_by(key).agg(newest=pl.col("complete_ns").max())
-    oldest = missing.with_columns(epoch=epoch).group_by(key).agg(oldest=pl.col("complete_ns").min())
-    both = oldest.join(newest, on=key, how="inner", nulls_equal=True)
-    return float(both.select((pl.col("newest") - pl.col("oldest")).max()).item()) / 1e6
+    acked = narrow.acked_of(history, topic=topic).with_columns(epoch=epoch)
+    newest = pl.col("complete_ns").max().over("broker", "epoch")
+    return acked.with_columns(age_ms=(newest - pl.col("complete_ns")) / 1e6)
 
 
 def rpo_excess_ms(
     history: History,
     *,
-    lag: str,
+    lag: str = REPLICATION_LAG,
     factor: float = 3.0,
     floor_ms: float = 1000.0,
+    lag_below_ms: float = 1000.0,
     phase: str = "final",
     replicas: Replicas = None,
 ) -> float:
-    """`rpo_ms` minus what is allowed: the larger of `floor_ms` and `factor` times the observation `lag` (ms)."""
-    from harness.checkers.observed import observed
+    """`rpo_ms` minus what is allowed: the larger of `floor_ms` and `factor` times the p99 of the observation `lag`.
 
-    return rpo_ms(history, phase=phase, replicas=replicas) - max(floor_ms, factor * observed(history, name=lag))
+    That p99 lies between two bounds (see the probe ReplicationLag). Positive if even the upper one does not explain the
+    loss, else negative or 0 if the lower one does; between the two it cannot be told, which is MetricUnavailable.
+
+    So it is if the p99 is not surely below `lag_below_ms`: the lag of a slave that stands still grows as fast as what
+    it lacks, and would excuse any loss. "Milliseconds" are promised, which a second is not by any reading, and such a
+    run does not show whether the product was slow or the machine.
+    """
+    strict_ms, wide_ms = allowed_ms(history, lag=lag, factor=factor, floor_ms=floor_ms)
+    lost_ms = rpo_ms(history, phase=phase, replicas=replicas)
+    if lost_ms > wide_ms:
+        return lost_ms - wide_ms
+    p99_ms = observed(history, name=f"{lag}.p99_ms")
+    if p99_ms >= lag_below_ms:
+        raise MetricUnavailable(
+            f"the p99 of {lag!r} was {p99_ms:.6g} ms, not below {lag_below_ms:g}: "
+            f"a slave that far behind would excuse a loss of {wide_ms:.6g} ms"
+        )
+    if lost_ms > strict_ms:
+        raise MetricUnavailable(
+            f"{lost_ms:.6g} ms were lost and between {strict_ms:.6g} and {wide_ms:.6g} are allowed: "
+            f"{lag!r} was sampled too coarsely to tell"
+        )
+    return lost_ms - strict_ms
+
+
+def allowed_ms(
+    history: History, *, lag: str = REPLICATION_LAG, factor: float = 3.0, floor_ms: float = 1000.0
+) -> tuple[float, float]:
+    """What a lag allows to be lost, ms, if its p99 was as small and as large as it may have been."""
+    least_ms, most_ms = (observed(history, name=f"{lag}.{bound}") for bound in ("p99_at_least_ms", "p99_ms"))
+    if not 0 <= least_ms <= most_ms:
+        raise MetricUnavailable(f"the p99 of {lag!r} was seen between {least_ms:g} and {most_ms:g} ms, which is no lag")
+    return max(floor_ms, factor * least_ms), max(floor_ms, factor * most_ms)
 
 
 def time_to_first_delivery_s(
