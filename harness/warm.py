@@ -19,7 +19,7 @@ FIRST_JAVA_WITH_CACHES = 13
 
 def warm(release: Release, jre: Jre, *, cache: Path, state: Path, say: Callable[[str], None]) -> None:
     """Trains once per release and JRE. Never fails a run: without caches everything only starts more slowly."""
-    mark = cache / "archives" / f"trained-{release.version}-{jre.version}-{_digest(release)}"
+    mark = cache / "archives" / f"trained-{release.version}-{jre.version}-{_digest(release, jre)}"
     if jre.major < FIRST_JAVA_WITH_CACHES or mark.exists():
         return
     say(f"first run of RocketMQ {release.label} on Java {jre.major}: making start caches")
@@ -37,6 +37,6 @@ def warm(release: Release, jre: Jre, *, cache: Path, state: Path, say: Callable[
         say(f"no start caches: {error}")
 
 
-def _digest(release: Release) -> str:
-    text = "\n".join(f"{name} {sum_}" for name, sum_ in sorted(release.sha256.items()))
+def _digest(release: Release, jre: Jre) -> str:
+    text = "\n".join([jre.build, *(f"{name} {sum_}" for name, sum_ in sorted(release.sha256.items()))])
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -103,7 +103,8 @@ def _train(scratch: Path, base: Path | None, kind: str) -> tuple[str, ...]:
 
 
 def _key(jre: Jre, role_key: str, jars: Sequence[Path]) -> str:
-    lines = [jre.build, str(jre.home), role_key]
+    # Not where the JRE lies: an archive fits every copy of one build, and each virtual environment brings a copy.
+    lines = [jre.build, role_key]
     for jar in jars:
         seen = jar.stat()
         lines.append(f"{jar} {seen.st_size} {seen.st_mtime_ns}")
@@ -128,7 +129,7 @@ def _base(jre: Jre, shelf: Path) -> Path | None:
     """The archive of the Java library itself: None where the Java brings its own, made here where it does not."""
     if (jre.libjvm.parent / "classes.jsa").is_file():
         return None
-    stem = shelf / f"base-{hashlib.sha256(f'{jre.build} {jre.home}'.encode()).hexdigest()[:12]}.jsa"
+    stem = shelf / f"base-{hashlib.sha256(jre.build.encode()).hexdigest()[:12]}.jsa"
     found = _sealed(stem)
     if found is not None:
         return found

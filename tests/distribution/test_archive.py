@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import subprocess
 
 import pytest
@@ -66,6 +67,15 @@ def test_another_role_jar_or_java_has_another_archive(java, jars, cache):
     assert archive_flags(dataclasses.replace(java, build="other"), "broker", jars, cache).trains
     jars[0].write_bytes(b"another jar")
     assert archive_flags(java, "broker", jars, cache).trains
+
+
+def test_a_copy_of_the_same_java_elsewhere_uses_the_same_archive(java, jars, tmp_path, cache):
+    """Each virtual environment brings its own copy: what one of them trained serves all."""
+    trained(archive_flags(java, "broker", jars, cache))
+    shutil.copytree(java.home, tmp_path / "copy")
+    copy = obtain_jre(f"path:{tmp_path / 'copy'}", cache)
+    assert copy.home != java.home
+    assert not archive_flags(copy, "broker", jars, cache).trains
 
 
 def test_two_that_train_at_once_do_not_meet(java, jars, cache):
