@@ -29,7 +29,7 @@ FLAGS = ("strict", "keep")
 
 HELP = {
     "topology": "which cluster: a name, `all`, or a path to a YAML file (repeatable)",
-    "rocketmq": "the release under test: a version, path:DIR or image:REF (default 5.3.3)",
+    "rocketmq": "the release under test: a version or path:DIR (default 5.3.3)",
     "runtime": "where nodes run: local (default)",
     "java": "the JRE of the nodes: 25 (default), 21, 17, 11 or path:DIR",
     "client": "the client under load: java (default), java:VERSION or remoting",
@@ -42,7 +42,7 @@ HELP = {
     "reports": "where runs are stored (default reports/)",
     "allow-missing": "tolerate the absence of this capability (repeatable)",
     "strict": "also fail on promised rows that are not tested or known to be broken",
-    "keep": "leave the last cluster up at the end and print how to reach it",
+    "keep": "leave the last scenario's cluster up at the end and print how to reach it",
 }
 
 
@@ -81,6 +81,19 @@ def asked(get: Callable[[str], Any], name: str) -> Any:
     if name in LISTS:
         return [part.strip() for part in text.split(",") if part.strip()]
     return text.lower() not in ("", "0", "false", "no") if name in FLAGS else text
+
+
+def from_environment(get: Callable[[str], Any]) -> list[str]:
+    """What environment twins added to the command line, as the options that would have said the same."""
+    words: list[str] = []
+    for name in HELP:
+        if get("rmq_" + name.replace("-", "_")) in (None, []) and environment_default(name) is not None:
+            value = asked(get, name)
+            if name in FLAGS:
+                words += [f"--{name}"] * bool(value)
+            else:
+                words += [f"--{name}={item}" for item in (value if isinstance(value, list) else [value])]
+    return words
 
 
 def settings_from(get: Callable[[str], Any]) -> list[Settings]:

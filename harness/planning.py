@@ -7,7 +7,7 @@ from typing import Final
 from harness.cluster import Cluster, ClusterPlan, TopicSpec
 from harness.distribution import Jre, Release
 from harness.runtime.base import Disk
-from harness.scenario import Look, Scenario
+from harness.scenario import ClusterNeeds, Look, Scenario
 from harness.settings import Settings
 from harness.topology import Topology, load_topology
 from harness.workloads.load import Consume
@@ -24,6 +24,7 @@ TLS_OFF: Final = (
 def cluster_plan(scenario: Scenario, settings: Settings, release: Release, jre: Jre) -> ClusterPlan:
     """The cluster that `Cluster` brings up for the scenario; topics and groups exist before the load starts."""
     needs = scenario.cluster
+    kept = _insisted_on(needs)
     declared = load_topology(needs.topology) if needs.topology else settings.topology
     topology = varied(declared, replication=needs.replication, flush=needs.flush)
     disk = Disk("sized", needs.disk_bytes) if needs.disk_bytes else Disk()
@@ -32,7 +33,7 @@ def cluster_plan(scenario: Scenario, settings: Settings, release: Release, jre: 
         release=release,
         jre=jre,
         timers=needs.timers or settings.timers,
-        broker_conf={**needs.broker_conf, **settings.broker_conf},
+        broker_conf={**needs.broker_conf, **{k: v for k, v in settings.broker_conf.items() if k not in kept}},
         namesrv_conf={**needs.namesrv_conf, **settings.namesrv_conf},
         jvm_opts={
             "broker": (*settings.jvm_opts.get("broker", ()), *needs.jvm_opts),
@@ -44,6 +45,14 @@ def cluster_plan(scenario: Scenario, settings: Settings, release: Release, jre: 
         cache=settings.cache,
         train=False,
     )
+
+
+def _insisted_on(needs: ClusterNeeds) -> frozenset[str]:
+    """The broker's keys on which an option has no last word."""
+    if not needs.insists:
+        return frozenset()
+    varied_keys = {"flushDiskType": needs.flush, "brokerRole": needs.replication}
+    return frozenset({*needs.broker_conf, *(key for key, value in varied_keys.items() if value is not None)})
 
 
 def groups_of(scenario: Scenario) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ known broken is an expected failure, and a row that holds although the catalogue
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -18,7 +19,7 @@ from harness.catalogue import Catalogue, load_catalogue
 from harness.core.errors import HarnessError, UsageError
 from harness.core.guarantee import Guarantee
 from harness.evidence import RunDir
-from harness.options import add_options, asked, settings_from
+from harness.options import add_options, asked, from_environment, settings_from
 from harness.provenance import new_run_id
 from harness.prover import Broken, HeldUnexpectedly, Inconclusive, KnownBroken, NotTested, Prover, SuiteFunction
 from harness.publish import publish, write_run
@@ -29,12 +30,14 @@ from harness.session import Session, summary_of_time
 from harness.settings import Settings
 from harness.stock import with_parts
 
+_PATH = re.compile(r"(?:(?<==)|(?<=path:)|^)[/~]\S*")
+
 guarantee = pytest.mark.guarantee
 """`@guarantee("id", ...)`: the documented guarantees that a suite function judges."""
 
 SESSION = pytest.StashKey[Session]()
 CATALOGUE = pytest.StashKey[Catalogue]()
-DESELECTED = pytest.StashKey[dict[str, int]]()
+DESELECTED = pytest.StashKey[dict[str, dict[str, int]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
         run_id=run_id,
         directory=settings[0].reports / run_id,
         seed=settings[0].seed,
-        command="pytest " + " ".join(_without_paths(sys.argv[1:])),
+        command=" ".join(["pytest", *_without_paths([*sys.argv[1:], *from_environment(_getter(config))])]),
         settings=dict(zip(names, settings, strict=True)),
         promised={s.topology.name: _promised(catalogue, s) for s in settings},
     )
@@ -94,7 +97,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keeps exactly what the topologies promise (and `--guarantee` asks for); the rest is deselected and counted."""
+    """Keeps exactly what the topologies promise and `--guarantee` asks for; the rest is deselected and counted."""
     session = config.stash.get(SESSION, None)
     if session is None:
         if any("scenario" in getattr(item, "fixturenames", ()) for item in items):
@@ -111,7 +114,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (kept if promised & set(_marked(item)) else dropped).append(item)
     for item in dropped:
         topology = str(_topology_of(item))
-        config.stash[DESELECTED][topology] = config.stash[DESELECTED].get(topology, 0) + 1
+        offered = {g.id for g in config.stash[CATALOGUE].promised(session.settings[topology].topology)}
+        why = "not asked for" if offered & set(_marked(item)) else f"{topology} does not promise what they judge"
+        counts = config.stash[DESELECTED].setdefault(topology, {})
+        counts[why] = counts.get(why, 0) + 1
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
@@ -119,10 +125,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Says in one line what was left out and why."""
-    counts = config.stash.get(DESELECTED, {})
-    return [
-        f"{name}: {n} suite functions deselected, {name} does not promise what they judge" for name, n in counts.items()
-    ]
+    lines = []
+    for name, counts in config.stash.get(DESELECTED, {}).items():
+        told = "; ".join(f"{number}: {why}" for why, number in counts.items())
+        lines.append(f"{name}: {sum(counts.values())} suite functions deselected ({told})")
+    return lines
 
 
 @pytest.hookimpl(trylast=True)
@@ -260,14 +267,14 @@ def _suite_function(item: pytest.Item) -> SuiteFunction:
 
 def _without_paths(words: list[str]) -> list[str]:
     """The command line without any absolute path: reports name no place of the machine."""
-    return [Path(word).name if word.startswith(("/", "~")) else word for word in words]
+    return [_PATH.sub(lambda path: Path(path.group()).name, word) for word in words]
 
 
 def _relative(path: Path) -> str:
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:
-        return path.name
+        return str(path)
 
 
 def _sayer(config: pytest.Config) -> Callable[[str], None]:

@@ -29,8 +29,8 @@ def now_utc() -> str:
 def options_json(settings: Settings) -> dict[str, Any]:
     """The options of a run without any path of the machine."""
     return {
-        "rocketmq": settings.rocketmq,
-        "java": settings.java,
+        "rocketmq": settings.release_name,
+        "java": settings.java_name,
         "client": settings.client,
         "runtime": settings.runtime,
         "timers": settings.timers,

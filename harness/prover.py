@@ -100,13 +100,18 @@ class Prover:
         expect: Verdict = Verdict.BROKEN,
         why: str = "",
         gates: Gates | None = None,
+        cluster: ClusterNeeds | None = None,
         **more: Any,
     ) -> Control:
-        """A product control: another scenario that must come out as `expect`."""
+        """A product control: another scenario that must come out as `expect`.
+
+        What it sets of its cluster it insists on: an option of the user's must not disarm it.
+        """
         return Control(
             kind="product",
             scenario=Scenario(
                 name=f"{self._suite.name}--{name}",
+                cluster=(cluster or ClusterNeeds()).model_copy(update={"insists": True}),
                 rules=Rules(expectations=tuple(demand), gates=gates or Gates()),
                 **more,
             ),

@@ -57,7 +57,8 @@ class ClusterNeeds(Data):
     """What the scenario's cluster must have beyond its topology; everything here is a stated deviation.
 
     `disk_bytes`: each broker's store on a disk of its own of that size (fillable); with `power` it can lose power.
-    `topology` names another one and `replication` and `flush` change it: for product controls only.
+    `topology` names another one and `replication` and `flush` change it: for product controls only. `insists`: what it
+    sets stays whatever --broker-conf says, else the last word is the user's. A control insists: it must misbehave.
     """
 
     broker_conf: dict[str, str] = Field(default_factory=dict)
@@ -71,6 +72,7 @@ class ClusterNeeds(Data):
     topology: str | None = None
     replication: Literal["async", "sync"] | None = None
     flush: Literal["async", "sync"] | None = None
+    insists: bool = False
 
 
 class Scenario(Data):

@@ -135,8 +135,8 @@ class Session:
             git_commit=self.commit,
             replay=f"{self.command} --seed {self.seed}",
             versions={
-                "rocketmq": first.rocketmq,
-                "java": jre.version if jre else first.java,
+                "rocketmq": first.release_name,
+                "java": jre.version if jre else first.java_name,
                 "python": platform.python_version(),
             },
             checksums=dict(release.sha256) if release else {},
@@ -164,8 +164,8 @@ class Session:
         return Row(
             id=guarantee.id,
             topology=settings.topology.name,
-            rocketmq=settings.rocketmq,
-            java=settings.java,
+            rocketmq=settings.release_name,
+            java=settings.java_name,
             client=settings.client,
             runtime=settings.runtime,
             timers=guarantee.timers or settings.timers,

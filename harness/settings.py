@@ -16,6 +16,7 @@ RUNTIMES = ("local",)
 CLIENTS = ("java", "remoting")
 TIMERS = ("fast", "documented")
 ENV_PREFIX = "RMQ_HARNESS_"
+_EXAMPLE = {"broker-conf": "sendMessageThreadPoolNums=4", "namesrv-conf": "clusterTest=true"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,21 @@ class Settings:
     strict: bool = False
     keep: bool = False
 
+    @property
+    def release_name(self) -> str:
+        """`rocketmq` as reports name it: of a path, only the last part."""
+        return _nameless(self.rocketmq)
+
+    @property
+    def java_name(self) -> str:
+        """`java` as reports name it: of a path, only the last part."""
+        return _nameless(self.java)
+
+
+def _nameless(spec: str) -> str:
+    kind, colon, place = spec.partition(":")
+    return f"path:{Path(place).name}" if colon and kind == "path" else spec
+
 
 def environment_default(option: str, fallback: str | None = None) -> str | None:
     """The environment twin of an option (`--broker-conf` -> RMQ_HARNESS_BROKER_CONF), or the fallback."""
@@ -55,7 +71,7 @@ def key_values(option: str, items: list[str]) -> dict[str, str]:
     for item in items:
         key, equals, value = item.partition("=")
         if not equals or not key.strip():
-            raise UsageError(f"--{option} {item!r} is not K=V; write for example --{option} flushDiskType=SYNC_FLUSH")
+            raise UsageError(f"--{option} {item!r} is not K=V; write for example --{option} {_EXAMPLE[option]}")
         pairs[key.strip()] = value
     return pairs
 

@@ -67,7 +67,8 @@ class Stub:
         if self.equip_error is not None:
             raise self.equip_error
         java = int(settings.java) if settings.java.isdecimal() else 25
-        jre = Jre(settings.java, java, settings.java, "test", Path("/j"), Path("/j/java"), Path("/j/libjvm.so"))
+        name = Path(settings.java).name
+        jre = Jre(settings.java, java, name, "test", Path("/j"), Path("/j/java"), Path("/j/libjvm.so"))
         release = Release(settings.rocketmq, Version.parse(settings.rocketmq), (), {"broker.jar": "abc"})
         return Equipment(release, jre, ClientKit("java", "4.9.7", (), jre), {})
 

@@ -181,3 +181,29 @@ def test_the_seed_is_said_first_kept_and_drawn_anew(inner: Inner, stub: Stub) ->
     inner()
     inner()
     assert stub.settings[-1].seed != stub.settings[-2].seed
+
+
+def test_what_the_environment_asked_for_is_in_the_line_that_replays_it(
+    inner: Inner, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RMQ_HARNESS_ROCKETMQ", "4.9.7")
+    monkeypatch.setenv("RMQ_HARNESS_BROKER_CONF", "a=1,b=2")
+    monkeypatch.setenv("RMQ_HARNESS_TIMERS", "documented")
+    replay = inner("--timers=fast").verdicts()["run"]["replay"]
+    assert "--rocketmq=4.9.7" in replay
+    assert "--broker-conf=a=1 --broker-conf=b=2" in replay
+    assert "--timers=documented" not in replay, "the option won"
+
+
+def test_no_path_of_the_machine_is_told_but_to_the_terminal(
+    inner: Inner, stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RMQ_HARNESS_REPORTS", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("RMQ_HARNESS_JAVA", f"path:{tmp_path / 'jdk'}")
+    ended = inner("--seed=7")
+    (run,) = (tmp_path / "elsewhere").glob("2*")
+    assert f"evidence: {run}/report.html" in ended
+    told = (run / "verdicts.json").read_text() + (run / "run.json").read_text()
+    assert "--java=path:jdk --reports=elsewhere" in told
+    assert '"java": "path:jdk"' in told
+    assert str(tmp_path) not in told

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from harness.core.errors import UsageError
 from harness.core.expectation import Forbid, Gates, Require
 from harness.faults import AnyFault, CutPower, FillDisk, Kill, Partition, Pause, Stop, master
-from harness.planning import varied
+from harness.planning import cluster_plan, varied
 from harness.scenario import (
     ClusterNeeds,
     Scenario,
@@ -26,6 +26,7 @@ from harness.scenario import (
     rules,
     then,
 )
+from harness.settings import Settings
 from harness.topology import load_topology
 from harness.workloads.load import consume, produce
 from harness.workloads.probes import AnyProbe, Elapse, Snapshot
@@ -155,3 +156,23 @@ def test_a_control_may_run_on_a_worse_topology() -> None:
     assert varied(topology, replication="async", flush=None).replication == "async"
     assert varied(topology, replication=None, flush=None) is topology
     assert topology.replication == "sync"
+
+
+@pytest.mark.parametrize(
+    ("needs", "asked", "in_force"),
+    [
+        ({"broker_conf": {"a": "1"}}, {"a": "2", "b": "3"}, {"a": "2", "b": "3"}),
+        ({"broker_conf": {"a": "1"}, "insists": True}, {"a": "2", "b": "3"}, {"a": "1", "b": "3"}),
+        ({"flush": "async", "insists": True}, {"flushDiskType": "SYNC_FLUSH"}, {}),
+        ({"replication": "async", "insists": True}, {"brokerRole": "SYNC_MASTER", "c": "1"}, {"c": "1"}),
+        ({"insists": True}, {"flushDiskType": "SYNC_FLUSH"}, {"flushDiskType": "SYNC_FLUSH"}),
+    ],
+)
+def test_the_users_last_word_does_not_disarm_a_control(
+    needs: dict[str, Any], asked: dict[str, str], in_force: dict[str, str]
+) -> None:
+    """A control whose misbehaviour an option takes away would make every row inconclusive, and say nothing of why."""
+    nothing: Any = None
+    scenario = Scenario(name="s", cluster=ClusterNeeds(**needs))
+    settings = Settings(topology=load_topology("2m-2s-sync"), broker_conf=asked)
+    assert cluster_plan(scenario, settings, nothing, nothing).broker_conf == in_force
