@@ -21,7 +21,7 @@ MATRIX_ROCKETMQ ?=
 
 help: ## What can be made, and with which variables
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo '  variables: TOPOLOGY=name(s)  ROCKETMQ=version|path:DIR|image:REF  ARGS="more pytest options"'
+	@echo '  variables: TOPOLOGY=name(s)  ROCKETMQ=version|path:DIR  ARGS="more pytest options"'
 	@echo '             MATRIX_TOPOLOGIES="..."  MATRIX_ROCKETMQ="..."  PYTHON=python3.12'
 
 setup: $(STAMP) ## A virtual environment with every dependency as locked
