@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ def judge(history: History, rules: Rules) -> Judgement:
     """Weighs the demands of `rules` on this history.
 
     Never raises: a demand that cannot be judged, for whatever reason, makes the verdict inconclusive, as does one
-    that nothing could have violated. A history of nothing is inconclusive under every rule.
+    that nothing could have violated (see `_vacuous`). A history of nothing is inconclusive under every rule.
     """
     assumed: list[Assumption] = []
     try:
@@ -44,8 +44,7 @@ def judge(history: History, rules: Rules) -> Judgement:
             assumed.append(_unsound(demand.text(), error))
             continue
         checks.append(check)
-        if check.finding is not None and not check.finding.of:
-            assumed.append(Assumption("not-vacuous", False, f"{check.demand}: there was nothing to look at"))
+    assumed += _vacuous(checks)
     verdict, reason = conclude(assumed, checks)
     return Judgement(
         verdict, reason, tuple(assumed), tuple(checks), figures(history, rules.gates.drained_phase, checks)
@@ -110,6 +109,21 @@ def _compare(history: History, demand: Require) -> Check:
     name = demand.text().rpartition(f" {demand.op} ")[0]
     message = f"{name} is {value:.6g}" + ("" if met else f", not {demand.op} {demand.bound:g}")
     return Check(demand.text(), met, message)
+
+
+def _vacuous(checks: Sequence[Check]) -> list[Assumption]:
+    """The demands that nothing could have violated.
+
+    One of a kind that a good run need not have at all (sends that surely failed) stands in the way only if nothing was
+    searched for them, or if no other demand had anything to look at either.
+    """
+    empty = [c for c in checks if c.finding is not None and not c.finding.of]
+    alone = len(empty) == len(checks)
+    return [
+        Assumption("not-vacuous", False, f"{c.demand}: there was nothing to look at")
+        for c in empty
+        if alone or c.finding is None or not c.finding.figures.get("searched")
+    ]
 
 
 def _say(finding: Finding) -> str:

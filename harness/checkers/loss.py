@@ -123,18 +123,19 @@ def phantom(history: History, *, topic: str | None = None) -> Finding:
 
 
 def stored_though_failed(history: History, *, topic: str | None = None, process: str | None = None) -> Finding:
-    """Sends that surely failed and were stored or delivered all the same. `of` is everything read or delivered.
+    """Sends that surely failed and were stored or delivered all the same. `of` is the sends that surely failed.
 
-    A client that retries makes a failure ambiguous: its outcome is then info, and it is not counted here.
+    A client that retries makes a failure ambiguous: its outcome is then info, and it is not counted here. The figure
+    `searched` is how many reads and deliveries were looked through: of none, nothing could have been found.
     """
     failed = narrow.sends_of(history, process, topic).filter(pl.col("outcome") == "fail")
-    of = history.reads.height + history.deliveries.height
+    searched = {"searched": history.reads.height + history.deliveries.height}
     if not failed.height:
-        return Finding("stored-though-failed", 0, of, figures={"failed": 0})
+        return Finding("stored-though-failed", 0, 0, figures=searched)
     there = pl.concat([history.reads.select("m"), history.deliveries.select("m")])
     found = failed.join(there, on="m", how="semi")
     shown = narrow.examples(found, *_SHOWN, "status", "code")
-    return Finding("stored-though-failed", found.height, of, shown, {"failed": failed.height})
+    return Finding("stored-though-failed", found.height, failed.height, shown, searched)
 
 
 def _absent(kind: str, acked: pl.DataFrame, there: pl.DataFrame) -> Finding:

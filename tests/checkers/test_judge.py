@@ -195,6 +195,39 @@ def test_none_of_nothing_is_not_held(h):
     assert "nothing to look at" in judged.reason
 
 
+class TestNothingFailed:
+    """`stored-though-failed` in a run in which no send surely failed: what a client that retries leaves."""
+
+    FAILED = Forbid(anomaly="stored-though-failed")
+
+    def test_beside_another_demand_it_takes_nothing_from_the_verdict(self, thin):
+        judged = judge(healthy_run().history(), Rules(gates=thin, expectations=(LOST, self.FAILED)))
+        assert judged.verdict is Verdict.HELD
+        assert "0 stored-though-failed of 0" in judged.reason
+
+    def test_alone_it_shows_nothing(self, thin):
+        judged = judge(healthy_run().history(), Rules(gates=thin, expectations=(self.FAILED,)))
+        assert judged.verdict is Verdict.INCONCLUSIVE
+        assert "nothing to look at" in judged.reason
+
+    def test_with_nothing_read_or_delivered_it_shows_nothing(self, thin):
+        h = healthy_run(group=None)
+        h.rows = [row for row in h.rows if row["p"] != "oracle"]
+        gates = thin.model_copy(update={"drained": False})
+        acked = Require(metric="acked", op=">", bound=0)
+        assert judge(h.history(), Rules(gates=gates, expectations=(acked,))).verdict is Verdict.HELD
+        judged = judge(h.history(), Rules(gates=gates, expectations=(acked, self.FAILED)))
+        assert judged.verdict is Verdict.INCONCLUSIVE
+
+    def test_a_refused_send_that_is_stored_is_broken(self, thin):
+        h = healthy_run()
+        h.send("p1", "refused").fail(code=14)
+        h.read("refused", queue=5)
+        judged = judge(h.history(), Rules(gates=thin, expectations=(LOST, self.FAILED)))
+        assert judged.verdict is Verdict.BROKEN
+        assert "1 stored-though-failed of 1" in judged.reason
+
+
 def test_a_finder_that_fails_is_never_a_pass(thin, monkeypatch):
     def fail(*_: object) -> None:
         raise ZeroDivisionError("oh")

@@ -15,16 +15,23 @@ from tests.builder import MASTER, SLAVE, healthy_run
 KINDS = sorted(FINDERS)
 
 
+def valid() -> History:
+    """A run in which nothing went wrong and every finder has something to look at, a refused send included."""
+    h = healthy_run()
+    h.send("p1", "refused").fail(code=14)
+    return h.history()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_valid_history_holds(kind, thin):
-    judged = judge(healthy_run().history(), Rules(gates=thin, expectations=(Forbid(anomaly=kind),)))
+    judged = judge(valid(), Rules(gates=thin, expectations=(Forbid(anomaly=kind),)))
     assert judged.verdict is Verdict.HELD, judged.reason
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_planted_anomaly_is_broken(kind, thin):
     demand = Forbid(anomaly=kind)
-    bad = plant(healthy_run().history(), demand)
+    bad = plant(valid(), demand)
     assert bad is not None
     judged = judge(bad, Rules(gates=thin, expectations=(demand,)))
     assert judged.verdict is Verdict.BROKEN, judged.reason
@@ -36,7 +43,7 @@ def test_one_planted_anomaly_is_broken(kind, thin):
 @pytest.mark.parametrize("kind", sorted(TWINS))
 def test_what_only_looks_like_it_is_not_flagged(kind, thin):
     demand = Forbid(anomaly=kind)
-    alike = twin(healthy_run().history(), demand)
+    alike = twin(valid(), demand)
     assert alike is not None
     judged = judge(alike, Rules(gates=thin, expectations=(demand,)))
     assert judged.verdict is Verdict.HELD, judged.reason
@@ -305,6 +312,16 @@ class TestFailed:
         h.send("p1", "m1").fail(code=14)
         h.read()
         assert find(h.history(), "stored-though-failed", {}).count == 0
+
+    def test_it_is_of_the_sends_that_surely_failed_however_much_was_read(self, h):
+        h.send("p1", "m1").ok()
+        h.send("p1", "m2").info()
+        h.read("m1", "m2")
+        h.deliver("c1", "m1")
+        assert find(h.history(), "stored-though-failed", {}).of == 0
+        h.send("p1", "m3").fail(code=14)
+        finding = find(h.history(), "stored-though-failed", {})
+        assert (finding.count, finding.of, finding.figures["searched"]) == (0, 1, 3)
 
 
 def test_a_callback_that_fires_again_is_counted_and_its_acknowledgement_stands(h):
