@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from harness.core.errors import UsageError
 from harness.core.guarantee import Guarantee
@@ -23,6 +23,9 @@ from harness.report.rows import Row, Run, ScenarioRow
 from harness.runner import Equipment
 from harness.settings import Settings
 from harness.stock import STOCK_ROW, stock_row
+
+STORED: Final = "unknown_stored"
+_ADDED_UP: Final = ("invoked", "acked", "failed", "unknown", STORED, "lost")
 
 
 @dataclass(slots=True)
@@ -202,17 +205,22 @@ def spent(outcome: Outcome, what: str | None) -> float:
 
 
 def figures(ran: Sequence[Outcome]) -> dict[str, Any]:
-    """The figures of every scenario of a row; counts are added up, anything else keeps its scenario's name."""
+    """The figures of every scenario of a row; counts are added up, anything else keeps its scenario's name.
+
+    How many unknown sends were found stored is left out if a scenario does not know it of its own.
+    """
     merged: dict[str, Any] = {}
     for outcome in ran:
         assert outcome.result is not None
         for key, value in outcome.result.judgement.figures.items():
             if key not in merged:
                 merged[key] = value
-            elif key in ("acked", "failed", "unknown", "lost", "invoked") and isinstance(value, int | float):
+            elif key in _ADDED_UP and isinstance(value, int | float):
                 merged[key] += value
             else:
                 merged[f"{outcome.result.scenario.name}.{key}"] = value
+    if any(o.result and STORED not in o.result.judgement.figures for o in ran):
+        merged.pop(STORED, None)
     return merged
 
 

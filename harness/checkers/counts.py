@@ -37,6 +37,15 @@ def unknown(history: History, *, process: str | None = None, topic: str | None =
     return _outcome(history, "info", process, topic)
 
 
+def unknown_stored(history: History, *, phase: str = "final") -> float:
+    """Sends of unknown outcome that a read of the phase found on any replica: those that did happen.
+
+    What was not read to its end may hold more of them; whether one was delivered is not asked.
+    """
+    sends = history.sends.filter(pl.col("outcome") == "info")
+    return sends.join(narrow.reads_of(history, phase).select("m"), on="m", how="semi").height
+
+
 def unacknowledged(history: History, *, process: str | None = None, topic: str | None = None) -> float:
     """Sends without SEND_OK: failed and unknown, so also timeouts and statuses 10, 11, 12."""
     return _made(history, process, topic).filter(pl.col("outcome") != "ok").height

@@ -58,6 +58,7 @@ def figures(history: History, phase: str, checks: list[Check] | None = None) -> 
         "acked": lambda: int(counts.acked(history)),
         "failed": lambda: int(counts.failed(history)),
         "unknown": lambda: int(counts.unknown(history)),
+        "unknown_stored": lambda: int(counts.unknown_stored(history, phase=phase)),
         "success_ratio": lambda: round(counts.success_ratio(history), 6),
         "latency_p50_ms": lambda: round(timing.latency_p50_ms(history), 3),
         "latency_p99_ms": lambda: round(timing.latency_p99_ms(history), 3),

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from harness.core.verdict import Judgement, Verdict
 from harness.report.material import Promise, ScenarioReport
 from harness.report.rows import Row
-from harness.report.terminal import doubt, verdict_text
-from harness.report.words import label_text, loss_text, printable, value_text
+from harness.report.terminal import doubt, scenario_counts, verdict_text
+from harness.report.words import NO_BREAK, label_text, printable, value_text
 
 
 def row_text(row: Row, scenarios: Sequence[ScenarioReport] = (), promise: Promise | None = None) -> str:
@@ -31,7 +31,7 @@ def row_text(row: Row, scenarios: Sequence[ScenarioReport] = (), promise: Promis
     lines += [f"  differs from the product's defaults: {deviation}" for deviation in row.deviations]
     lines += _control(row)
     for scenario in row.scenarios:
-        counted = loss_text(scenario.lost, scenario.acked)
+        counted = scenario_counts(scenario).replace(NO_BREAK, " ")
         lines.append(f"  scenario {scenario.name} (seed {scenario.seed}): {scenario.verdict.value}; {counted}")
         lines.append(f"    evidence: {scenario.history}")
         report = by_name.get(scenario.name)

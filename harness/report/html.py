@@ -13,8 +13,8 @@ from harness.core.verdict import Verdict
 from harness.report.chart import chart
 from harness.report.material import Promise, ScenarioReport
 from harness.report.rows import Row, Run, Standing, exit_code, standing
-from harness.report.terminal import doubt, verdict_text
-from harness.report.words import figures_text, label_text, loss_text, number, printable, scrub, shorten, value_text
+from harness.report.terminal import doubt, scenario_counts, verdict_text
+from harness.report.words import figures_text, label_text, number, printable, scrub, shorten, value_text
 
 _MARKS: Final = {
     Standing.HELD: ("held", "✓"),
@@ -99,7 +99,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "figures": figures_text,
         "label": label_text,
-        "loss": loss_text,
+        "counts": scenario_counts,
         "shorten": shorten,
         "figure": lambda pair: value_text(pair[0], pair[1]),
         "second": lambda value: "–" if value is None else f"{value:,.2f}",

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.core.verdict import Verdict
-from harness.report.rows import Control, Row, Run, Standing, exit_code, standing
-from harness.report.words import figures_text, printable, shorten
+from harness.report.rows import Control, Row, Run, ScenarioRow, Standing, exit_code, standing
+from harness.report.words import NO_BREAK, figures_text, printable, shorten
 
 _STYLE: Final = {
     Standing.HELD: "green",
@@ -25,6 +25,8 @@ _STYLE: Final = {
     Standing.NOT_TESTED: "dim",
 }
 _REASON_MOST: Final = 600
+_GLUE: Final = "\ue000"
+"""What stands for `NO_BREAK` while the table is drawn, for rich ends lines at that too."""
 
 
 def use_colour(*, is_a_tty: bool, environment: Mapping[str, str]) -> bool:
@@ -57,7 +59,8 @@ def summary(
         console.print(text)
     code, line = exit_code(rows, strict=strict, allow_missing=allow_missing)
     console.print(Text(line, style="bold" if code == 0 else "bold red"))
-    lines = (printable(line.rstrip()) if not colour else line for line in out.getvalue().splitlines())
+    drawn = out.getvalue().replace(_GLUE, " ")
+    lines = (printable(line.rstrip()) if not colour else line for line in drawn.splitlines())
     return "\n".join(lines) + "\n"
 
 
@@ -67,6 +70,12 @@ def control_text(control: Control | None) -> str:
         return "-"
     word = "ok" if control.ok else "FAILED"
     return f"{word}: {control.kind}, {control.observed}"
+
+
+def scenario_counts(scenario: ScenarioRow) -> str:
+    """What was lost in one scenario, of how many, and what became of its other sends."""
+    counted = {name: getattr(scenario, name) for name in ("acked", "failed", "unknown", "lost")}
+    return figures_text({**scenario.figures, **counted}, most=0)
 
 
 def _table(rows: Sequence[Row]) -> Table:
@@ -84,7 +93,7 @@ def _table(rows: Sequence[Row]) -> Table:
             cells.append(Text(f"{row.topology} {row.rocketmq} {row.client}"))
         cells += [
             Text(verdict_text(row), style=_STYLE[stand]),
-            Text(shorten(figures_text(row.figures), 90)),
+            Text(shorten(figures_text(row.figures), 90).replace(NO_BREAK, _GLUE)),
             Text(shorten(control_text(row.control), 60)),
             Text(str(len(row.scenarios))),
         ]

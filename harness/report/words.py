@@ -11,7 +11,11 @@ _UNITS: Final = (("_ms", " ms"), ("_us", " µs"), ("_ns", " ns"), ("_s", " s"), 
 _FILE_URL: Final = re.compile(r"file://(?=/)")
 _HOME: Final = re.compile(r"(?<![\w.\-/])/(?:home/[^/\s\"'<>:,;)]+|Users/[^/\s\"'<>:,;)]+|root(?![\w.\-]))")
 _PATH: Final = re.compile(r"(?<![\w.\-/])(?:~|/(?!/|(?:rmq|dev|proc|sys)/))(?:[\w.@+~%=-]*)(?:/[\w.@+~%=-]+)+")
-_LEADING: Final = ("acked", "lost", "lost_bound_95")
+_LEADING: Final = ("invoked", "acked", "failed", "unknown", "unknown_stored", "lost", "lost_of", "lost_bound_95")
+NO_BREAK: Final = "\u00a0"
+"""A space at which no line may end: between a figure and what it is a figure of."""
+_SPACE: Final = re.compile(rf"[^\S{NO_BREAK}]+")
+_INSIDE: Final = re.compile(r"(?<=\d) (?=[a-zµ%])|(?<=of|<=) (?=\d)")
 
 
 def upper_bound_95(n: int) -> float | None:
@@ -51,13 +55,30 @@ def label_text(name: str) -> str:
     return name.replace("_", " ")
 
 
+def sends_text(figures: Mapping[str, Any]) -> str:
+    """What became of the sends beyond those that were acknowledged: `11,904 unknown (212 stored), 0 failed of 23,233`.
+
+    Empty where unknown and failed were not counted. The unknown come first, for they are what a loss figure leaves out.
+    """
+    unknown, failed, invoked, stored = (_count(figures, k) for k in ("unknown", "failed", "invoked", "unknown_stored"))
+    if unknown is None or failed is None:
+        return ""
+    known = f" ({stored:,} stored)" if unknown and stored is not None else ""
+    of = "" if invoked is None else f" of {invoked:,} sends"
+    return f"{unknown:,} unknown{known}, {failed:,} failed{of}"
+
+
 def figures_text(figures: Mapping[str, Any], *, most: int = 2) -> str:
-    """The figures of a row in one line: what was lost of how many, then at most `most` others."""
-    lost, acked = (figures.get(key) if isinstance(figures.get(key), int) else None for key in ("lost", "acked"))
-    parts = [loss_text(lost, acked)]
-    others = [(k, v) for k, v in figures.items() if k not in _LEADING and isinstance(v, (int, float, str))]
-    parts += [f"{label_text(k)} {value_text(k, v)}" for k, v in others[:most]]
-    return "; ".join(part for part in parts if part)
+    """The figures of a row in one line: what was lost of how many, then what became of the other sends.
+
+    Where that was not counted, at most `most` other figures take its place. A number and its noun are joined by
+    `NO_BREAK`.
+    """
+    parts = [loss_text(_count(figures, "lost"), _count(figures, "acked")), sends_text(figures)]
+    if not parts[1]:
+        others = [(k, v) for k, v in figures.items() if k not in _LEADING and isinstance(v, (int, float, str))]
+        parts += [f"{label_text(k)}{NO_BREAK}{value_text(k, v)}" for k, v in others[:most]]
+    return "; ".join(_joined(part) for part in parts if part)
 
 
 def number(value: float) -> str:
@@ -70,8 +91,8 @@ def number(value: float) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """At most `most` characters; what was cut is said."""
-    text = " ".join(text.split())
+    """At most `most` characters; what was cut is said. A `NO_BREAK` stays one."""
+    text = _SPACE.sub(" ", text).strip(" ")
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
@@ -90,6 +111,16 @@ def _legal(code: int) -> bool:
     if code < 0xA0:
         return code in (9, 10, 13) or 32 <= code < 127
     return not 0xD800 <= code <= 0xDFFF and code not in (0xFFFE, 0xFFFF)
+
+
+def _count(figures: Mapping[str, Any], name: str) -> int | None:
+    value = figures.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _joined(text: str) -> str:
+    """No line ends within `11,904 unknown`, `(212 stored)` or `of 23,233 sends`."""
+    return _INSIDE.sub(NO_BREAK, text)
 
 
 def _power(value: float) -> str:

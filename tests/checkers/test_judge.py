@@ -257,6 +257,25 @@ def test_figures_are_what_a_row_shows(thin):
     assert not any(isinstance(v, float) and not math.isfinite(v) for v in judged.figures.values())
 
 
+def test_unknown_sends_that_are_stored_are_told_from_those_that_are_not(thin):
+    h = healthy_run()
+    for id in ("there", "nowhere", "elsewhere"):
+        h.send("p1", id).info("RemotingTimeoutException")
+    h.read("there", "there", queue=5)
+    h.read("elsewhere", replica=SLAVE, queue=5)
+    h.read("nowhere", queue=5, phase="before")
+    seen = judge(h.history(), Rules(gates=thin, expectations=(LOST,))).figures
+    assert (seen["unknown"], seen["unknown_stored"]) == (4, 2)
+
+
+def test_what_was_not_read_is_no_figure(thin):
+    h = healthy_run()
+    h.rows = [row for row in h.rows if row["p"] != "oracle"]
+    seen = judge(h.history(), Rules(gates=thin, expectations=(LOST,))).figures
+    assert seen["unknown"] == 1
+    assert "unknown_stored" not in seen
+
+
 def test_judging_is_a_function(thin):
     rules = Rules(gates=thin, expectations=(LOST, Require(metric="rto_max_s", op="<", bound=5)))
     assert judge(healthy_run().history(), rules) == judge(healthy_run().history(), rules)

@@ -148,6 +148,17 @@ def test_an_unproved_held_is_said(sample):
     assert 'class="chip held"' not in page
 
 
+def test_what_became_of_the_sends_is_in_the_overview_and_beside_the_scenario(sample):
+    counted = {"invoked": 23_233, "failed": 0, "unknown": 11_904, "unknown_stored": 212}
+    scenario = sample.scenario("s").model_copy(update={"failed": 0, "unknown": 11_904, "figures": counted})
+    row = sample.row("a", figures={"acked": 23_811, "lost": 0} | counted, scenarios=(scenario,))
+    page = html_report(sample.run(), [row])
+    assert page.count("11,904\u00a0unknown (212\u00a0stored), 0\u00a0failed of\u00a023,233\u00a0sends") == 2
+    assert "<span>unknown stored</span>" in page
+    both = html_report(sample.run(), [row, sample.row("a", topology="3m-noslave")])
+    assert "11,904\u00a0unknown (212\u00a0stored)" in both.split("<tbody>")[1]
+
+
 def test_a_fault_never_seen_is_said(sample):
     report = sample.scenarios()[0]
     windows = [report.series["windows"][0] | {"observed_s": None}]

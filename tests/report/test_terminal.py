@@ -65,6 +65,24 @@ def test_two_topologies_are_told_apart(sample):
     assert "cluster" not in summary(sample.run(), [sample.row("a"), sample.row("b", timers="documented")])
 
 
+COUNTED = {"invoked": 23_233, "acked": 11_329, "failed": 0, "unknown": 11_904, "unknown_stored": 212, "lost": 0}
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+def test_a_figure_and_its_number_are_in_one_line(sample, width):
+    text = summary(sample.run(), [sample.row("process-kill-loses-nothing", figures=COUNTED)], width=width)
+    for part in ("11,904 unknown", "(212 stored)", "0 failed", "0 lost"):
+        assert part in text, text
+    assert "of 23,233" in text
+
+
+def test_row_text_says_what_became_of_the_sends_of_each_scenario(sample):
+    figures = {"invoked": 23_233, "unknown_stored": 212}
+    scenario = sample.scenario("s").model_copy(update={"failed": 0, "unknown": 11_904, "figures": figures})
+    text = row_text(sample.row("a", scenarios=(scenario,)))
+    assert "held; 0 lost of 23,811, <= 1.3e-4 at 95 %; 11,904 unknown (212 stored), 0 failed of 23,233 sends" in text
+
+
 def test_held_without_proof_is_not_shown_as_held(sample):
     control = Control(kind="planted", expected="broken", observed="held", ok=False)
     text = summary(sample.run(), [sample.row("a", control=control), sample.row("b", scenarios=())])

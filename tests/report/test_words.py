@@ -3,12 +3,14 @@ from __future__ import annotations
 import pytest
 
 from harness.report.words import (
+    NO_BREAK,
     figures_text,
     label_text,
     loss_text,
     number,
     printable,
     scrub,
+    sends_text,
     shorten,
     upper_bound_95,
     value_text,
@@ -56,8 +58,44 @@ def test_labels_lose_the_unit():
 
 def test_figures_are_short():
     figures = {"rto_s": 1.5, "acked": 100, "lost": 0, "a": 1, "b": 2, "nested": {"x": 1}}
-    assert figures_text(figures) == "0 lost of 100, <= 3.0e-2 at 95 %; rto 1.5 s; a 1"
+    assert breakable(figures_text(figures)) == "0 lost of 100, <= 3.0e-2 at 95 %; rto 1.5 s; a 1"
     assert figures_text({}) == ""
+
+
+SENDS = {"invoked": 23_233, "acked": 11_329, "failed": 0, "unknown": 11_904, "unknown_stored": 212, "lost": 0}
+
+
+def breakable(text: str) -> str:
+    return text.replace(NO_BREAK, " ")
+
+
+def test_no_send_is_hidden():
+    whole = "0 lost of 11,329, <= 2.6e-4 at 95 %; 11,904 unknown (212 stored), 0 failed of 23,233 sends"
+    assert breakable(figures_text(SENDS | {"success_ratio": 0.48})) == whole
+    shown = breakable(shorten(figures_text(SENDS), 90))
+    assert "11,904 unknown (212 stored), 0 failed of 23,233" in shown, "a cell of the table holds all that matters"
+
+
+@pytest.mark.parametrize(
+    ("figures", "text"),
+    [
+        (SENDS, "11,904 unknown (212 stored), 0 failed of 23,233 sends"),
+        (SENDS | {"unknown_stored": 0}, "11,904 unknown (0 stored), 0 failed of 23,233 sends"),
+        (SENDS | {"unknown_stored": None}, "11,904 unknown, 0 failed of 23,233 sends"),
+        (SENDS | {"unknown": 0, "unknown_stored": 0}, "0 unknown, 0 failed of 23,233 sends"),
+        ({"failed": 3, "unknown": 1}, "1 unknown, 3 failed"),
+        ({"invoked": 9, "acked": 9}, ""),
+        ({"failed": None, "unknown": None, "invoked": 9}, ""),
+    ],
+)
+def test_what_became_of_the_sends(figures, text):
+    assert sends_text(figures) == text
+
+
+def test_lines_end_between_figures_and_not_within():
+    parts = "0_lost of_11,329, <=_2.6e-4_at 95_%; 11,904_unknown (212_stored), 0_failed of_23,233_sends"
+    assert figures_text(SENDS) == parts.replace("_", NO_BREAK)
+    assert shorten(f"a{NO_BREAK}1 \n b", 10) == f"a{NO_BREAK}1 b"
 
 
 def test_numbers():
