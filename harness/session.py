@@ -177,7 +177,7 @@ class Session:
             verdict=verdict,
             reason=reason,
             figures=figures(ran),
-            control=control_row(ran),
+            control=control_row(self, ran),
             scenarios=tuple(scenario_row(self, o) for o in ran),
             deviations=tuple(sorted({f"{d[0]}={d[1]}" for o in ran if o.result for d in o.result.deviations})),
             missing=next((o.missing for o in mine if o.missing), None),
@@ -224,27 +224,42 @@ def figures(ran: Sequence[Outcome]) -> dict[str, Any]:
     return merged
 
 
-def control_row(ran: Sequence[Outcome]) -> ControlRow | None:
-    """The row's control: the product or fault-off control where there is one, else the planted ones together."""
+def control_row(session: Session, ran: Sequence[Outcome]) -> ControlRow | None:
+    """The row's control: the product or fault-off control where there is one, else the planted ones together.
+
+    Of several it says what the first that did not come out showed, and the reason of each.
+    """
     real = [c for o in ran for c in o.controls]
     if real:
         worst = next((c for c in real if not c.as_expected), real[0])
+        reasons = {c.control.scenario.name: c.result.judgement.reason for c in real}
         return ControlRow(
             kind=worst.control.kind,
             expected=worst.control.expect.value,
             observed=worst.result.judgement.verdict.value,
             ok=all(c.as_expected for c in real),
+            scenarios=tuple(_directory(session, c.result) for c in real),
+            why="; ".join(dict.fromkeys(c.control.why for c in real if c.control.why)),
+            reason="; ".join(f"{n}: {r}" if len(real) > 1 else r for n, r in reasons.items()),
         )
     planted = [p for o in ran if o.result for p in o.result.planted]
     if not planted:
         return None
     bad = next((p for p in planted if p.observed is not Verdict.BROKEN), planted[0])
+    demands = ", ".join(dict.fromkeys(p.demand for p in planted))
     return ControlRow(
         kind="planted",
         expected="broken",
         observed=bad.observed.value,
         ok=all(p.observed is Verdict.BROKEN for p in planted),
+        why=f"copies of the recorded history, each with a defect planted against one of: {demands}",
+        reason=bad.reason,
     )
+
+
+def _directory(session: Session, result: ScenarioResult) -> str:
+    """Where a scenario lies below `scenarios/`: what rows call it by."""
+    return str(result.directory.relative_to(session.directory / "scenarios"))
 
 
 def scenario_row(session: Session, outcome: Outcome) -> ScenarioRow:
@@ -254,7 +269,7 @@ def scenario_row(session: Session, outcome: Outcome) -> ScenarioRow:
     verdict, reason = outcome.verdict()
     seen = result.judgement.figures
     return ScenarioRow(
-        name=str(result.directory.relative_to(session.directory / "scenarios")),
+        name=_directory(session, result),
         seed=session.seed,
         history=str(result.directory.relative_to(session.directory) / "history"),
         verdict=verdict,

@@ -109,7 +109,7 @@ def stored(row: Row, commit: str, inputs: Inputs) -> StoredRow:
         known=row.known and tidy(row.known),
         reason=tidy(row.reason),
         figures={key: value for key, value in _flat(row.figures).items()},
-        control=row.control,
+        control=row.control and _tidy_control(row.control),
         deviations=tuple(tidy(text) for text in row.deviations),
         missing=row.missing,
         infrastructure=row.infrastructure,
@@ -119,6 +119,12 @@ def stored(row: Row, commit: str, inputs: Inputs) -> StoredRow:
         commit=commit,
         inputs=inputs,
     )
+
+
+def _tidy_control(control: Control) -> Control:
+    """What a cell keeps of a control: no directories, for their evidence is not stored with it."""
+    kept = {"scenarios": (), "why": tidy(control.why), "reason": tidy(control.reason)}
+    return control.model_copy(update=kept)
 
 
 def unjudged(guarantee: str, commit: str, inputs: Inputs) -> StoredRow:

@@ -15,8 +15,10 @@ from harness.report.explain import row_text
 from harness.report.junit import Case, case_errored, case_failed, cases
 from harness.report.material import Promise, ScenarioReport
 from harness.report.rows import Row, Run, Standing
-from harness.report.words import printable, value_text
+from harness.report.terminal import control_line
+from harness.report.words import printable, shorten, value_text
 
+_CONTROL_MOST: Final = 120
 _NAMESPACE: Final = uuid.UUID("6f2b1d5e-6d3e-4b0e-9a53-2f4f7c1a9d10")
 _STATUS: Final = {
     Standing.HELD: Status.PASSED,
@@ -130,6 +132,8 @@ def _parameters(case: Case) -> list[tuple[str, str]]:
     pairs = [(name, getattr(row, name)) for name in ("topology", "rocketmq", "java", "client", "runtime", "timers")]
     if case.scenario is not None:
         pairs.append(("seed", str(case.scenario.seed)))
+    if row.control is not None:
+        pairs.append(("control", printable(shorten(control_line(row.control), _CONTROL_MOST))))
     return pairs + [(f"figure {name}", value_text(name, value)) for name, value in row.figures.items()]
 
 

@@ -45,7 +45,11 @@ def _control(row: Row) -> Iterator[str]:
     if row.control is None:
         yield "  control: none was run"
         return
-    yield f"  control ({row.control.kind}): had to show {row.control.expected}; showed {row.control.observed}"
+    seen = f": {row.control.reason}" if row.control.reason else ""
+    yield f"  control ({row.control.kind}): had to show {row.control.expected}; showed {row.control.observed}{seen}"
+    if row.control.why:
+        yield f"    what it is: {row.control.why}"
+    yield from (f"    evidence: scenarios/{name}" for name in row.control.scenarios)
     if row.control.ok:
         yield "    so the check is able to fail: it did, where it had to"
     else:

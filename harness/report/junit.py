@@ -9,7 +9,7 @@ from itertools import groupby
 
 from harness.core.verdict import Verdict
 from harness.report.rows import Row, Run, ScenarioRow, Standing, standing
-from harness.report.terminal import doubt
+from harness.report.terminal import control_line, doubt
 from harness.report.words import printable, value_text
 
 
@@ -118,7 +118,7 @@ def _case(suite: ET.Element, case: Case, *, strict: bool) -> str:
     if case.scenario is not None:
         properties |= {"seed": case.scenario.seed, "history": case.scenario.history}
     if row.control is not None:
-        properties["control"] = f"{row.control.kind}: {row.control.observed}"
+        properties["control"] = control_line(row.control)
     _properties(element, properties | {f"figure.{k}": value_text(k, v) for k, v in row.figures.items()})
     tag, counted = _tag(case, strict=strict)
     if tag:

@@ -21,12 +21,24 @@ EXIT_INCONCLUSIVE: Final = 6
 
 
 class Control(Data):
-    """The run that had to come out the other way, and whether it did. `ok` is the judge's word, not computed here."""
+    """The run that had to come out the other way, and whether it did. `ok` is the judge's word, not computed here.
+
+    `scenarios` names the directories below `scenarios/` that hold it (none if planted: the history is the row's own),
+    `why` says what it had to show, and `reason` is what the judge said of it.
+    """
 
     kind: Literal["product", "fault-off", "planted"]
     expected: str
     observed: str
     ok: bool
+    scenarios: tuple[str, ...] = ()
+    why: str = ""
+    reason: str = ""
+
+    @field_validator("scenarios")
+    @classmethod
+    def _below(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_relative(name) for name in value)
 
 
 class ScenarioRow(Data):
@@ -49,10 +61,8 @@ class ScenarioRow(Data):
 
     @field_validator("history")
     @classmethod
-    def _relative(cls, value: str) -> str:
-        if value.startswith(("/", "~")) or ".." in value.split("/"):
-            raise ValueError(f"history {value!r} must be relative to the run directory")
-        return value
+    def _below(cls, value: str) -> str:
+        return _relative(value)
 
 
 class Row(Data):
@@ -208,6 +218,12 @@ def parse_verdicts(text: str) -> tuple[Run, tuple[Row, ...]]:
         raise EvidenceError(f"verdicts.json: {where}: {first['msg']}; it was not written by this harness") from None
     _unique(rows)
     return run, rows
+
+
+def _relative(path: str) -> str:
+    if path.startswith(("/", "~")) or ".." in path.split("/"):
+        raise ValueError(f"{path!r} must be relative to the run directory")
+    return path
 
 
 def _executed(rows: Iterable[Row]) -> int:

@@ -78,6 +78,11 @@ def scenario_counts(scenario: ScenarioRow) -> str:
     return figures_text({**scenario.figures, **counted}, most=0)
 
 
+def control_line(control: Control) -> str:
+    """What the control was, what it showed, and the judge's reason: `product: broken, 48 lost of 5,077`."""
+    return f"{control.kind}: {control.observed}" + (f", {control.reason}" if control.reason else "")
+
+
 def _table(rows: Sequence[Row]) -> Table:
     configurations = {row.configuration[:-1] for row in rows}  # timers differ by row, not by cluster
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")

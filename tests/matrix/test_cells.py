@@ -9,6 +9,7 @@ import pytest
 
 from harness.core.errors import EvidenceError, UsageError
 from harness.matrix.cells import CellSpec, exit_code_of, read_cell, stored, tidy, write_cell
+from harness.report.rows import Control
 from tests.matrix.fakes import INPUTS, cell, row
 
 
@@ -83,3 +84,21 @@ def test_the_exit_code_is_that_of_the_suites(verdict, more, code):
     from harness.report.rows import exit_code
 
     assert exit_code(rows)[0] == code
+
+
+def test_a_cell_keeps_what_the_control_showed_and_not_where_it_lay():
+    control = Control(
+        kind="product",
+        expected="broken",
+        observed="broken",
+        ok=True,
+        scenarios=("1m/kill--worse",),
+        why="it must lose",
+        reason="48 lost of 5,077, see /root/x/y " + "x" * 1000,
+    )
+    kept = stored(row("a").model_copy(update={"control": control}), "c0ffee", INPUTS).control
+    assert kept is not None
+    assert (kept.scenarios, kept.why) == ((), "it must lose")
+    assert kept.reason.startswith("48 lost of 5,077, see <path>")
+    assert len(kept.reason) == 300
+    assert stored(row("a").model_copy(update={"control": None}), "c0ffee", INPUTS).control is None

@@ -26,7 +26,15 @@ class TestOutcome:
         ended = inner()
         assert (ended.code, ended.outcomes) == (0, {"passed": 1})
         assert ended.row()["verdict"] == "held"
-        assert ended.row()["control"] == {"kind": "planted", "expected": "broken", "observed": "broken", "ok": True}
+        assert ended.row()["control"] == {
+            "kind": "planted",
+            "expected": "broken",
+            "observed": "broken",
+            "ok": True,
+            "scenarios": [],
+            "why": "copies of the recorded history, each with a defect planted against one of: 0 lost",
+            "reason": "planted",
+        }
         assert "1 held" in ended
 
     def test_broken_fails(self, inner: Inner, stub: Stub) -> None:
@@ -93,7 +101,23 @@ class TestControl:
         stub.outcomes["kill--worse"] = Verdict.BROKEN
         ended = inner(suite=CONTROLLED)
         assert (ended.code, stub.ran) == (0, ["kill", "kill--worse"])
-        assert ended.row()["control"] == {"kind": "product", "expected": "broken", "observed": "broken", "ok": True}
+        assert ended.row()["control"] == {
+            "kind": "product",
+            "expected": "broken",
+            "observed": "broken",
+            "ok": True,
+            "scenarios": ["1m/kill--worse"],
+            "why": "it must lose",
+            "reason": "the reason of kill--worse",
+        }
+
+    def test_its_evidence_is_in_the_report_beside_the_row(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill--worse"] = Verdict.BROKEN
+        page = (inner(suite=CONTROLLED).run / "report.html").read_text()
+        (anchor,) = set(re.findall(r'<a href="#(g\d+-c1)">', page))
+        section = page.split(f'<div class="scenario" id="{anchor}">')[1].split("</div>\n</article>")[0]
+        for part in ("Control: 1m/kill--worse", "the reason of kill--worse", "scenarios/1m/kill--worse/history"):
+            assert part in section
 
     @pytest.mark.parametrize("seen", [Verdict.HELD, Verdict.INCONCLUSIVE])
     def test_a_control_that_does_not_proves_nothing(self, inner: Inner, stub: Stub, seen: Verdict) -> None:

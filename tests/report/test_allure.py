@@ -6,6 +6,7 @@ import pytest
 
 from harness.core.verdict import Verdict
 from harness.report.allure import write_allure
+from harness.report.rows import Control
 
 
 @pytest.fixture
@@ -57,6 +58,18 @@ def test_labels_parameters_and_steps(results):
     assert result["steps"][1]["stop"] - result["steps"][1]["start"] == 24_200
     assert result["stop"] > result["start"]
     assert "outage of one" in result["description"]
+
+
+def test_the_control_is_a_parameter_and_stays_short(sample, tmp_path):
+    control = Control(kind="product", expected="broken", observed="broken", ok=True, reason="48 lost of 5,077")
+    long = control.model_copy(update={"reason": "x" * 10_000})
+    rows = [sample.row("a", control=control), sample.row("b", control=long), sample.row("c")]
+    write_allure(tmp_path, sample.run(), rows)
+    read = [json.loads(path.read_text()) for path in tmp_path.glob("*-result.json")]
+    seen = {r["name"].split("[")[0]: {p["name"]: p["value"] for p in r["parameters"]} for r in read}
+    assert seen["a"]["control"] == "product: broken, 48 lost of 5,077"
+    assert len(seen["b"]["control"]) == 120
+    assert "control" not in seen["c"]
 
 
 def test_attachments_exist_and_log_tails_come_only_with_trouble(results, tmp_path):

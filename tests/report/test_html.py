@@ -11,6 +11,7 @@ from harness.core.errors import EvidenceError
 from harness.core.verdict import Verdict
 from harness.report.html import html_report
 from harness.report.material import Promise, ScenarioReport, judgement_from
+from harness.report.rows import Control
 
 VOID = {"meta", "br", "line", "rect", "path", "polyline"}
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=y>"
@@ -100,8 +101,16 @@ def test_no_path_of_the_machine_is_in_the_page(sample):
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_nothing_in_a_run_can_become_markup(sample, verdict):
     scenario = sample.scenario(EVIL, Verdict.BROKEN)
+    control = Control(kind="product", expected=EVIL, observed=EVIL, ok=False, scenarios=(EVIL,), why=EVIL, reason=EVIL)
     row = sample.row(
-        EVIL, verdict, reason=EVIL, figures={EVIL: EVIL}, scenarios=(scenario,), deviations=(EVIL,), topology=EVIL
+        EVIL,
+        verdict,
+        reason=EVIL,
+        figures={EVIL: EVIL},
+        scenarios=(scenario,),
+        deviations=(EVIL,),
+        topology=EVIL,
+        control=control,
     )
     judged = dataclasses.replace(sample.judgement(Verdict.BROKEN), reason=EVIL)
     judged = dataclasses.replace(judged, checks=(dataclasses.replace(judged.checks[1], demand=EVIL, message=EVIL),))
@@ -157,6 +166,28 @@ def test_what_became_of_the_sends_is_in_the_overview_and_beside_the_scenario(sam
     assert "<span>unknown stored</span>" in page
     both = html_report(sample.run(), [row, sample.row("a", topology="3m-noslave")])
     assert "11,904\u00a0unknown (212\u00a0stored)" in both.split("<tbody>")[1]
+
+
+def test_the_evidence_of_the_control_stands_beside_the_row(sample):
+    reported = dataclasses.replace(sample.scenarios()[0], name="1m/kill--worse", title="")
+    control = Control(
+        kind="product",
+        expected="broken",
+        observed="broken",
+        ok=True,
+        scenarios=("1m/kill--worse", "1m/kill--gone"),
+        why="it must lose",
+        reason="48 lost of 5,077",
+    )
+    rows = [sample.row("a", control=control), sample.row("b", control=control)]
+    page = html_report(sample.run(), rows, [reported])
+    assert {"#g0-c1", "#g0-c2", "#g1-c1", "#g1-c2"} <= set(parsed(page).links)
+    assert page.count("had to show broken; showed broken: 48 lost of 5,077") == 2
+    assert page.count("it must lose") == 2
+    section = page.split('<div class="scenario" id="g0-c1">')[1].split('<div class="scenario" id="g0-c2">')[0]
+    for part in ("Control: 1m/kill--worse", "<svg", "0 of 23,811", "scenarios/1m/kill--worse/history"):
+        assert part in section
+    assert "Control: 1m/kill--gone" in page, "a control whose evidence is not at hand is named all the same"
 
 
 def test_a_fault_never_seen_is_said(sample):

@@ -35,6 +35,25 @@ def test_the_document_has_the_promised_keys(sample):
     assert {"expected", "observed"} <= set(document["guarantees"][0]["control"])
 
 
+def test_the_control_carries_its_evidence_and_older_documents_without_it_are_read(sample, row):
+    control = {"kind": "product", "expected": "broken", "observed": "broken", "ok": True}
+    full = Control(**control, scenarios=("1m/kill--worse",), why="it must lose", reason="48 lost of 5,077")
+    document = json.loads(verdicts_json(sample.run(), [row("a", control=full)]))
+    entry = document["guarantees"][0]
+    assert entry["control"]["scenarios"] == ["1m/kill--worse"]
+    assert (entry["control"]["why"], entry["control"]["reason"]) == ("it must lose", "48 lost of 5,077")
+    assert parse_verdicts(json.dumps(document))[1][0].control == full
+    for name in ("scenarios", "why", "reason"):
+        del entry["control"][name]
+    assert parse_verdicts(json.dumps(document))[1][0].control == Control(**control)
+
+
+@pytest.mark.parametrize("name", ["/root/x", "../../x", "~/x"])
+def test_a_control_lies_below_the_run(name):
+    with pytest.raises(ValidationError, match="relative"):
+        Control(kind="product", expected="broken", observed="broken", ok=True, scenarios=(name,))
+
+
 def test_an_empty_run_is_a_document(sample):
     assert parse_verdicts(verdicts_json(sample.run(), []))[1] == ()
 

@@ -109,6 +109,22 @@ def test_row_text_shows_what_would_have_been_red(sample):
     assert "not at hand" in row_text(row)
 
 
+def test_row_text_shows_what_the_control_was_and_where_it_lies(sample):
+    control = Control(
+        kind="product",
+        expected="broken",
+        observed="broken",
+        ok=True,
+        scenarios=("1m/kill--worse",),
+        why="it must lose",
+        reason="48 lost of 5,077",
+    )
+    text = row_text(sample.row("a", control=control))
+    assert "control (product): had to show broken; showed broken: 48 lost of 5,077" in text
+    assert "what it is: it must lose" in text
+    assert "evidence: scenarios/1m/kill--worse" in text
+
+
 def test_row_text_of_a_failed_control_says_what_that_means(sample):
     (row,) = [r for r in sample.rows() if r.id == "sync-master-survives-disk-loss"]
     assert "a held verdict here would prove nothing" in row_text(row)
