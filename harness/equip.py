@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from harness.core.errors import CapabilityMissing, SetupError
+from harness.core.guarantee import Guarantee
 from harness.distribution import obtain_client, obtain_jre, obtain_release
 from harness.keep import Keeper
 from harness.runner import Equipment
-from harness.runtime.base import NAMESPACES
+from harness.runtime.base import NAMESPACES, Capabilities
 from harness.runtime.probe import probe_capabilities
 from harness.runtime.reaper import clean
 from harness.settings import Settings
@@ -23,8 +24,11 @@ MIN_FREE_DISK_BYTES = 2 << 30
 MIN_MEMORY_BYTES = 2 << 30
 
 
-def equip(settings: Settings, say: Callable[[str], None]) -> Equipment:
-    """Release, JRE, client jars and capabilities. Raises SetupError or CapabilityMissing with one clear message."""
+def equip(settings: Settings, say: Callable[[str], None], judged: Iterable[Guarantee]) -> Equipment:
+    """Release, JRE, client jars and capabilities. Raises SetupError or CapabilityMissing with one clear message.
+
+    Of a missing capability that none of the guarantees to be `judged` needs, nothing is said.
+    """
     check_room(settings)
     for removed in clean(settings.state):
         say(f"left by a dead run, removed: {removed}")
@@ -32,9 +36,8 @@ def equip(settings: Settings, say: Callable[[str], None]) -> Equipment:
     reason = capabilities.get(NAMESPACES)
     if reason is not None:
         raise CapabilityMissing(NAMESPACES, reason)
-    for name, why in capabilities.items():
-        if why is not None:
-            say(f"capability {name} is missing: {why}")
+    for line in missing(capabilities, judged):
+        say(line)
     say(f"RocketMQ {settings.rocketmq}, Java {settings.java}: obtaining and verifying")
     release = obtain_release(settings.rocketmq, settings.cache)
     jre = obtain_jre(settings.java, settings.cache)
@@ -46,6 +49,13 @@ def equip(settings: Settings, say: Callable[[str], None]) -> Equipment:
     kit = ClientKit(client=name, version=version or DEFAULT_CLIENT, jars=jars, jre=client_jre)
     keeper = Keeper(settings.state) if settings.keep else None
     return Equipment(release=release, jre=jre, kit=kit, capabilities=capabilities, keeper=keeper)
+
+
+def missing(capabilities: Capabilities, judged: Iterable[Guarantee]) -> list[str]:
+    """One line for each capability that this machine lacks and that a guarantee to be judged needs."""
+    rows = tuple(judged)
+    lacking = ((name, why, sorted({g.id for g in rows if name in g.needs})) for name, why in capabilities.items())
+    return [f"capability {n} is missing: {why}; needed by {', '.join(ids)}" for n, why, ids in lacking if why and ids]
 
 
 def check_room(settings: Settings) -> None:

@@ -141,7 +141,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     from harness.equip import equip
 
     try:
-        run.equipment = equip(next(iter(run.settings.values())), _sayer(session.config))
+        judged = [g for i in session.items for g in run.promised.get(str(_topology_of(i)), ()) if g.id in _marked(i)]
+        run.equipment = equip(next(iter(run.settings.values())), _sayer(session.config), judged)
         RunDir.create(run.directory.parent, run.run_id)
         write_run(run)
     except HarnessError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import harness.prover
 import harness.publish
 from harness.catalogue import Catalogue, load_catalogue
 from harness.core.errors import CapabilityMissing, HarnessError, SetupError
+from harness.core.guarantee import Guarantee
 from harness.core.verdict import Assumption, Check, Judgement, Verdict
 from harness.core.version import Version
 from harness.distribution import Jre, Release
@@ -61,9 +62,11 @@ class Stub:
     settings: list[Settings] = field(default_factory=list)
     equipped: int = 0
     equip_error: HarnessError | None = None
+    judged: tuple[Guarantee, ...] = ()
 
-    def equip(self, settings: Settings, say: Callable[[str], None]) -> Equipment:
+    def equip(self, settings: Settings, say: Callable[[str], None], judged: Iterable[Guarantee]) -> Equipment:
         self.equipped += 1
+        self.judged = tuple(judged)
         if self.equip_error is not None:
             raise self.equip_error
         java = int(settings.java) if settings.java.isdecimal() else 25

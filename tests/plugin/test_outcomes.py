@@ -10,6 +10,7 @@ import pytest
 
 from harness.core.errors import FaultError
 from harness.core.verdict import Verdict
+from harness.equip import missing
 from tests.plugin.conftest import CONTROLLED, MISSING, NO_DISK, SUITE, Inner, Stub
 
 pytest_plugins = ["pytester"]
@@ -148,6 +149,20 @@ class TestMissing:
         assert inner("--allow-missing=power-cut", suite=two).code == 0
         assert inner("--allow-missing=network-cut", suite=two).code == 6
 
+    def test_only_a_capability_that_something_to_be_judged_needs_is_said_to_be_missing(
+        self, inner: Inner, stub: Stub
+    ) -> None:
+        power = "async-flush-loses-only-a-tail"
+        two = SUITE + SUITE.replace("test_kill", "test_more").replace("process-kill-loses-nothing", power)
+        found = {"namespaces": None, "power-cut": "no root", "sized-disk": "no loop devices"}
+        for options, suite in [((), SUITE), (("--guarantee=process-kill-loses-nothing",), two), (("-k", "kill"), two)]:
+            inner(*options, suite=suite)
+            assert {g.id for g in stub.judged} == {"process-kill-loses-nothing"}
+            assert missing(found, stub.judged) == [], "the row that needs it is promised, and is not to be judged"
+        inner(suite=two)
+        assert missing(found, stub.judged) == [f"capability power-cut is missing: no root; needed by {power}"]
+        assert missing(found | {"power-cut": None}, stub.judged) == []
+
     def test_allowed_and_nothing_else_ran_is_still_an_error(self, inner: Inner, stub: Stub) -> None:
         stub.outcomes["kill"] = MISSING
         assert inner("--allow-missing=power-cut").code == 6
@@ -165,7 +180,7 @@ class TestMissing:
     ) -> None:
         from harness.distribution import obtain_release
 
-        monkeypatch.setattr("harness.equip.equip", lambda s, say: obtain_release(s.rocketmq, s.cache))
+        monkeypatch.setattr("harness.equip.equip", lambda s, say, judged: obtain_release(s.rocketmq, s.cache))
         ended = inner("--rocketmq=path:/nowhere")
         assert ended.code == 4
         assert "/nowhere is no unpacked RocketMQ" in ended
