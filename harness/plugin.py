@@ -18,6 +18,7 @@ import pytest
 from harness.catalogue import Catalogue, load_catalogue
 from harness.core.errors import HarnessError, UsageError
 from harness.core.guarantee import Guarantee
+from harness.core.wording import several
 from harness.evidence import RunDir
 from harness.options import add_options, asked, from_environment, settings_from
 from harness.provenance import new_run_id
@@ -128,7 +129,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     lines = []
     for name, counts in config.stash.get(DESELECTED, {}).items():
         told = "; ".join(f"{number}: {why}" for why, number in counts.items())
-        lines.append(f"{name}: {sum(counts.values())} suite functions deselected ({told})")
+        lines.append(f"{name}: {several(sum(counts.values()), 'suite function')} deselected ({told})")
     return lines
 
 

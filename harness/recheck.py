@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from harness.core.errors import EvidenceError, UsageError
 from harness.core.verdict import Judgement, Verdict
+from harness.core.wording import several
 from harness.evidence.files import read_json
 from harness.evidence.loading import PACKED
 from harness.judging import ControlResult, PlantedControl, ScenarioResult, judge_directory
@@ -84,7 +85,8 @@ def _unfinished(directory: Path, stored: StoredSession) -> list[str]:
 
 
 def _cut_short(stored: StoredSession, unfinished: Sequence[str], remarks: Sequence[str]) -> str:
-    lines = [f"This run was cut short: {len(stored.outcomes)} suite functions had ended, and only they are judged."]
+    ended = several(len(stored.outcomes), "suite function")
+    lines = [f"This run was cut short: {ended} had ended, and nothing else is judged."]
     lines += [f"  {name}: cut short, not judged" for name in unfinished]
     return "\n".join([*lines, *(f"  {remark}" for remark in remarks)])
 

@@ -14,6 +14,7 @@ from harness.core.expectation import COMPARE, Gates, Require
 from harness.core.history import History
 from harness.core.verdict import Assumption
 from harness.core.window import FaultWindow
+from harness.core.wording import several, were
 
 _AT_MOST_NS = 1_000_000_000
 
@@ -82,14 +83,17 @@ def drained(history: History, phase: str, replicas: Replicas) -> Assumption:
     cut_short = drains.filter(~pl.col("complete"))
     if cut_short.height:
         first = cut_short.select("replica", "topic", "queue", "detail").row(0)
-        message = f"{cut_short.height} queues were not read to their end in phase {phase!r}, first {first}"
+        message = f"{were(cut_short.height, 'queue')} not read to their end in phase {phase!r}, first {first}"
         return Assumption(name, False, message, soundness=True)
     unread = _never_read(history, drains, masters_only=replicas is None)
     if unread.height:
         first = unread.row(0)
-        message = f"{unread.height} queues acknowledged messages and were not read in phase {phase!r}, first {first}"
+        queues = several(unread.height, "queue")
+        message = f"{queues} acknowledged messages without being read in phase {phase!r}, first {first}"
         return Assumption(name, False, message, soundness=True)
-    return Assumption(name, True, f"{drains.height} queues were read to their end in phase {phase!r}", soundness=True)
+    return Assumption(
+        name, True, f"{were(drains.height, 'queue')} read to their end in phase {phase!r}", soundness=True
+    )
 
 
 def _never_read(history: History, drains: pl.DataFrame, *, masters_only: bool) -> pl.DataFrame:
@@ -123,7 +127,7 @@ def _miscounted(history: History) -> list[str]:
 def _enough(history: History, least: int) -> Assumption:
     number = history.sends.filter(pl.col("outcome") == "ok").height
     needed = max(1, least) if least else 0
-    message = f"{number:,} sends were acknowledged" + ("" if number >= needed else f"; {needed:,} are needed")
+    message = f"{were(number, 'send')} acknowledged" + ("" if number >= needed else f"; {needed:,} are needed")
     return Assumption("load", number >= needed, message)
 
 
@@ -140,7 +144,7 @@ def _warm(history: History, gates: Gates) -> Assumption:
     if thin:
         needed = f"{gates.min_acked_before_fault} are needed in the {gates.before_fault_s:g} s before a fault"
         return Assumption("load-before-fault", False, f"acknowledged sends: {', '.join(thin)}; {needed}")
-    return Assumption("load-before-fault", True, f"the load was steady before {len(first)} faults")
+    return Assumption("load-before-fault", True, f"the load was steady before {several(len(first), 'fault')}")
 
 
 def _first_windows(history: History, before_ns: int) -> list[FaultWindow]:
@@ -168,14 +172,14 @@ def _in_flight(history: History) -> Assumption:
             idle.append(window.name)
     if idle:
         return Assumption("in-flight", False, f"no send was under way when {', '.join(idle)} hit")
-    return Assumption("in-flight", True, f"sends were under way at each of {len(history.windows)} faults")
+    return Assumption("in-flight", True, f"sends were under way at {several(len(history.windows), 'fault')}")
 
 
 def _bit(history: History) -> Assumption:
     if not history.windows:
         return Assumption("faults-bite", False, "no fault was injected: nothing bit")
     idle = [w.name for w in history.windows if not w.bit]
-    message = f"not seen to bite: {', '.join(idle)}" if idle else f"{len(history.windows)} faults were seen to bite"
+    message = f"not seen to bite: {', '.join(idle)}" if idle else f"{were(len(history.windows), 'fault')} seen to bite"
     return Assumption("faults-bite", not idle, message)
 
 

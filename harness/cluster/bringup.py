@@ -98,9 +98,11 @@ class BringUpOrder:
             self._each(self._readiness.kick, self._roster.slaves(broker))
         with self._journal.step(f"topics known on {broker}"):
             self._topics.ensure(broker, self._plan.all_topics, self._plan.groups, deadline_s)
-        with self._journal.step(f"slaves attached to {broker}"):
-            self._readiness.slaves_attached(broker, deadline_s)
-        with self._journal.step(f"written and copied on {broker}"):
+        slaves = self._roster.slaves(broker)
+        if slaves:
+            with self._journal.step(f"slaves attached to {broker}"):
+                self._readiness.slaves_attached(broker, deadline_s)
+        with self._journal.step(f"written{' and copied' if slaves else ''} on {broker}"):
             self._readiness.written(broker, deadline_s)
 
     def _start(self, node: str, port: int | None = None) -> None:

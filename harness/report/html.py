@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.core.verdict import Verdict
+from harness.core.wording import several
 from harness.report.chart import chart
 from harness.report.material import Promise, ScenarioReport
 from harness.report.rows import Row, Run, Standing, exit_code, standing
@@ -104,6 +105,7 @@ def _environment() -> Environment:
         "figure": lambda pair: value_text(pair[0], pair[1]),
         "second": lambda value: "–" if value is None else f"{value:,.2f}",
         "number": number,
+        "several": several,
     }
     environment.globals |= {"chart": chart, "not_tested": Verdict.NOT_TESTED}
     return environment

@@ -32,7 +32,10 @@ def loss_text(lost: int | None, acked: int | None) -> str:
 
 
 def value_text(name: str, value: Any) -> str:
-    """One figure with the unit its name carries (`rto_s` 1.834 -> `1.83 s`, `share_ratio` 0.051 -> `5.1 %`)."""
+    """One figure with the unit its name carries (`rto_s` 1.834 -> `1.83 s`, `share_ratio` 0.051 -> `5.1 %`).
+
+    Of a table only what is not empty is named; nothing at all is the empty text.
+    """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "n/a"
     if isinstance(value, bool):
@@ -44,7 +47,8 @@ def value_text(name: str, value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(value_text(name, item) for item in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {value_text(str(key), item)}" for key, item in value.items())
+        texts = ((key, value_text(str(key), item)) for key, item in value.items())
+        return ", ".join(f"{key} {text}" for key, text in texts if text)
     return str(value)
 
 

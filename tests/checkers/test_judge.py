@@ -21,6 +21,17 @@ def test_a_good_run_meets_every_gate(thin):
     assert unmet(healthy_run().history(), thin.model_copy(update={"deliveries": True})) == set()
 
 
+def test_one_fault_is_one_fault(thin):
+    h = healthy_run()
+    said = {a.name: a.message for a in assumptions(h.history(), thin)}
+    assert said["faults-bite"] == "1 fault was seen to bite"
+    assert said["load-before-fault"] == "the load was steady before 1 fault"
+    assert said["in-flight"] == "sends were under way at 1 fault"
+    h.send("p1", "open")
+    h.fault("again")
+    assert {a.name: a.message for a in assumptions(h.history(), thin)}["faults-bite"] == "2 faults were seen to bite"
+
+
 def test_nothing_meets_no_gate_but_form():
     gates = Gates(deliveries=True)
     assert unmet(History.empty(), gates) == {

@@ -113,7 +113,7 @@ def test_a_run_that_was_killed_is_judged_as_far_as_it_came(stored_run):
     text, code = recheck(stored_run)
     assert code == 6
     assert "1 held" in text
-    assert "cut short: 1 suite functions had ended" in text
+    assert "cut short: 1 suite function had ended" in text
     assert "scenarios/1m/next: cut short, not judged" in text
 
 

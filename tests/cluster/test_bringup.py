@@ -151,6 +151,16 @@ def test_steps_are_timed_and_told(make_cluster: MakeCluster) -> None:
     assert brought.waited_s("no such step") == 0
 
 
+@pytest.mark.parametrize(("topology", "slaves"), [("1m", False), ("1m-1s-sync", True)])
+def test_slaves_are_spoken_of_only_where_there_are_any(make_cluster: MakeCluster, topology: str, slaves: bool) -> None:
+    told: list[str] = []
+    cluster, _ = make_cluster(topology=topology, version="5.3.3", progress=told.append)
+    cluster.start()
+    assert any("slaves attached to broker-a" in line for line in told) is slaves
+    assert any("copied" in line for line in told) is slaves
+    assert any("written" in line for line in told)
+
+
 def test_jvm_options_of_a_role_come_last_and_reach_that_role_alone(make_cluster: MakeCluster) -> None:
     cluster, runtime = make_cluster(topology="1m", jvm_opts={"broker": ("-Xmx300m",), "namesrv": ("-Xmx99m",)})
     cluster.start()

@@ -122,6 +122,16 @@ def test_nothing_in_a_run_can_become_markup(sample, verdict):
     assert not any(link.startswith("javascript:") for link in balance.links)
 
 
+def test_what_was_not_asked_for_is_not_among_the_options(sample):
+    nothing = {"jvm_opts": {"broker": [], "namesrv": []}, "broker_conf": {}, "guarantees": [], "strict": False}
+    page = html_report(sample.run().model_copy(update={"options": nothing}), [])
+    assert "<dt>jvm_opts</dt>" not in page
+    assert "<dt>broker_conf</dt>" not in page
+    assert "<dt>strict</dt>" in page
+    page = html_report(sample.run().model_copy(update={"options": {"jvm_opts": {"broker": ["-X"], "namesrv": []}}}), [])
+    assert "<dt>jvm_opts</dt><dd>broker -X</dd>" in page
+
+
 def test_an_extremely_long_reason_is_whole_but_short_in_the_overview(sample):
     reason = "x" * 200_000
     page = html_report(sample.run(), [sample.row("a", Verdict.BROKEN, reason=reason)])

@@ -44,6 +44,8 @@ def test_the_bound_is_three_over_n_and_never_more_than_one():
         ("rto_s", float("inf"), "n/a"),
         ("spread_s", [1, 2.5], "1 s, 2.5 s"),
         ("by_broker", {"a": 1}, "a 1"),
+        ("jvm_opts", {"broker": [], "namesrv": []}, ""),
+        ("jvm_opts", {"broker": ["-Xmx1g"], "namesrv": []}, "broker -Xmx1g"),
         ("code", "SEND_OK", "SEND_OK"),
     ],
 )
