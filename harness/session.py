@@ -25,7 +25,7 @@ from harness.settings import Settings
 from harness.stock import STOCK_ROW, stock_row
 
 STORED: Final = "unknown_stored"
-_ADDED_UP: Final = ("invoked", "acked", "failed", "unknown", STORED, "lost")
+_ADDED_UP: Final = ("invoked", "acked", "failed", "unknown", STORED, "lost", "lost_of")
 
 
 @dataclass(slots=True)

@@ -75,10 +75,12 @@ def sends_text(figures: Mapping[str, Any]) -> str:
 def figures_text(figures: Mapping[str, Any], *, most: int = 2) -> str:
     """The figures of a row in one line: what was lost of how many, then what became of the other sends.
 
-    Where that was not counted, at most `most` other figures take its place. A number and its noun are joined by
+    `lost_of` is how many could have been lost, where a demand is about some of the acknowledged sends alone. Where the
+    others were not counted, at most `most` other figures take their place. A number and its noun are joined by
     `NO_BREAK`.
     """
-    parts = [loss_text(_count(figures, "lost"), _count(figures, "acked")), sends_text(figures)]
+    lost, acked, of = (_count(figures, key) for key in ("lost", "acked", "lost_of"))
+    parts = [loss_text(lost, acked if lost is None or of is None else of), sends_text(figures)]
     if not parts[1]:
         others = [(k, v) for k, v in figures.items() if k not in _LEADING and isinstance(v, (int, float, str))]
         parts += [f"{label_text(k)}{NO_BREAK}{value_text(k, v)}" for k, v in others[:most]]

@@ -78,6 +78,13 @@ def test_no_send_is_hidden():
     assert "11,904 unknown (212 stored), 0 failed of 23,233" in shown, "a cell of the table holds all that matters"
 
 
+def test_a_loss_is_of_those_that_could_have_been_lost():
+    assert breakable(figures_text(SENDS | {"lost_of": 300})).startswith(
+        "0 lost of 300, <= 1.0e-2 at 95 %; 11,904 unknown"
+    )
+    assert breakable(figures_text({"acked": 11_329, "lost_of": 300, "lost": None})) == "11,329 acknowledged"
+
+
 @pytest.mark.parametrize(
     ("figures", "text"),
     [
