@@ -50,7 +50,7 @@ def test_one_master_down_is_all_down(scenario: Prover) -> None:
     scenario(
         load=[LOAD],
         steps=death,
-        demand=[forbid("lost"), forbid("phantom"), *stopped, observed("back.reached").equals(1)],
+        demand=[forbid("lost", replicas="master"), forbid("phantom"), *stopped, observed("back.reached").equals(1)],
         control=scenario.control(
             "a-second-master",
             cluster=ClusterNeeds(topology="2m-noslave"),
@@ -80,7 +80,7 @@ def test_sends_go_on_when_a_master_dies(scenario: Prover) -> None:
         load=[LOAD],
         steps=death,
         demand=[
-            forbid("lost"),
+            forbid("lost", replicas="master"),
             forbid("phantom"),
             failed_later.equals(0),
             metric("unacknowledged_in", window="kill") <= UNDER_WAY,
@@ -109,7 +109,7 @@ def test_backlog_of_a_dead_master_waits_for_it(scenario: Prover) -> None:
         demand=[
             *_waits(),
             observed("all-delivered.all").equals(1),
-            forbid("lost"),
+            forbid("lost", replicas="master"),
             forbid("undelivered"),
             forbid("phantom"),
         ],

@@ -40,7 +40,7 @@ def test_every_acknowledged_message_is_delivered(scenario: Prover) -> None:
         drain_s=150,
         demand=[
             forbid("undelivered"),
-            forbid("lost"),
+            forbid("lost", replicas="master"),
             forbid("phantom"),
             metric("duplicate_ratio") < 0.5,
             observed("victim-works.reached").equals(1),

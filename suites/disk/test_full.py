@@ -80,7 +80,7 @@ def test_a_nearly_full_disk_refuses_writes_and_recovers(scenario: Prover) -> Non
             observed("accepted.reached").equals(1),
             observed("sends-return.reached").equals(1),
             *([metric("unacknowledged_in", window="full", process="p-").equals(0)] if others else []),
-            forbid("lost"),
+            forbid("lost", replicas="master"),
             forbid("undelivered"),
             forbid("stored-though-failed"),
         ],

@@ -51,7 +51,12 @@ def test_kill_9_loses_nothing_acknowledged(scenario: Prover) -> None:
             outage("all", Kill(target=ALL_MASTERS), after_s=4, for_s=2),
             then(Elapse(seconds=2), name="afterwards"),
         ),
-        demand=[forbid("lost"), forbid("phantom"), forbid("stored-though-failed"), forbid("offset-reuse")],
+        demand=[
+            forbid("lost", replicas="master"),
+            forbid("phantom"),
+            forbid("stored-though-failed"),
+            forbid("offset-reuse"),
+        ],
         control=scenario.control(
             "transient-store-pool",
             cluster=ClusterNeeds(

@@ -63,7 +63,7 @@ def test_no_ok_while_no_slave_is_reachable(scenario: Prover) -> None:
         ),
         demand=[
             *(metric("ok_in", window=name, broker=broker).equals(0) for name, _ in silences),
-            forbid("lost"),
+            forbid("lost", replicas="master"),
         ],
         gates=Gates(also=tuple(metric("unacknowledged_in", window=name) > 0 for name, _ in silences)),
         control=scenario.control(
@@ -161,7 +161,7 @@ def test_a_weaker_status_means_stored(scenario: Prover) -> None:
         ),
         demand=[
             *(forbid("lost", statuses=[status], replicas="master") for status in statuses),
-            forbid("lost"),
+            forbid("lost", replicas="master"),
             forbid("phantom"),
         ],
     )
