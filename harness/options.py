@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from harness.settings import (
     key_values,
     seed_of,
 )
-from harness.topology import known_topologies, load_topology
+from harness.topology import Topology, known_topologies, load_topology
 
 LISTS = ("topology", "broker-conf", "namesrv-conf", "jvm-opt", "guarantee", "allow-missing")
 FLAGS = ("strict", "keep")
@@ -127,11 +127,22 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
         "strict": bool(asked(get, "strict")),
         "keep": bool(asked(get, "keep")),
     }
-    settings = []
-    for name in dict.fromkeys(names):
-        with _naming("topology", name):
-            settings.append(Settings(topology=load_topology(name), **common))
-    return settings
+    return [Settings(topology=topology, **common) for topology in _topologies(names)]
+
+
+def _topologies(names: Iterable[str]) -> list[Topology]:
+    """Each of them once. Raises UsageError for two that go by one name, under which their results would be filed."""
+    loaded: dict[str, tuple[str, Topology]] = {}
+    for asked_for in dict.fromkeys(names):
+        with _naming("topology", asked_for):
+            topology = load_topology(asked_for)
+            if topology.name in loaded:
+                raise UsageError(
+                    f"its name is {topology.name!r}, and so is that of {loaded[topology.name][0]!r}: "
+                    "change the name in one of them, or leave one out"
+                )
+        loaded[topology.name] = (asked_for, topology)
+    return [topology for _asked_for, topology in loaded.values()]
 
 
 def _client(value: str) -> str:
