@@ -54,7 +54,10 @@ class Left:
 
 
 class Keeper:
-    """Keeps the cluster of the last scenario of a run: each newly kept one ends the one before."""
+    """Keeps the cluster of the last scenario of a run: each scenario that begins ends the one kept before.
+
+    Controls know nothing of it: while one runs, the cluster of the scenario that it belongs to stays up beside it.
+    """
 
     def __init__(self, state: Path) -> None:
         self._state = state
@@ -67,7 +70,7 @@ class Keeper:
         self.left = leave_up(cluster, runtime, run_id, logs, self._state)
 
     def release(self) -> None:
-        """Ends the kept one, before another is started: two clusters would disturb each other. Idempotent."""
+        """Ends the kept one, before the next scenario's is started. Idempotent."""
         left, self.left = self.left, None
         if left is not None:
             end(left.run_id, self._state)
