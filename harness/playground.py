@@ -91,10 +91,11 @@ def down(run_id: str | None, *, state: Path, say: Say) -> int:
 
 
 def execute(run_id: str, words: Sequence[str], *, state: Path) -> int:
-    """Becomes the command, inside the network of a cluster that is up; returns only by raising.
+    """Becomes what runs the command in a cluster that is up, and ends as it does; returns only by raising.
 
-    The command sees this machine's files as usual, node names resolve, `mqadmin` and NAMESRV_ADDR are set. It is not
-    ended with the cluster.
+    The command sees what the cluster's nodes see: its network, their names, and this machine's files read-only. It may
+    write to HOME, a directory of the cluster's that goes with it. `mqadmin` and NAMESRV_ADDR are set. It is ended with
+    the cluster.
     """
     command = [*words[1:]] if words[:1] == ["--"] else [*words]
     if not command:
@@ -102,12 +103,14 @@ def execute(run_id: str, words: Sequence[str], *, state: Path) -> int:
     left = keep.about(run_id, state)
     owner = keep.live_owner(run_id, state)
     assert owner.holder is not None
-    work = Path(owner.work_dir)
+    scratch = keep.inside(keep.SCRATCH)
     environment = {
         **os.environ,
+        "HOME": scratch,
+        "TMPDIR": scratch,
         "NAMESRV_ADDR": left.nameservers,
-        "PATH": f"{work / keep.TOOLS}:{os.environ.get('PATH', os.defpath)}",
+        "PATH": f"{keep.inside(keep.TOOLS)}:{os.environ.get('PATH', os.defpath)}",
         "RMQ_CLUSTER": run_id,
     }
-    entering = enter.command(owner.holder.pid, work / keep.HOSTS, command)
+    entering = enter.command(owner.holder.pid, scratch, command)
     os.execve(entering[0], entering, environment)
