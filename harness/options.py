@@ -101,12 +101,12 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     wanted = asked(get, "topology") or []
     names = [n for name in wanted for n in (known_topologies() if name == "all" else [name])]
     rocketmq = asked(get, "rocketmq") or "5.3.3"
-    with _naming("rocketmq", rocketmq):
+    with naming("rocketmq", rocketmq):
         release = parse_release(rocketmq)
     if release.kind == "image":
         raise UsageError(f"--rocketmq {rocketmq!r} needs --runtime docker, which this version does not have")
     java = asked(get, "java") or "25"
-    with _naming("java", java):
+    with naming("java", java):
         parse_java(java)
     seed = seed_of(asked(get, "seed"))
     common: dict[str, Any] = {
@@ -134,7 +134,7 @@ def _topologies(names: Iterable[str]) -> list[Topology]:
     """Each of them once. Raises UsageError for two that go by one name, under which their results would be filed."""
     loaded: dict[str, tuple[str, Topology]] = {}
     for asked_for in dict.fromkeys(names):
-        with _naming("topology", asked_for):
+        with naming("topology", asked_for):
             topology = load_topology(asked_for)
             if topology.name in loaded:
                 raise UsageError(
@@ -155,7 +155,7 @@ def _client(value: str) -> str:
 
 
 @contextmanager
-def _naming(option: str, value: str) -> Iterator[None]:
+def naming(option: str, value: str) -> Iterator[None]:
     """Puts the option and its value before an error of what reads the value."""
     try:
         yield

@@ -11,7 +11,8 @@ from pathlib import Path
 from harness import keep
 from harness.cluster import Cluster, ClusterPlan, TopicSpec
 from harness.core.errors import HarnessError, UsageError
-from harness.distribution import obtain_jre, obtain_release, parse_java, parse_release
+from harness.distribution import parse_java, parse_release
+from harness.equip import check_paths, check_places, obtain
 from harness.runtime import enter
 from harness.runtime.local import LocalRuntime
 from harness.runtime.reaper import clean
@@ -38,13 +39,16 @@ def up(wish: Wish, *, reports: Path, cache: Path, state: Path, say: Say) -> int:
     if parse_release(wish.rocketmq).kind == "image":
         raise UsageError(f"--rocketmq {wish.rocketmq!r} needs --runtime docker, which this version does not have")
     parse_java(wish.java)
+    check_places(reports, state)
+    check_paths(wish.rocketmq, wish.java, cache)
     for removed in clean(state):
         say(f"left by a dead run and removed: {removed}")
     say(f"RocketMQ {wish.rocketmq}, Java {wish.java}: obtaining and verifying")
+    release, jre = obtain(wish.rocketmq, wish.java, cache)
     plan = ClusterPlan(
         topology=topology,
-        release=obtain_release(wish.rocketmq, cache),
-        jre=obtain_jre(wish.java, cache),
+        release=release,
+        jre=jre,
         timers=wish.timers,
         topics=(TopicSpec(TOPIC),),
         cache=cache,
