@@ -12,6 +12,7 @@ from typing import NoReturn, cast
 from harness.catalogue import explain, load_catalogue
 from harness.core.errors import HarnessError, UsageError
 from harness.core.verdict import Verdict
+from harness.evidence import remedy_for
 from harness.options import cache_dir, state_dir
 from harness.settings import TIMERS, choice, environment_default
 from harness.topology.render import Timers
@@ -31,6 +32,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        place = Path(error.filename)
+        print(
+            f"rmq-harness: {place}: {error.strerror}; {remedy_for(error, place.parent)}",
+            file=sys.stderr,
+        )
+        return HarnessError.exit_code
 
 
 class _Parser(argparse.ArgumentParser):

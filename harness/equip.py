@@ -6,11 +6,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from harness.core.errors import CapabilityMissing, SetupError
 from harness.core.guarantee import Guarantee
-from harness.distribution import obtain_client, obtain_jre, obtain_release
+from harness.distribution import Jre, Release, obtain_client, obtain_jre, obtain_release, parse_java, parse_release
 from harness.keep import Keeper
+from harness.options import naming
 from harness.runner import Equipment
 from harness.runtime.base import NAMESPACES, Capabilities
 from harness.runtime.probe import probe_capabilities
@@ -27,9 +29,12 @@ MIN_MEMORY_BYTES = 2 << 30
 def equip(settings: Settings, say: Callable[[str], None], judged: Iterable[Guarantee]) -> Equipment:
     """Release, JRE, client jars and capabilities. Raises SetupError or CapabilityMissing with one clear message.
 
-    Of a missing capability that none of the guarantees to be `judged` needs, nothing is said.
+    What can be seen on this machine is looked at first: nothing is downloaded for a run that cannot be. Of a missing
+    capability that none of the guarantees to be `judged` needs, nothing is said.
     """
+    check_places(settings.reports, settings.state)
     check_room(settings)
+    check_paths(settings.rocketmq, settings.java, settings.cache)
     for removed in clean(settings.state):
         say(f"left by a dead run, removed: {removed}")
     capabilities = probe_capabilities()
@@ -39,8 +44,7 @@ def equip(settings: Settings, say: Callable[[str], None], judged: Iterable[Guara
     for line in missing(capabilities, judged):
         say(line)
     say(f"RocketMQ {settings.rocketmq}, Java {settings.java}: obtaining and verifying")
-    release = obtain_release(settings.rocketmq, settings.cache)
-    jre = obtain_jre(settings.java, settings.cache)
+    release, jre = obtain(settings.rocketmq, settings.java, settings.cache)
     warm(release, jre, cache=settings.cache, state=settings.state, say=say)
     name, _, version = settings.client.partition(":")
     jars = obtain_client(version or DEFAULT_CLIENT, settings.cache) if name == "java" else ()
@@ -58,9 +62,40 @@ def missing(capabilities: Capabilities, judged: Iterable[Guarantee]) -> list[str
     return [f"capability {n} is missing: {why}; needed by {', '.join(ids)}" for n, why, ids in lacking if why and ids]
 
 
+def obtain(rocketmq: str, java: str, cache: Path) -> tuple[Release, Jre]:
+    """What the nodes are made of, downloaded if need be. Java comes first: most often it is there already."""
+    with naming("java", java):
+        jre = obtain_jre(java, cache)
+    with naming("rocketmq", rocketmq):
+        return obtain_release(rocketmq, cache), jre
+
+
+def check_paths(rocketmq: str, java: str, cache: Path) -> None:
+    """Raises UsageError for a `path:DIR` that is not what it should be. Downloads nothing."""
+    if parse_java(java).directory is not None:
+        with naming("java", java):
+            obtain_jre(java, cache)
+    if parse_release(rocketmq).directory is not None:
+        with naming("rocketmq", rocketmq):
+            obtain_release(rocketmq, cache)
+
+
+def check_places(reports: Path, state: Path) -> None:
+    """Makes the directories that every cluster writes to. Raises SetupError for one that cannot be written to."""
+    for directory, elsewhere in ((reports, "another --reports directory"), (state, "another one (RMQ_HARNESS_STATE)")):
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=directory):
+                pass
+        except OSError as error:
+            raise SetupError(
+                f"{directory} cannot be written to ({error.strerror or error}): "
+                f"make it a directory that this user may write to, or use {elsewhere}"
+            ) from error
+
+
 def check_room(settings: Settings) -> None:
     """Raises SetupError when there is too little memory or disk for even the smallest cluster."""
-    settings.reports.mkdir(parents=True, exist_ok=True)
     free_bytes = shutil.disk_usage(settings.reports).free
     if free_bytes < MIN_FREE_DISK_BYTES:
         raise SetupError(

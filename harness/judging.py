@@ -52,10 +52,15 @@ class ControlResult:
         return self.result.judgement.verdict is self.control.expect
 
 
-def judge_directory(directory: Path, rules: Rules, trouble: str) -> tuple[Judgement, tuple[PlantedControl, ...]]:
-    """Judges what a scenario directory holds. Trouble makes any verdict but a witnessed violation inconclusive."""
+def judge_directory(
+    directory: Path, rules: Rules, trouble: str, *, from_lines: bool = False
+) -> tuple[Judgement, tuple[PlantedControl, ...]]:
+    """Judges what a scenario directory holds. Trouble makes any verdict but a witnessed violation inconclusive.
+
+    With `from_lines` no packed copy of the history is believed, and nothing is written.
+    """
     try:
-        history = load_history(directory)
+        history = load_history(directory, from_lines=from_lines)
     except HarnessError as error:
         return Judgement(Verdict.INCONCLUSIVE, f"{trouble or 'evidence'}: {error}", (), ()), ()
     judgement = judge(history, rules)

@@ -13,11 +13,13 @@ from harness.core.errors import HarnessError, SetupError, UsageError
 from harness.runtime import owner as owners
 from harness.runtime.base import Runtime
 from harness.runtime.local import LocalRuntime
+from harness.runtime.namespaces import WORK
 from harness.runtime.owner import Owner
 
 ABOUT: Final = "cluster.json"
-HOSTS: Final = "hosts"
 TOOLS: Final = "bin"
+SCRATCH: Final = "scratch"
+"""A directory that commands inside may write to; it goes with the cluster."""
 MQADMIN: Final = "mqadmin"
 
 
@@ -43,8 +45,8 @@ class Left:
                 f"{self.topology}, RocketMQ {self.rocketmq}, Java {self.java}: up as {run}",
                 *(f"  {name:{width}}  {address}" for name, address in self.nodes.items()),
                 f"  logs: {self.logs}",
-                "The cluster is in a network of its own. Inside it node names resolve, and NAMESRV_ADDR and mqadmin "
-                "(of this release) are set:",
+                "The cluster is in a network of its own. Inside it node names resolve, NAMESRV_ADDR and mqadmin (of "
+                "this release) are set, this machine's files are read-only, and $HOME may be written to:",
                 f"  rmq-harness exec {run} -- mqadmin clusterList",
                 f"  rmq-harness exec {run} -- mqadmin topicStatus -t {self.topic}",
                 f"  rmq-harness exec {run} -- bash",
@@ -54,7 +56,10 @@ class Left:
 
 
 class Keeper:
-    """Keeps the cluster of the last scenario of a run: each newly kept one ends the one before."""
+    """Keeps the cluster of the last scenario of a run: each scenario that begins ends the one kept before.
+
+    Controls know nothing of it: while one runs, the cluster of the scenario that it belongs to stays up beside it.
+    """
 
     def __init__(self, state: Path) -> None:
         self._state = state
@@ -67,7 +72,7 @@ class Keeper:
         self.left = leave_up(cluster, runtime, run_id, logs, self._state)
 
     def release(self) -> None:
-        """Ends the kept one, before another is started: two clusters would disturb each other. Idempotent."""
+        """Ends the kept one, before the next scenario's is started. Idempotent."""
         left, self.left = self.left, None
         if left is not None:
             end(left.run_id, self._state)
@@ -145,18 +150,21 @@ def end(run_id: str, state: Path) -> None:
 
 
 def _write_tools(work: Path, cluster: Cluster, left: Left) -> None:
-    tools = work / TOOLS
-    tools.mkdir(exist_ok=True)
-    script = tools / MQADMIN
-    script.write_text(_mqadmin(work, cluster, left), encoding="utf-8")
+    for name in (TOOLS, SCRATCH):
+        (work / name).mkdir(exist_ok=True)
+    script = work / TOOLS / MQADMIN
+    script.write_text(_mqadmin(cluster), encoding="utf-8")
     script.chmod(0o755)
-    hosts = [f"{address.partition(':')[0]} {name}" for name, address in left.nodes.items()]
-    (work / HOSTS).write_text("\n".join(["127.0.0.1 localhost", *hosts]) + "\n", encoding="utf-8")
     (work / ABOUT).write_text(json.dumps(asdict(left)), encoding="utf-8")
 
 
-def _mqadmin(work: Path, cluster: Cluster, left: Left) -> str:
-    """The release's own mqadmin, on the cluster's Java, with its log files beside the cluster's store."""
+def inside(part: str) -> str:
+    """Where something of the cluster's work directory is for what runs in it."""
+    return str(WORK / part)
+
+
+def _mqadmin(cluster: Cluster) -> str:
+    """The release's own mqadmin, on the cluster's Java, with its log files in the scratch directory."""
     release, jre = cluster.plan.release, cluster.plan.jre
     folders = dict.fromkeys(jar.parent for jar in release.jars)
     words: list[Any] = [
@@ -164,8 +172,8 @@ def _mqadmin(work: Path, cluster: Cluster, left: Left) -> str:
         "-Xmx256m",
         "-XX:TieredStopAtLevel=1",
         *(["--sun-misc-unsafe-memory-access=allow"] if jre.major >= 23 else []),  # silences the old netty's warnings
-        f"-Duser.home={work / 'home'}",
-        f"-Drocketmq.home.dir={Path(left.logs) / cluster.nameservers()[0]}",
+        f"-Duser.home={inside(SCRATCH)}",
+        f"-Drocketmq.home.dir={cluster.runtime.nodes[cluster.nameservers()[0]].home}",
         "-cp",
         ":".join(f"{folder}/*" for folder in folders),
         "org.apache.rocketmq.tools.command.MQAdminStartup",

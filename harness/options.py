@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from harness.settings import (
     key_values,
     seed_of,
 )
-from harness.topology import known_topologies, load_topology
+from harness.topology import Topology, known_topologies, load_topology
 
 LISTS = ("topology", "broker-conf", "namesrv-conf", "jvm-opt", "guarantee", "allow-missing")
 FLAGS = ("strict", "keep")
@@ -101,12 +101,12 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     wanted = asked(get, "topology") or []
     names = [n for name in wanted for n in (known_topologies() if name == "all" else [name])]
     rocketmq = asked(get, "rocketmq") or "5.3.3"
-    with _naming("rocketmq", rocketmq):
+    with naming("rocketmq", rocketmq):
         release = parse_release(rocketmq)
     if release.kind == "image":
         raise UsageError(f"--rocketmq {rocketmq!r} needs --runtime docker, which this version does not have")
     java = asked(get, "java") or "25"
-    with _naming("java", java):
+    with naming("java", java):
         parse_java(java)
     seed = seed_of(asked(get, "seed"))
     common: dict[str, Any] = {
@@ -127,11 +127,22 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
         "strict": bool(asked(get, "strict")),
         "keep": bool(asked(get, "keep")),
     }
-    settings = []
-    for name in dict.fromkeys(names):
-        with _naming("topology", name):
-            settings.append(Settings(topology=load_topology(name), **common))
-    return settings
+    return [Settings(topology=topology, **common) for topology in _topologies(names)]
+
+
+def _topologies(names: Iterable[str]) -> list[Topology]:
+    """Each of them once. Raises UsageError for two that go by one name, under which their results would be filed."""
+    loaded: dict[str, tuple[str, Topology]] = {}
+    for asked_for in dict.fromkeys(names):
+        with naming("topology", asked_for):
+            topology = load_topology(asked_for)
+            if topology.name in loaded:
+                raise UsageError(
+                    f"its name is {topology.name!r}, and so is that of {loaded[topology.name][0]!r}: "
+                    "change the name in one of them, or leave one out"
+                )
+        loaded[topology.name] = (asked_for, topology)
+    return [topology for _asked_for, topology in loaded.values()]
 
 
 def _client(value: str) -> str:
@@ -144,7 +155,7 @@ def _client(value: str) -> str:
 
 
 @contextmanager
-def _naming(option: str, value: str) -> Iterator[None]:
+def naming(option: str, value: str) -> Iterator[None]:
     """Puts the option and its value before an error of what reads the value."""
     try:
         yield

@@ -11,7 +11,8 @@ from pathlib import Path
 from harness import keep
 from harness.cluster import Cluster, ClusterPlan, TopicSpec
 from harness.core.errors import HarnessError, UsageError
-from harness.distribution import obtain_jre, obtain_release, parse_java, parse_release
+from harness.distribution import parse_java, parse_release
+from harness.equip import check_paths, check_places, obtain
 from harness.runtime import enter
 from harness.runtime.local import LocalRuntime
 from harness.runtime.reaper import clean
@@ -38,13 +39,16 @@ def up(wish: Wish, *, reports: Path, cache: Path, state: Path, say: Say) -> int:
     if parse_release(wish.rocketmq).kind == "image":
         raise UsageError(f"--rocketmq {wish.rocketmq!r} needs --runtime docker, which this version does not have")
     parse_java(wish.java)
+    check_places(reports, state)
+    check_paths(wish.rocketmq, wish.java, cache)
     for removed in clean(state):
         say(f"left by a dead run and removed: {removed}")
     say(f"RocketMQ {wish.rocketmq}, Java {wish.java}: obtaining and verifying")
+    release, jre = obtain(wish.rocketmq, wish.java, cache)
     plan = ClusterPlan(
         topology=topology,
-        release=obtain_release(wish.rocketmq, cache),
-        jre=obtain_jre(wish.java, cache),
+        release=release,
+        jre=jre,
         timers=wish.timers,
         topics=(TopicSpec(TOPIC),),
         cache=cache,
@@ -91,10 +95,11 @@ def down(run_id: str | None, *, state: Path, say: Say) -> int:
 
 
 def execute(run_id: str, words: Sequence[str], *, state: Path) -> int:
-    """Becomes the command, inside the network of a cluster that is up; returns only by raising.
+    """Becomes what runs the command in a cluster that is up, and ends as it does; returns only by raising.
 
-    The command sees this machine's files as usual, node names resolve, `mqadmin` and NAMESRV_ADDR are set. It is not
-    ended with the cluster.
+    The command sees what the cluster's nodes see: its network, their names, and this machine's files read-only. It may
+    write to HOME, a directory of the cluster's that goes with it. `mqadmin` and NAMESRV_ADDR are set. It is ended with
+    the cluster.
     """
     command = [*words[1:]] if words[:1] == ["--"] else [*words]
     if not command:
@@ -102,12 +107,14 @@ def execute(run_id: str, words: Sequence[str], *, state: Path) -> int:
     left = keep.about(run_id, state)
     owner = keep.live_owner(run_id, state)
     assert owner.holder is not None
-    work = Path(owner.work_dir)
+    scratch = keep.inside(keep.SCRATCH)
     environment = {
         **os.environ,
+        "HOME": scratch,
+        "TMPDIR": scratch,
         "NAMESRV_ADDR": left.nameservers,
-        "PATH": f"{work / keep.TOOLS}:{os.environ.get('PATH', os.defpath)}",
+        "PATH": f"{keep.inside(keep.TOOLS)}:{os.environ.get('PATH', os.defpath)}",
         "RMQ_CLUSTER": run_id,
     }
-    entering = enter.command(owner.holder.pid, work / keep.HOSTS, command)
+    entering = enter.command(owner.holder.pid, scratch, command)
     os.execve(entering[0], entering, environment)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Generator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +149,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         RunDir.create(run.directory.parent, run.run_id)
         write_run(run)
     except HarnessError as error:
+        run.equipment = None  # nothing was begun: there is nothing to publish
         pytest.exit(f"rmq-harness: {error}", returncode=error.exit_code)
 
 
@@ -198,8 +201,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     settings = next(iter(run.settings.values()))
     rows = run.rows()
-    publish(run, rows, whole=exitstatus != pytest.ExitCode.INTERRUPTED)
     code, _ = exit_code(rows, strict=settings.strict, allow_missing=settings.allow_missing)
+    try:
+        publish(run, rows, whole=exitstatus != pytest.ExitCode.INTERRUPTED)
+    except HarnessError as error:
+        sys.stderr.write(f"\nrmq-harness: {error}\n")
+        code = code or error.exit_code
     if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = _graver(code, int(exitstatus), run)
 
@@ -281,8 +288,6 @@ def _relative(path: Path) -> str:
 
 def _sayer(config: pytest.Config) -> Callable[[str], None]:
     """Progress, a line each, past pytest's capture; quiet under -q -q."""
-    import time
-
     began = time.monotonic()
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     capture = config.pluginmanager.get_plugin("capturemanager")
@@ -290,13 +295,8 @@ def _sayer(config: pytest.Config) -> Callable[[str], None]:
     def say(text: str) -> None:
         if reporter is None or config.getoption("verbose") < -1:
             return
-        with capture.global_and_fixture_disabled() if capture else _Nothing():
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
             reporter.ensure_newline()
             reporter.write_line(f"  [{time.monotonic() - began:7.1f} s] {text}")
 
     return say
-
-
-class _Nothing:
-    def __enter__(self) -> None: ...
-    def __exit__(self, *_: object) -> None: ...

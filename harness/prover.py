@@ -6,7 +6,7 @@ Knows nothing of pytest: the plugin turns what is raised here into outcomes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.core.errors import CapabilityMissing
@@ -128,9 +128,9 @@ class Prover:
             self.outcome.result = run_scenario(scenario, self._settings, equipment, base / scenario.name, self._say)
             if control is not None and self.outcome.result.judgement.verdict is Verdict.HELD:
                 self._say(f"control: {control.scenario.name}")
-                seen = run_scenario(
-                    control.scenario, self._settings, equipment, base / control.scenario.name, self._say
-                )
+                # What is kept is what was judged: a control's cluster never, and it does not end the kept one.
+                unkept = replace(equipment, keeper=None)
+                seen = run_scenario(control.scenario, self._settings, unkept, base / control.scenario.name, self._say)
                 self.outcome.controls = (ControlResult(control, seen),)
         except CapabilityMissing as missing:
             self.outcome.missing = missing.capability

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.catalogue import load_catalogue
-from harness.core.errors import HarnessError
-from harness.evidence import load_history, write_json
+from harness.core.errors import EvidenceError, HarnessError
+from harness.evidence import load_history, remedy_for, write_atomically, write_json, write_text
 from harness.provenance import now_utc
 from harness.report.allure import write_allure
 from harness.report.html import html_report
@@ -41,10 +41,17 @@ def publish(session: Session, rows: Sequence[Row], *, whole: bool = True) -> Non
     run = session.run()
     directory = session.directory
     settings = next(iter(session.settings.values()))
-    (directory / "verdicts.json").write_text(verdicts_json(run, rows), encoding="utf-8")
-    (directory / "junit.xml").write_bytes(junit_xml(run, rows, strict=settings.strict))
+    write_text(directory / "verdicts.json", verdicts_json(run, rows))
+    junit = junit_xml(run, rows, strict=settings.strict)
+    write_atomically(directory / "junit.xml", lambda part: part.write_bytes(junit))
     scenarios = write_page(directory, run, rows, settings)
-    write_allure(directory / "allure-results", run, rows, scenarios, promises_of(rows), strict=settings.strict)
+    allure = directory / "allure-results"
+    try:
+        write_allure(allure, run, rows, scenarios, promises_of(rows), strict=settings.strict)
+    except OSError as error:
+        raise EvidenceError(
+            f"{allure} could not be written ({error.strerror or error}): {remedy_for(error, directory)}"
+        ) from error
 
 
 def write_page(directory: Path, run: Run, rows: Sequence[Row], settings: Settings) -> list[ScenarioReport]:
@@ -53,7 +60,7 @@ def write_page(directory: Path, run: Run, rows: Sequence[Row], settings: Setting
     page = html_report(
         run, rows, scenarios, promises_of(rows), strict=settings.strict, allow_missing=settings.allow_missing
     )
-    (directory / "report.html").write_text(page, encoding="utf-8")
+    write_text(directory / "report.html", page)
     return scenarios
 
 

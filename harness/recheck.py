@@ -14,7 +14,6 @@ from harness.core.errors import EvidenceError, UsageError
 from harness.core.verdict import Judgement, Verdict
 from harness.core.wording import several
 from harness.evidence.files import read_json
-from harness.evidence.loading import PACKED
 from harness.judging import ControlResult, PlantedControl, ScenarioResult, judge_directory
 from harness.publish import write_page
 from harness.report.rows import EXIT_INCONCLUSIVE, Row, exit_code, parse_verdicts
@@ -28,9 +27,8 @@ def recheck(run: Path) -> tuple[str, int]:
     """The table of a run judged anew from its histories, how it compares with what is stored, and an exit code.
 
     The code is that of the run, or 6 if a verdict differs, evidence is missing or was changed, or the run was cut
-    short: then what had ended is judged, and nothing is said of the rest. Nothing of the run but the packed histories,
-    which are made anew, is written. Raises UsageError if it is no run directory, EvidenceError if it cannot be judged
-    at all.
+    short: then what had ended is judged, and nothing is said of the rest. Nothing is written: a run may be an archive.
+    Raises UsageError if it is no run directory, EvidenceError if it cannot be judged at all.
     """
     directory = run_directory(run)
     session, stored, shared = load_session(directory)
@@ -123,8 +121,7 @@ def _judged(directory: Path, name: str, problems: dict[str, list[str]]) -> Scena
         result = read_json(root / "result.json")
         trouble = str(result["trouble"])
         # What is packed is a copy that anything may have changed: the lines are the evidence.
-        (root / PACKED).unlink(missing_ok=True)
-        judgement, planted = judge_directory(root, scenario.rules, trouble)
+        judgement, planted = judge_directory(root, scenario.rules, trouble, from_lines=True)
     except (EvidenceError, ValidationError, KeyError, OSError) as error:
         return _unjudged(root, f"evidence: {' '.join(str(error).split())[:300]}")
     return _result(scenario, root, judgement, planted, result)

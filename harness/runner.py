@@ -172,7 +172,7 @@ class _Run:
         return stage, Injector(cluster, stage.fault)
 
     def _keep(self, cluster: Cluster, runtime: Runtime, error_type: object, *_error: object) -> None:
-        """With --keep, leaves up a cluster that came up, until the next one starts; an interruption keeps nothing."""
+        """With --keep, leaves up a cluster that came up, until the next scenario; an interruption keeps nothing."""
         keeper = self.equipment.keeper
         if keeper is None or error_type is not None or cluster.brought_up is None:
             return

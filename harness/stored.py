@@ -156,8 +156,13 @@ def checksums(directory: Path) -> dict[str, str]:
     found = {}
     for root in sorted(path.parent for path in (directory / "scenarios").rglob("scenario.json")):
         for path in _judged(root):
-            with path.open("rb") as stream:
-                found[str(path.relative_to(directory))] = hashlib.file_digest(stream, "sha256").hexdigest()
+            try:
+                with path.open("rb") as stream:
+                    found[str(path.relative_to(directory))] = hashlib.file_digest(stream, "sha256").hexdigest()
+            except OSError as error:
+                raise EvidenceError(
+                    f"{path} cannot be read ({error.strerror}): make it readable for this user"
+                ) from error
     return found
 
 

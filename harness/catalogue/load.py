@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -17,6 +19,8 @@ from harness.core.version import Version
 from harness.core.where import TopologyFacts, Where
 
 _HERE = Path(__file__).parent
+_SHORT_WORD = 2
+_LIKE = 0.75
 
 
 class _Strict(BaseModel):
@@ -77,9 +81,11 @@ class Catalogue:
         """The row of that id. Raises `UsageError`, with the nearest id when there is one."""
         if guarantee_id in self.by_id:
             return self.by_id[guarantee_id]
-        near = difflib.get_close_matches(guarantee_id, self.by_id, n=1)
-        hint = f"did you mean {near[0]}?" if near else "docs/guarantees.md lists them"
-        raise UsageError(f"guarantee {guarantee_id!r} is not in the catalogue: {hint}")
+        near = _near(guarantee_id, self.by_id)
+        hint = f"did you mean {', '.join(near)}? " if near else ""
+        raise UsageError(
+            f"guarantee {guarantee_id!r} is not in the catalogue: {hint}`rmq-harness explain` lists them all"
+        )
 
     def promised(
         self, topology: TopologyFacts, version: Version | None = None, *, upgrade: bool = False
@@ -90,6 +96,21 @@ class Catalogue:
     def in_section(self, section: str) -> tuple[Guarantee, ...]:
         """The rows of one section."""
         return tuple(row for row in self.guarantees if row.section == section)
+
+
+def _near(wrong: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """Ids like a wrong one, best first: as a whole or, as one seldom types a whole sentence, word by word."""
+    ids = list(known)
+    whole = difflib.get_close_matches(wrong, ids, n=1)
+    if whole:
+        return whole
+    words = {word for word in re.split(r"[^a-z0-9]+", wrong.lower()) if len(word) > _SHORT_WORD}
+
+    def likeness(id_: str) -> int:
+        return sum(bool(difflib.get_close_matches(word, id_.split("-"), n=1, cutoff=_LIKE)) for word in words)
+
+    alike = sorted(((-likeness(id_), number) for number, id_ in enumerate(ids)))
+    return [ids[number] for score, number in alike[:most] if score]
 
 
 @cache

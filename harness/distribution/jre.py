@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.core.errors import SetupError, UsageError
+from harness.distribution.registry import TLS_REMEDY
 from harness.distribution.store import exclusive, put_in_place, sha256_of
 
 _DOWNLOAD_TIMEOUT_S = 900
@@ -105,8 +106,9 @@ def fetch_with_pip(wheel: Wheel, scratch: Path) -> Path:
     found = next(scratch.glob("*.whl"), None)
     if done.returncode != 0 or found is None:
         said = " / ".join(done.stderr.strip().splitlines()[-2:])
+        tls = f"; {TLS_REMEDY}" if "ssl" in done.stderr.lower() else ""
         raise SetupError(
-            f"{name} could not be downloaded with pip: {said}. Check the network and pip's settings, or use "
+            f"{name} could not be downloaded with pip: {said}. Check the network and pip's settings{tls}; or use "
             "--java 25 (installed with the harness) or path:DIR"
         )
     return found

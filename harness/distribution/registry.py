@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Protocol
+from typing import Final, Protocol
 
 from jgo.maven import MavenContext
 from requests import RequestException
+from requests.exceptions import SSLError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from harness.core.errors import SetupError
@@ -15,6 +16,12 @@ from harness.distribution.locks import Artifact
 
 _TIMEOUT_S = 60
 _ATTEMPTS = 3
+
+TLS_REMEDY: Final = (
+    "where a proxy opens TLS connections, REQUESTS_CA_BUNDLE must name a PEM file with its certificate "
+    "(SSL_CERT_FILE is not read)"
+)
+"""What both `requests` and pip were seen to honour."""
 
 
 class Fetcher(Protocol):
@@ -41,14 +48,20 @@ def fetch_from_registry(artifact: Artifact, scratch: Path) -> Path:
     except RequestException as error:
         raise SetupError(
             f"{artifact.coordinate} could not be downloaded, {_ATTEMPTS} attempts ended in "
-            f"{type(error).__name__}: check the network and the proxy settings, or fill the cache on a "
-            "machine that has a network and copy it here"
+            f"{type(error).__name__}: {_remedy(error)}, or fill the cache on a machine that has a network and copy "
+            "it here"
         ) from error
     except RuntimeError as error:
         raise SetupError(
             f"{artifact.coordinate} is missing from the package registry (or the registry refused it): try again "
             "later, or use path:DIR with an unpacked release"
         ) from error
+
+
+def _remedy(error: RequestException) -> str:
+    if isinstance(error, SSLError):
+        return f"{TLS_REMEDY}; else check the network and the clock"
+    return "check the network and the proxy settings"
 
 
 def _fetch_once(artifact: Artifact, scratch: Path) -> Path:

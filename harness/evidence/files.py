@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -24,11 +26,29 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write(part)
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise EvidenceError(f"{path} could not be written: {error}; free space and run again") from error
+        _drop(part)
+        raise EvidenceError(
+            f"{path} could not be written ({error.strerror or error}): {remedy_for(error, path.parent)}"
+        ) from error
     except BaseException:
-        part.unlink(missing_ok=True)
+        _drop(part)
         raise
+
+
+def _drop(part: Path) -> None:
+    with suppress(OSError):  # a read-only file system refuses it although there is nothing
+        part.unlink()
+
+
+def remedy_for(error: OSError, directory: Path) -> str:
+    """What to do about a refusal to write in a directory, by its reason; for the end of a message."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"make {directory} writable for this user, or use another place (--reports, or a copy of a stored run)"
+    if error.errno == errno.EROFS:
+        return f"{directory} is read-only: use another place (--reports, or a copy of a stored run)"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free space and run again"
+    return f"see what is wrong with {directory}, or use another place (--reports, or a copy of a stored run)"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -23,10 +23,11 @@ _FORMAT: Final = "2"
 _ROWS_PER_GROUP: Final = 250_000
 
 
-def load_history(scenario_dir: Path) -> History:
+def load_history(scenario_dir: Path, *, from_lines: bool = False) -> History:
     """The history of one scenario directory.
 
-    Reads `history.parquet` if it was made from exactly the files of `history/`, else makes it anew. A directory
+    Reads `history.parquet` if it was made from exactly the files of `history/`, else makes it anew; where it cannot
+    be written, the lines alone do. With `from_lines` nothing packed is believed, and nothing written. A directory
     without lines gives an empty history, which every judge must call inconclusive. Raises EvidenceError naming file
     and line for a line that cannot be read; only the last line of a file may be torn (its process was killed while
     writing), which `History.processes[process]["torn_lines"]` then counts.
@@ -34,17 +35,30 @@ def load_history(scenario_dir: Path) -> History:
     files = sorted((scenario_dir / LINES).glob("*.jsonl"))
     packed = scenario_dir / PACKED
     fingerprint = _fingerprint(files)
-    if _made_from(packed) != fingerprint:
-        if not files and packed.exists():
-            raise EvidenceError(f"{packed} is there but {LINES}/ is not: the lines are the evidence; restore them")
-        frame = pack(read_lines(files))
+    if not from_lines and _made_from(packed) == fingerprint:
+        return read_packed(packed)
+    if not files and packed.exists():
+        raise EvidenceError(f"{packed} is there but {LINES}/ is not: the lines are the evidence; restore them")
+    frame = pack(read_lines(files))
+    if not from_lines and _stored(frame, packed, fingerprint):
+        del frame  # a table at a time is read back, never the whole
+        return read_packed(packed)
+    return History.from_packed(frame.lazy())
+
+
+def _stored(frame: pl.DataFrame, packed: Path, fingerprint: str) -> bool:
+    """Whether the packed copy could be written. It is for speed alone: an archive may be read-only."""
+    metadata = {_FINGERPRINT: fingerprint}
+    try:
         write_atomically(
             packed,
             lambda path: frame.write_parquet(
-                path, row_group_size=_ROWS_PER_GROUP, metadata={_FINGERPRINT: fingerprint}, compression="lz4"
+                path, row_group_size=_ROWS_PER_GROUP, metadata=metadata, compression="lz4"
             ),
         )
-    return read_packed(packed)
+    except EvidenceError:
+        return False
+    return True
 
 
 def read_packed(path: Path) -> History:
@@ -65,7 +79,10 @@ def read_lines(files: Iterable[Path]) -> pl.DataFrame:
 
 
 def _read(path: Path) -> pl.DataFrame:
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise EvidenceError(f"{path} cannot be read ({error.strerror}): make it readable for this user") from error
     end = data.rfind(b"\n") + 1
     torn = int(end < len(data))
     if torn and _whole(data[end:]):

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from harness.core.errors import EvidenceError
 from harness.core.op import OpName, OpType, line
+from harness.evidence.files import remedy_for
 
 _encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str).encode
 
@@ -67,7 +68,8 @@ class Recorder:
                     view = view[os.write(fd, view) :]
             except OSError as error:
                 raise EvidenceError(
-                    f"{self._directory / process}.jsonl could not be written: {error}; free space and run again"
+                    f"{self._directory / process}.jsonl could not be written ({error.strerror or error}): "
+                    f"{remedy_for(error, self._directory)}"
                 ) from error
 
     def read_rows(self, records: Sequence[Mapping[str, Any]]) -> None:

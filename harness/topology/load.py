@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,12 @@ import yaml
 from pydantic import ValidationError
 
 from harness.core.errors import UsageError
-from harness.topology.model import Topology
+from harness.topology.model import BrokerGroup, Replica, Topology
 
 _PACKAGED = Path(__file__).parent / "data"
 _REPOSITORY = Path(__file__).parents[2] / "topologies"
 
 _REMEDIES = {
-    "extra_forbidden": "remove it or correct its spelling",
     "missing": "add it",
 }
 
@@ -34,11 +34,13 @@ def known_topologies() -> tuple[str, ...]:
 def load_topology(name_or_path: str) -> Topology:
     """Reads a topology by name (`2m-2s-sync`) or from a YAML file.
 
-    Anything with a slash or ending in .yaml or .yml is a path. Raises `UsageError`, one line, naming the file, the
-    key, the value and what to do about it.
+    Anything with a slash or ending in .yaml or .yml is a path; a file of one's own has a name of its own. Raises
+    `UsageError`, one line, naming the file, the key, the value and what to do about it.
     """
     if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
-        return parse_topology(_read(Path(name_or_path)), name_or_path)
+        topology = parse_topology(_read(Path(name_or_path)), name_or_path)
+        _refuse_taken_name(topology, Path(name_or_path))
+        return topology
     if name_or_path not in known_topologies():
         raise UsageError(_unknown(name_or_path))
     path = topology_directory() / f"{name_or_path}.yaml"
@@ -58,6 +60,16 @@ def parse_topology(text: str, source: str) -> Topology:
         return Topology.model_validate(document)
     except ValidationError as error:
         raise UsageError(f"{source}: {_first_problem(error)}") from None
+
+
+def _refuse_taken_name(topology: Topology, path: Path) -> None:
+    """Results are filed by name: two clusters must not go by one."""
+    taken = topology_directory() / f"{topology.name}.yaml"
+    if topology.name in known_topologies() and not path.samefile(taken):
+        raise UsageError(
+            f"{path}: name = {topology.name!r} is the name of a topology that comes with the harness; "
+            f"give yours another one, such as my-{topology.name}"
+        )
 
 
 def _read(path: Path) -> str:
@@ -81,6 +93,9 @@ def _unknown(name: str) -> str:
 
 def _first_problem(error: ValidationError) -> str:
     problems = error.errors(include_url=False)
+    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
+    if unknown:
+        return _unknown_key(unknown[0], problems)
     problem = problems[0]
     key = ".".join(str(part) for part in problem["loc"])
     message = _one_line(problem["msg"].removeprefix("Value error, "))
@@ -90,6 +105,19 @@ def _first_problem(error: ValidationError) -> str:
     value = "" if problem["type"] == "missing" else f" = {problem['input']!r}"
     remedy = _REMEDIES.get(problem["type"])
     return f"{key}{value}: {message}{f'; {remedy}' if remedy else ''}{more}"
+
+
+def _unknown_key(problem: Any, problems: Sequence[Any]) -> str:
+    """A key that nobody knows comes before all else: what is said to be missing may be what it was meant to be."""
+    *above, key = problem["loc"]
+    model = Replica if "replicas" in above else BrokerGroup if "brokers" in above else Topology
+    known = list(model.model_fields)
+    near = difflib.get_close_matches(str(key), known, n=1)
+    meant = (*above, near[0]) if near else None
+    others = [p for p in problems if p is not problem and not (p["type"] == "missing" and p["loc"] == meant)]
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}; remove it"
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{'.'.join(map(str, problem['loc']))} = {problem['input']!r}: there is no such key; {hint}{more}"
 
 
 def _one_line(text: str) -> str:

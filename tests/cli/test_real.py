@@ -13,6 +13,27 @@ from harness.runtime.probe import probe_capabilities
 ROOT = Path(__file__).parents[2]
 
 
+def _sees_what_nodes_see(rmq, run, tmp_path):
+    """This machine's files, which cannot be written, a directory that can, and the cluster's processes alone."""
+    for name in (Path("/etc") / f"rmq-{run}", tmp_path / "written", ROOT / "written"):
+        refused = rmq("exec", run, "--", "touch", str(name))
+        assert refused.returncode == 1, name
+        assert "Read-only file system" in refused.stderr
+        assert not name.exists()
+    for name in (Path("/") / f"rmq-{run}", Path("/tmp") / f"rmq-{run}"):
+        # These directories are the cluster's own, in memory: nothing of them is the machine's.
+        assert rmq("exec", run, "--", "touch", str(name)).returncode == 0, name
+        assert not name.exists()
+    assert rmq("exec", run, "--", "pwd").stdout.strip() == str(tmp_path)
+    kept = rmq("exec", run, "--", "sh", "-c", 'echo mine > "$HOME/note"; mktemp')
+    assert kept.returncode == 0, kept.stderr
+    assert rmq("exec", run, "--", "sh", "-c", 'cat "$HOME/note"').stdout.strip() == "mine"
+    assert rmq("exec", run, "--", "ls", "/rmq/broker-a-0").stdout.split() == ["conf", "logs", "store"]
+    processes = rmq("exec", run, "--", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'").stdout
+    assert "org.apache.rocketmq.broker.BrokerStartup" in processes
+    assert f"\n{os.getpid()}\n" not in rmq("exec", run, "--", "ls", "/proc").stdout
+
+
 @pytest.mark.real
 def test_a_cluster_that_stays(tmp_path):
     if probe_capabilities()["namespaces"] is not None:
@@ -41,14 +62,20 @@ def test_a_cluster_that_stays(tmp_path):
         assert wrong.returncode == 4
         assert "'no-such-command' cannot be run" in wrong.stderr
         assert "Traceback" not in wrong.stderr
+        _sees_what_nodes_see(rmq, run, tmp_path)
         # A network of its own, in which the machine's is not to be seen.
         inside = rmq("exec", run, "--", "readlink", "/proc/self/ns/net").stdout.strip()
         assert inside.startswith("net:[")
         assert inside != str(Path("/proc/self/ns/net").readlink())
         assert rmq("clean").stdout.strip() == "nothing was left behind"
+        command = [sys.executable, "-m", "harness", "exec", run, "--", "sh", "-c", "echo inside; exec sleep 600"]
+        staying = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path)
+        assert staying.stdout.readline() == "inside\n"
     finally:
         done = rmq("down")
     assert done.returncode == 0
+    with staying:
+        assert staying.wait(30) == 128 + 9, "what runs in a cluster ends with it"
     assert left_up(state) == []
     assert not any((state / "work").iterdir())
     assert not any((state / "runs").iterdir())

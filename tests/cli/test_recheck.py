@@ -1,10 +1,12 @@
 import json
+import shutil
 
 import pytest
 
 from harness.core.errors import EvidenceError, UsageError
 from harness.recheck import recheck, rewrite_report
 from harness.stored import load_session
+from tests.unprivileged import ordinary_user, read_only
 
 KILL = "scenarios/1m/kill"
 
@@ -32,6 +34,45 @@ def test_a_packed_history_is_not_believed(stored_run):
     control = (stored_run / f"{KILL}--control" / "history.parquet").read_bytes()
     (stored_run / KILL / "history.parquet").write_bytes(control)
     assert recheck(stored_run)[1] == 0
+
+
+def test_nothing_of_a_run_is_written(stored_run):
+    before = {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in stored_run.rglob("*")}
+    recheck(stored_run)
+    assert {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in stored_run.rglob("*")} == before
+
+
+@pytest.fixture
+def archive(stored_run, open_directory):
+    """A read-only copy, with other times than the run: its packed histories are of no use."""
+    copy = open_directory / "archive"
+    shutil.copytree(stored_run, copy, copy_function=shutil.copy)
+    (copy / "report.html").unlink()
+    rewrite_report(stored_run)  # loads what is loaded late, as the user who may read it
+    read_only(copy)
+    return copy
+
+
+def test_a_read_only_archive_is_judged_from_its_lines(archive):
+    with ordinary_user():
+        text, code = recheck(archive)
+    assert code == 0, text
+    assert "1 of 1 rows came out as stored" in text
+
+
+def test_a_report_on_a_read_only_archive_is_refused_in_one_message(archive):
+    with ordinary_user(), pytest.raises(EvidenceError, match=r"report\.html could not be written") as refused:
+        rewrite_report(archive)
+    assert "Permission denied" in str(refused.value)
+    assert "a copy of a stored run" in str(refused.value)
+    assert "free space" not in str(refused.value)
+
+
+def test_a_file_that_may_not_be_read_is_named(archive):
+    (archive / KILL / "history").chmod(0o755)
+    (archive / KILL / "history/oracle.jsonl").chmod(0)
+    with ordinary_user(), pytest.raises(EvidenceError, match=r"oracle\.jsonl cannot be read .*make it readable"):
+        recheck(archive)
 
 
 @pytest.mark.parametrize("part", ["kill", "kill--control"])

@@ -16,6 +16,7 @@ def _own_state(monkeypatch, tmp_path):
         ("up ./nothing.yaml", "nothing.yaml does not exist"),
         ("up 1m --rocketmq 9.9.9", "'9.9.9' is not a RocketMQ"),
         ("up 1m --rocketmq path:/nowhere", "no unpacked RocketMQ"),
+        ("up 1m --java path:/nowhere", "--java 'path:/nowhere': /nowhere is no Java home"),
         ("up 1m --rocketmq image:x:5.3.3", "docker"),
         ("up 1m --java 3", "'3' is not a Java"),
         ("up 1m --timers slow", "'slow'"),
@@ -27,7 +28,9 @@ def _own_state(monkeypatch, tmp_path):
         ("recheck .", "is no run"),
         ("recheck", "--help"),
         ("report /nowhere", "/nowhere is no directory"),
-        ("explain nonsense", "'nonsense' is not in the catalogue"),
+        ("explain nonsense", "'nonsense' is not in the catalogue: `rmq-harness explain` lists them all"),
+        ("explain kill", "did you mean process-kill-loses-nothing?"),
+        ("explain data-loss", "did you mean process-kill-loses-nothing, "),
         ("explain process-kill-lose-nothing", "did you mean process-kill-loses-nothing?"),
         ("nonsense", "invalid choice"),
         ("", "COMMAND"),
@@ -40,6 +43,26 @@ def test_bad_input_is_one_message(words, named, capsys):
     assert named in seen.err
     assert seen.err.count("\n") == 1
     assert "Traceback" not in seen.err
+
+
+def test_where_nothing_can_be_written_up_is_one_message(tmp_path, capsys):
+    (tmp_path / "a-file").write_text("")
+    assert main(["up", "1m", "--reports", "a-file/reports"]) == 6
+    seen = capsys.readouterr()
+    assert seen.err.startswith("rmq-harness: a-file/reports cannot be written to (Not a directory)")
+    assert seen.err.count("\n") == 1
+    assert seen.out == "", "nothing was begun"
+
+
+def test_a_file_that_refuses_is_one_message(monkeypatch, capsys):
+    def refuse(*_arguments):
+        raise PermissionError(13, "Permission denied", "/somewhere/x")
+
+    monkeypatch.setattr("harness.recheck.recheck", refuse)
+    assert main(["recheck", "."]) == 6
+    said = capsys.readouterr().err
+    assert said.startswith("rmq-harness: /somewhere/x: Permission denied; make /somewhere writable")
+    assert said.count("\n") == 1
 
 
 def test_down_without_a_cluster_is_no_trouble(capsys):

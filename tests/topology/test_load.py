@@ -8,6 +8,7 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.topology import Role, known_topologies, load_topology, parse_topology
+from harness.topology.load import topology_directory
 
 VALID = """
 name: mine
@@ -86,9 +87,13 @@ def test_a_topology_cannot_be_changed():
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (("flush: async", "flsh: async"), "flsh = 'async': Extra inputs are not permitted; remove it"),
-        (("flush: async", "disks: 3"), "disks = 3"),
-        (("{role: slave, id: 1}", "{role: slave, id: 1, port: 2}"), r"brokers.0.replicas.1.port = 2"),
+        (("flush: async", "flsh: async"), "flsh = 'async': there is no such key; did you mean flush?"),
+        (("flush: async", "disks: 3"), "disks = 3: there is no such key; known are name, description, nameservers"),
+        (("{role: slave, id: 1}", "{role: slave, id: 1, port: 2}"), "brokers.0.replicas.1.port = 2"),
+        (("{role: slave, id: 1}", "{rule: slave, id: 1}"), "brokers.0.replicas.1.rule = 'slave': there is no such key"),
+        (("    replicas:", "    replica:"), "did you mean replicas?"),
+        (("nameservers: 2", "nameserver: 2"), "nameserver = 2: there is no such key; did you mean nameservers?"),
+        (("nameservers: 2", "nameserver: 2\ndisks: 3"), "did you mean nameservers? (and 1 more)"),
         (("{role: slave, id: 1}", "{role: master, id: 0}"), "broker-a has 2 masters"),
         (("{role: master, id: 0}", "{role: slave, id: 2}"), "no master"),
         (("{role: slave, id: 1}", "{role: slave, id: 1}, {role: slave, id: 1}"), "two replicas with id 1"),
@@ -113,6 +118,25 @@ def test_a_wrong_file_is_refused_in_one_line(edit: tuple[str, str], says: str):
     assert message.startswith("mine.yaml: ")
     assert says in message
     assert "\n" not in message
+
+
+def test_what_is_missing_because_it_is_misspelt_is_no_second_trouble():
+    with pytest.raises(UsageError) as refused:
+        parse_topology(VALID.replace("nameservers: 2", "nameserver: 2"), "mine.yaml")
+    assert "more" not in str(refused.value)
+    assert "required" not in str(refused.value)
+
+
+def test_a_file_of_ones_own_has_a_name_of_its_own(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(VALID.replace("name: mine", "name: 1m"))
+    with pytest.raises(UsageError) as refused:
+        load_topology(str(path))
+    message = str(refused.value)
+    assert message.startswith(f"{path}: name = '1m' ")
+    assert "give yours another one" in message
+    shipped = topology_directory() / "1m.yaml"
+    assert load_topology(str(shipped)) == load_topology("1m")
 
 
 def test_two_groups_of_one_name_are_refused():
