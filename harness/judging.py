@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.checkers.judge import judge
+from harness.checkers.judge import implied, judge
 from harness.checkers.planting import plant
 from harness.core.errors import HarnessError
 from harness.core.expectation import Rules
@@ -71,9 +71,15 @@ def judge_directory(
 
 
 def judge_planted(history: History, rules: Rules) -> tuple[PlantedControl, ...]:
-    """Plants one defect per demand in the history and judges it again: each must now be broken."""
-    outcomes = []
-    for demand in rules.expectations:
+    """Plants one defect per demand in the history and judges it again: each must now be broken.
+
+    What is demanded of every history is planted only beside a demand of the scenario's own: that it would be seen does
+    not show that this scenario could have come out broken.
+    """
+    outcomes: list[PlantedControl] = []
+    for demand in (*rules.expectations, *implied(rules)):
+        if demand not in rules.expectations and not outcomes:
+            continue
         bad = plant(history, demand)
         if bad is None:
             continue

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from harness.core.content import COMPARED, FORMAT
 from harness.core.history import RAW_SCHEMA, History
 from harness.core.op import OpName, OpType, line
 
@@ -61,6 +62,8 @@ class HistoryBuilder:
     calls: Counter[str] = field(default_factory=Counter)
     offsets: Counter[tuple[str, int]] = field(default_factory=Counter)
     stored: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    compared: bool = True
+    """whether readers look at what they read; older ones did not"""
 
     def now(self, at_s: float | None = None) -> int:
         if at_s is not None:
@@ -76,7 +79,7 @@ class HistoryBuilder:
         self.rows.append({"p": process} | record)
 
     def hello(self, process: str, **config: Any) -> None:
-        x = json.dumps({"client": "java", "config": config})
+        x = json.dumps({"client": "java", "config": config} | ({"body": FORMAT} if self.compared else {}))
         self.add(process, line(OpName.HELLO, OpType.INFO, self.now(), x=x))
 
     def consumer(self, process: str, group: str = "g", **config: Any) -> None:
@@ -98,6 +101,7 @@ class HistoryBuilder:
         queue: int | None = None,
         broker: str | None = None,
         reconsume: int = 0,
+        altered: str | None = None,
         at_s: float | None = None,
     ) -> None:
         known = self.stored.get(id, (BROKER, 0, 0))
@@ -113,6 +117,7 @@ class HistoryBuilder:
             q=where[1],
             o=where[2],
             k=reconsume,
+            a=altered,
         )
         self.add(process, record)
 
@@ -125,6 +130,7 @@ class HistoryBuilder:
         first: int = 0,
         offsets: tuple[int, ...] | None = None,
         digests: tuple[str, ...] | None = None,
+        altered: dict[str, str] | None = None,
         complete: bool = True,
         count: int | None = None,
         topic: str = TOPIC,
@@ -134,11 +140,15 @@ class HistoryBuilder:
         for n, id in enumerate(ids):
             offset = offsets[n] if offsets else first + n
             digest = digests[n] if digests else f"digest of {id}"
-            self.add("oracle", line(OpName.READ, OpType.OK, self.now(), **where, o=offset, id=id, e=digest))
+            self.add(
+                "oracle",
+                line(OpName.READ, OpType.OK, self.now(), **where, o=offset, id=id, e=digest, a=(altered or {}).get(id)),
+            )
         y = OpType.OK if complete else OpType.FAIL
         count = len(ids) if count is None else count
         detail = None if complete else "no answer"
-        self.add("oracle", line(OpName.DRAIN, y, self.now(), **where, k=count, e=detail))
+        content = COMPARED if self.compared else None
+        self.add("oracle", line(OpName.DRAIN, y, self.now(), **where, k=count, e=detail, a=content))
 
     def fault(
         self,
@@ -178,10 +188,10 @@ class HistoryBuilder:
 
 
 def healthy_run(
-    messages: int = 12, *, slaves: int = 1, group: str | None = "g", orderly: bool = True
+    messages: int = 12, *, slaves: int = 1, group: str | None = "g", orderly: bool = True, compared: bool = True
 ) -> HistoryBuilder:
     """Two producers, two queues, a fault that bit and healed; all is stored on every replica and delivered once."""
-    h = HistoryBuilder()
+    h = HistoryBuilder(compared=compared)
     h.observe("healthy.before", True)
     if group:
         h.consumer("c1", group, listener="orderly" if orderly else "concurrent", model="clustering")

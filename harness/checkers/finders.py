@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from harness.checkers import copies, loss, order
+from harness.checkers import content, copies, loss, order
 from harness.core.errors import UsageError
 from harness.core.history import History
 from harness.core.verdict import Finding
@@ -29,6 +29,7 @@ FINDERS: Final[Mapping[str, Callable[..., Finding]]] = MappingProxyType(
         "reordered-delivery": order.reordered_delivery,
         "offset-gap": order.offset_gap,
         "offset-reuse": order.offset_reuse,
+        "altered": content.altered,
     }
 )
 

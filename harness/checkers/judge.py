@@ -23,12 +23,16 @@ _OF_READS: Final = frozenset(
 )
 """Finders and metrics that rest on a phase having been read to its end."""
 
+ALWAYS: Final[tuple[Expectation, ...]] = (Forbid(anomaly="altered"),)
+"""Demanded of every history besides what its rules say: no guarantee allows these."""
+
 
 def judge(history: History, rules: Rules) -> Judgement:
     """Weighs the demands of `rules` on this history.
 
     Never raises: a demand that cannot be judged, for whatever reason, makes the verdict inconclusive, as does one
-    that nothing could have violated (see `_vacuous`). A history of nothing is inconclusive under every rule.
+    that nothing could have violated (see `_vacuous`). A history of nothing is inconclusive under every rule. `ALWAYS` is
+    demanded whatever the rules are.
     """
     assumed: list[Assumption] = []
     try:
@@ -45,10 +49,24 @@ def judge(history: History, rules: Rules) -> Judgement:
             continue
         checks.append(check)
     assumed += _vacuous(checks)
+    for demand in implied(rules):
+        try:
+            check = _check(history, demand)
+        except Exception as error:  # noqa: BLE001 - as above
+            assumed.append(_unsound(demand.text(), error))
+            continue
+        # Nothing to look at is no flaw here (an older harness did not look); nor does it alone make a scenario.
+        if not check.met or (rules.expectations and check.finding is not None and check.finding.of):
+            checks.append(check)
     verdict, reason = conclude(assumed, checks)
     return Judgement(
         verdict, reason, tuple(assumed), tuple(checks), figures(history, rules.gates.drained_phase, checks)
     )
+
+
+def implied(rules: Rules) -> tuple[Expectation, ...]:
+    """What is demanded although these rules do not name it."""
+    return tuple(demand for demand in ALWAYS if demand not in rules.expectations)
 
 
 def figures(history: History, phase: str, checks: list[Check] | None = None) -> dict[str, Any]:

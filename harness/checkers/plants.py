@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from harness.checkers import edit, narrow
+from harness.checkers import content, edit, narrow
 from harness.checkers.narrow import QUEUE
 from harness.checkers.order import reordered_delivery as find_reordered_delivery
 from harness.core.errors import MetricUnavailable
@@ -179,6 +179,21 @@ def offset_reuse(history: History, params: Params) -> History | None:
     return edit.with_reads(history, edit.set_rows(history.reads, here, offset=one["other"]))
 
 
+def altered(history: History, params: Params) -> History | None:
+    """The body of one message is not what was sent, where it is read, or delivered if nothing was read."""
+    topic = params.get("topic")
+    kept = pl.lit(True) if topic is None else narrow.text("topic").str.starts_with(topic)
+    looks = (
+        (history.reads, content.compared_reads(history), edit.with_reads),
+        (history.deliveries, content.compared_deliveries(history), edit.replace_deliveries),
+    )
+    for frame, compared, put in looks:
+        row = _row(frame, kept)
+        if compared.height and row is not None:
+            return put(history, edit.set_rows(frame, pl.int_range(pl.len()) == row, altered="body"))
+    return None
+
+
 def acked_and_stored(history: History, params: Params) -> int | None:
     """An acknowledged message that the finder looks for and finds."""
     return middle(_acked(history, params).join(_reads(history, params).select("m"), on="m", how="semi"))
@@ -257,6 +272,7 @@ PLANTS: Final[Mapping[str, Plant]] = MappingProxyType(
         "reordered-delivery": reordered_delivery,
         "offset-gap": offset_gap,
         "offset-reuse": offset_reuse,
+        "altered": altered,
     }
 )
 """What is planted for each anomaly."""

@@ -69,6 +69,12 @@ def diverged(history: History, params: Params) -> History | None:
     return edit.without_reads(history, pl.int_range(pl.len()) == ends.get_column("_row")[0])
 
 
+def altered(history: History, params: Params) -> History | None:
+    """A replica stores other bytes around the body (its own timestamps), or a message nobody was told of is whole."""
+    other = plants.diverged(history, params)
+    return unknown_but_there(history, params) if other is None else other
+
+
 def overlapping(history: History, params: Params) -> History | None:
     """Two messages that lie in each other's place were under way at the same time."""
     pair = plants.successive(history, params)
@@ -100,6 +106,7 @@ TWINS: Final[Mapping[str, plants.Plant]] = MappingProxyType(
         "diverged": diverged,
         "reordered": overlapping,
         "reordered-store": overlapping,
+        "altered": altered,
     }
 )
 """What is harmless beside each anomaly."""

@@ -13,8 +13,10 @@ import jpype
 from harness.clients.config import Config, ConsumerConfig
 from harness.clients.jvm import major_of, new_client, optional_call, start_jvm, thrown, versions
 from harness.clients.pace import Tally
-from harness.clients.record import DeliverLines, Recorder, id_of
+from harness.clients.record import DeliverLines, Recorder
+from harness.core.content import examine
 from harness.core.errors import UsageError
+from harness.wire.message import SYS_COMPRESSED, stored_crc
 
 _ASSIGNMENT_POLL_S = 0.02
 _LOOKS_PER_NUDGE = 50
@@ -113,10 +115,14 @@ class JavaConsumer:
         return not every or next(self._batches) % every != 0
 
     def _line(self, message: Any, broker: str, queue: int, now_ns: int) -> str:
-        keys = message.getKeys()
-        message_id = id_of(str(keys), b"") if keys is not None else id_of(None, bytes(message.getBody()))
+        keys, stored = message.getKeys(), message.getBody()
+        body = bytes(stored) if stored is not None else b""
+        checksum = int(message.getBodyCRC()) == stored_crc(body) or _compressed(message)
+        found, altered = examine(body, str(keys) if keys is not None else None, checksum=checksum)
         place = (broker, queue, int(message.getQueueOffset()))
-        return self._lines.deliver(message_id, now_ns, str(message.getTopic()), place, int(message.getReconsumeTimes()))
+        message_id = found or f"unidentified@{int(message.getCommitLogOffset())}"
+        attempt = int(message.getReconsumeTimes())
+        return self._lines.deliver(message_id, now_ns, str(message.getTopic()), place, attempt, altered)
 
     def _heartbeat_ms(self) -> int:
         # A 5.x consumer whose first heartbeat meets its own lock would wait 20 s for its next chance.
@@ -135,6 +141,11 @@ class JavaConsumer:
             if look % _LOOKS_PER_NUDGE == 0:
                 # A first rebalance that found no route yet is repeated by the client only after 20 s.
                 inner.getmQClientFactory().rebalanceImmediately()
+
+
+def _compressed(message: Any) -> bool:
+    """Its checksum is that of other bytes: a client that sends a long message back itself compresses it."""
+    return bool(int(message.getSysFlag()) & SYS_COMPRESSED)
 
 
 def _message_model() -> Any:

@@ -13,8 +13,9 @@ from harness.clients import outcome
 from harness.clients.config import Config, ProducerConfig
 from harness.clients.jvm import new_client, start_jvm, thrown, versions
 from harness.clients.pace import Pacer, Tally
-from harness.clients.record import Recorder, SendLines, body_of
+from harness.clients.record import Recorder, SendLines
 from harness.clients.senders import Senders
+from harness.core.content import body_of
 from harness.core.errors import UsageError
 
 _ROUTE_POLL_S = 0.05

@@ -8,6 +8,7 @@ import time
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
+from harness.core import content
 from harness.core.errors import ClientError
 
 MAX_ERROR_CHARS = 400
@@ -38,6 +39,7 @@ class Recorder:
         """The first line: what this process is, and wall time and monotonic time of one instant."""
         now = time.monotonic_ns()
         about = {"client": client, "versions": versions, "wall_ns": time.time_ns(), "config": config}
+        about["body"] = content.FORMAT
         text = quoted(json.dumps(about, separators=(",", ":")))
         self.write(f'{{"f":"hello","y":"info","t":{now},"x":{text}}}\n')
 
@@ -83,22 +85,22 @@ class DeliverLines:
     def __init__(self, group: str) -> None:
         self._group = quoted(group)
 
-    def deliver(self, message_id: str, time_ns: int, topic: str, place: tuple[str, int, int], reconsume: int) -> str:
-        """`place` is broker, queue and offset of where it was read: of the retry topic if `reconsume` is above 0."""
+    def deliver(
+        self,
+        message_id: str,
+        time_ns: int,
+        topic: str,
+        place: tuple[str, int, int],
+        reconsume: int,
+        altered: str | None = None,
+    ) -> str:
+        """`place` is broker, queue and offset of where it was read: of the retry topic if `reconsume` is above 0.
+
+        `altered` is in what it differs from what was sent, as `examine` of `harness.core.content` says it.
+        """
         broker, queue, offset = place
+        differs = f',"a":{quoted(altered)}' if altered else ""
         return (
             f'{{"f":"deliver","y":"ok","t":{time_ns},"id":{quoted(message_id)},"tp":{quoted(topic)},'
-            f'"b":{quoted(broker)},"r":{self._group},"q":{queue},"o":{offset},"k":{reconsume}}}\n'
+            f'"b":{quoted(broker)},"r":{self._group},"q":{queue},"o":{offset},"k":{reconsume}{differs}}}\n'
         )
-
-
-def body_of(message_id: str, body_bytes: int) -> bytes:
-    """The id, a bar and padding: at least as long as the id and the bar, whatever `body_bytes` says."""
-    return f"{message_id}|".ljust(body_bytes, "x").encode()
-
-
-def id_of(keys: str | None, body: bytes) -> str:
-    """The id of a message that one of ours may have sent: its key, else what stands before the bar of its body."""
-    if keys:
-        return keys.split()[0]
-    return body.partition(b"|")[0].decode("utf-8", "replace")

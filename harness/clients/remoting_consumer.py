@@ -10,9 +10,10 @@ from typing import Final
 from harness.clients.config import Config, ConsumerConfig
 from harness.clients.looped import Loop
 from harness.clients.pace import Tally
-from harness.clients.record import DeliverLines, Recorder, id_of
+from harness.clients.record import DeliverLines, Recorder
+from harness.core.content import examine
 from harness.core.errors import UsageError, WireError
-from harness.wire import AsyncAdmin, QueueRef, ResponseCode, Route
+from harness.wire import AsyncAdmin, QueueRef, ResponseCode, Route, StoredMessage
 
 _IDLE_S: Final = 0.05
 _ERROR_S: Final = 0.2
@@ -130,20 +131,16 @@ class RemotingConsumer:
             return (reply.next_offset if reply.code == ResponseCode.PULL_OFFSET_MOVED else offset), False
         now = time.monotonic_ns()
         name = self._config.replica_name or broker
-        lines = [
-            self._lines.deliver(
-                id_of(message.properties.get("KEYS"), message.body),
-                now,
-                message.topic,
-                (name, message.queue_id, message.queue_offset),
-                message.reconsume_times,
-            )
-            for message in reply.messages
-            if message.queue_offset >= offset
-        ]
+        lines = [self._line(message, name, now) for message in reply.messages if message.queue_offset >= offset]
         self._recorder.write("".join(lines))
         self.tally.delivered(len(lines), now)
         return reply.next_offset, True
+
+    def _line(self, message: StoredMessage, broker: str, now_ns: int) -> str:
+        found, altered = examine(message.body, message.properties.get("KEYS"), checksum=message.crc_matches)
+        message_id = found or f"unidentified@{message.physical_offset}"
+        place = (broker, message.queue_id, message.queue_offset)
+        return self._lines.deliver(message_id, now_ns, message.topic, place, message.reconsume_times, altered)
 
     def _tell(self, what: str, answer: str) -> None:
         """Records what a replica answers whenever that changes; found and nothing new are the same."""

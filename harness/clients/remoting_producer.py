@@ -14,8 +14,9 @@ from harness.clients import outcome
 from harness.clients.config import Config, ProducerConfig
 from harness.clients.looped import Loop
 from harness.clients.pace import Pacer, Tally, numbers_of, shared_numbers
-from harness.clients.record import Recorder, SendLines, body_of
+from harness.clients.record import Recorder, SendLines
 from harness.clients.routing import Routing, Target
+from harness.core.content import body_of
 from harness.core.errors import UsageError, WireError
 from harness.wire import (
     AsyncAdmin,

@@ -1,7 +1,8 @@
 """The oracle: reads every queue of every replica, message by message, and records what is stored there.
 
 One READ line per message and one DRAIN line per queue of a replica (ok: its end was reached; fail: the reason). Max
-offsets and statistics are not looked at: they do not tell what is stored. Nothing is deduplicated.
+offsets and statistics are not looked at: they do not tell what is stored. Nothing is deduplicated. Each
+body is compared, to its last byte, with the one that was sent.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from harness.cluster.cluster import Cluster
+from harness.core.content import COMPARED, examine
 from harness.core.errors import WaitTimeout
 from harness.core.op import OpName, OpType, line
 from harness.waiting import wait_for
@@ -165,31 +167,24 @@ def _queue_count(config: Mapping[str, Any]) -> int:
     return max(int(config.get("readQueueNums", 0)), int(config.get("writeQueueNums", 0)))
 
 
-def message_id(message: StoredMessage) -> str:
-    """Our own id of a message: its body up to the first `|`, else its KEYS, else where it lies (not ours at all)."""
-    head, bar, _ = message.body.partition(b"|")
-    if bar and head.isascii():
-        return head.decode()
-    return message.properties.get("KEYS") or f"unidentified@{message.physical_offset}"
+def identify(message: StoredMessage) -> tuple[str, str | None]:
+    """Our own id of a message (or where it lies, if it is nobody's), and in what it differs from what was sent."""
+    found, altered = examine(message.body, message.properties.get("KEYS"), checksum=message.crc_matches)
+    return found or f"unidentified@{message.physical_offset}", altered
 
 
 def lines(phase: str, replica: str, broker: str, read: QueueRead, time_ns: int) -> list[dict[str, Any]]:
     """The READ lines of one queue of one replica and its DRAIN line, which comes last."""
     topic, queue = read.queue.topic, read.queue.queue
     where: dict[str, Any] = {"s": phase, "r": replica, "b": broker, "tp": topic, "q": queue}
-    rows = [
-        line(
-            OpName.READ,
-            OpType.OK,
-            time_ns,
-            **where,
-            id=message_id(message),
-            o=message.queue_offset,
-            e=message.digest,
-        )
-        for message in read.messages
-    ]
+    rows = [_row(message, where, time_ns) for message in read.messages]
     jumps = "; ".join(f"offsets {jump.at} to {jump.to} were skipped by the broker" for jump in read.jumps)
     detail = read.remark if not read.complete else jumps or None
     outcome = OpType.OK if read.complete else OpType.FAIL
-    return [*rows, line(OpName.DRAIN, outcome, time_ns, **where, k=len(rows), e=detail)]
+    return [*rows, line(OpName.DRAIN, outcome, time_ns, **where, k=len(rows), e=detail, a=COMPARED)]
+
+
+def _row(message: StoredMessage, where: Mapping[str, Any], time_ns: int) -> dict[str, Any]:
+    found, altered = identify(message)
+    place = {**where, "o": message.queue_offset}
+    return line(OpName.READ, OpType.OK, time_ns, **place, id=found, e=message.digest, a=altered)

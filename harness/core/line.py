@@ -33,7 +33,7 @@ class OpName(StrEnum):
     EVENT = "event"  # info: anything else worth a line on the time axis
 
 
-KEYS: Final = ("f", "y", "t", "c", "id", "tp", "b", "r", "q", "o", "s", "k", "e", "x")
+KEYS: Final = ("f", "y", "t", "c", "id", "tp", "b", "r", "q", "o", "s", "k", "e", "a", "x")
 """The keys a line may have: the columns of `harness.core.op.SCHEMA`, which says what each means."""
 
 

@@ -28,6 +28,7 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
     "s": pl.String(),  # status as the client names it; phase label of a read or drain; fault action
     "k": pl.Int32(),  # response code; reconsume times of a delivery; READ lines that a drain stands for
     "e": pl.String(),  # error text; digest of a read
+    "a": pl.String(),  # in what a read or delivered message differs from what was sent; of a drain: `compared`
     "x": pl.String(),  # anything else, as JSON text
 }
 """Columns of a line. Absent keys are null. `p` (the process) is added from the file's name."""

@@ -15,7 +15,7 @@ from harness.core.op import SCHEMA, OpName, OpType
 
 RAW_SCHEMA: Final = pl.Schema({"p": pl.String(), **SCHEMA})
 
-_WORDS: Final = ("f", "y", "p", "tp", "b", "r", "s")
+_WORDS: Final = ("f", "y", "p", "tp", "b", "r", "s", "a")
 PACKED_SCHEMA: Final = pl.Schema(
     {
         **{name: pl.Categorical() if name in _WORDS else dtype for name, dtype in RAW_SCHEMA.items()},
@@ -57,6 +57,7 @@ DELIVERIES: Final = {
     "offset": "o",
     "time_ns": "t",
     "reconsume": "k",
+    "altered": "a",
 }
 READS: Final = {
     "m": "m",
@@ -69,6 +70,7 @@ READS: Final = {
     "id": "id",
     "digest": "e",
     "time_ns": "t",
+    "altered": "a",
 }
 DRAINS: Final = {
     "phase": "s",
@@ -80,6 +82,7 @@ DRAINS: Final = {
     "count": "k",
     "detail": "e",
     "time_ns": "t",
+    "content": "a",
 }
 
 

@@ -19,7 +19,7 @@ from harness.evidence.files import write_atomically
 PACKED: Final = "history.parquet"
 LINES: Final = "history"
 _FINGERPRINT: Final = "rmq-harness.files"
-_FORMAT: Final = "2"
+_FORMAT: Final = "3"
 _ROWS_PER_GROUP: Final = 250_000
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from harness.cluster import Cluster, Oracle
+from harness.core.content import body_of
 from harness.core.errors import HarnessError, UsageError
 from harness.core.op import OpName, OpType, line
 from harness.evidence import Recorder
@@ -14,6 +15,8 @@ from harness.faults.select import select
 from harness.wire.replies import SendReply
 from harness.workloads.crew import Crew
 from harness.workloads.load import Load
+
+PROBE_BYTES: Final = 100
 
 Say = Callable[[str], None]
 
@@ -93,7 +96,7 @@ class Stage:
             reply = self.cluster.admin.send(
                 self.cluster.address(node),
                 (name, number % self.cluster.plan.topics[topic].queues),
-                f"{message_id}|{node}".encode(),
+                body_of(message_id, PROBE_BYTES),
                 {"KEYS": message_id},
                 timeout_s=timeout_s,
             )

@@ -9,7 +9,7 @@ import pytest
 
 from harness.clients.java_producer import read_result
 from harness.clients.pace import Pacer, Tally, numbers_of
-from harness.clients.record import DeliverLines, Recorder, SendLines, body_of, id_of
+from harness.clients.record import DeliverLines, Recorder, SendLines
 from harness.core.line import KEYS
 
 
@@ -72,6 +72,7 @@ def test_lines_are_json_with_known_keys(process):
         lines.done(3, 12, "info", "SLAVE_NOT_AVAILABLE", ("broker-a", 1, 9), "11"),
         lines.failed(3, 12, "info", "Refused", 'said "no"\n', 2),
         DeliverLines("g").deliver(f"{process}-3", 13, "T", ("broker-a", 1, 9), 0),
+        DeliverLines("g").deliver(f"{process}-3", 13, "T", ("broker-a", 1, 9), 0, "body+key"),
     ]
     for text in texts:
         assert text.endswith("\n")
@@ -80,6 +81,7 @@ def test_lines_are_json_with_known_keys(process):
         assert set(record) <= set(KEYS)
         assert record["id"] == f"{process}-3"
     assert json.loads(texts[2])["k"] == 11
+    assert [json.loads(text).get("a") for text in texts[4:]] == [None, "body+key"]
 
 
 def test_the_recorder_appends_and_hello_comes_first(tmp_path):
@@ -93,13 +95,6 @@ def test_the_recorder_appends_and_hello_comes_first(tmp_path):
     assert (about["client"], about["config"]) == ("java", {"keys": 8})
     assert abs(about["wall_ns"] - time.time_ns()) < 60e9
     assert second["s"] == "pull"
-
-
-def test_a_body_begins_with_its_id_and_is_never_too_short_for_it():
-    assert body_of("p-1", 10) == b"p-1|xxxxxx"
-    assert body_of("p-12345", 3) == b"p-12345|"
-    assert id_of(None, b"p-1|xx") == "p-1"
-    assert id_of("p-2 other", b"p-1|xx") == "p-2"
 
 
 def test_results_of_both_generations_are_read():

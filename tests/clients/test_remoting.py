@@ -10,6 +10,7 @@ from harness.clients.handle import Worker
 from harness.clients.remoting_consumer import queues_at
 from harness.clients.routing import targets_of
 from harness.clients.spawn import PlainSpawner
+from harness.core.content import FORMAT
 from harness.core.errors import ClientError
 from harness.waiting import wait_for
 from harness.wire.codes import RequestCode
@@ -195,6 +196,26 @@ def test_a_consumer_sees_what_its_replica_lost(fake, start):
     consumer.ready(10)
     consumer.wait_progress(lambda p: p.delivered >= 190, "all that is stored", 10)
     assert consumer.stop()["delivered"] == 190
+
+
+@pytest.mark.parametrize(
+    ("switch", "wrong"),
+    [("zero_every", "body"), ("rot_every", "body+checksum"), ("truncate_every", "body"), ("swap_key_every", "key")],
+)
+def test_a_consumer_sees_what_is_not_as_it_was_sent(fake, start, switch, wrong):
+    setattr(fake.broker("broker-a").misbehaviour, switch, 10)
+    run(start, producer(fake, max_messages=200))
+    consumer = start(ConsumerConfig("c1", fake.nameserver, ("T",), client="remoting"))
+    consumer.ready(10)
+    consumer.wait_progress(lambda p: p.delivered >= 200, "all of it", 10)
+    consumer.stop()
+    lines = [json.loads(line) for line in consumer.history.read_text().splitlines()]
+    given = [d for d in lines if d["f"] == "deliver"]
+    planted = {key for _, key in fake.broker("broker-a").planted}
+    assert len(planted) == 10
+    assert {d["id"]: d["a"] for d in given if "a" in d} == dict.fromkeys(planted, wrong)
+    assert {d["id"] for d in given} == {f"p1-{n}" for n in range(200)}
+    assert json.loads(lines[0]["x"])["body"] == FORMAT
 
 
 def route(perm=6, brokers=None):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -8,9 +9,10 @@ import polars as pl
 import pytest
 
 from harness.cluster import Cluster, Oracle
-from harness.cluster.oracle import message_id
+from harness.cluster.oracle import identify
+from harness.core.content import body_of
 from harness.core.history import RAW_SCHEMA, History
-from harness.wire.message import decode_message
+from harness.wire.message import SYS_COMPRESSED, decode_message
 from harness.wire.replies import QueueRead, QueueRef
 from tests.cluster.conftest import MakeCluster
 from tests.fakes.store import encode_stored
@@ -20,7 +22,9 @@ def fill(cluster: Cluster, runtime: Any, count: int) -> None:
     for number in range(count):
         master = cluster.masters()[number % len(cluster.masters())]
         queue = ("t", number % 4)
-        assert cluster.admin.send(cluster.address(master), queue, f"p-{number}|x".encode()).acknowledged
+        assert cluster.admin.send(
+            cluster.address(master), queue, body_of(f"p-{number}", 100), {"KEYS": f"p-{number}"}
+        ).acknowledged
 
 
 def read(cluster: Cluster, topics: list[str] | None = None, **options: Any) -> tuple[Any, list[dict[str, Any]]]:
@@ -40,6 +44,33 @@ def test_every_message_of_every_replica_is_read_and_every_queue_drained(make_clu
     per_replica = Counter(line["r"] for line in lines if line["f"] == "read")
     assert per_replica == dict.fromkeys(cluster.brokers(), 20)
     assert {line["id"] for line in lines if line["f"] == "read"} == {f"p-{n}" for n in range(40)}
+    assert {line["a"] for line in lines if "a" in line} == {"compared"}, "every drain says so, and no read differs"
+
+
+@pytest.mark.parametrize(
+    ("switch", "wrong"),
+    [
+        ("corrupt_every", "body"),
+        ("zero_every", "body"),
+        ("rot_every", "body+checksum"),
+        ("truncate_every", "body"),
+        ("lengthen_every", "body"),
+        ("swap_key_every", "key"),
+    ],
+)
+def test_a_message_that_is_not_what_was_sent_is_read_as_altered(
+    make_cluster: MakeCluster, switch: str, wrong: str
+) -> None:
+    cluster, runtime = make_cluster(topology="1m-1s-sync")
+    cluster.start()
+    setattr(runtime.server("broker-a-0").misbehaviour, switch, 5)
+    fill(cluster, runtime, 12)
+    _, lines = read(cluster)
+    reads = [line for line in lines if line["f"] == "read"]
+    planted = [key for _, key in runtime.server("broker-a-0").planted]
+    assert len(planted) == 2
+    assert Counter((line["id"], line["a"]) for line in reads if "a" in line) == {(key, wrong): 2 for key in planted}
+    assert {line["id"] for line in reads} == {f"p-{n}" for n in range(12)}, "it is still that message, and no phantom"
 
 
 def test_the_lines_make_a_history_whose_replicas_agree(make_cluster: MakeCluster) -> None:
@@ -111,16 +142,27 @@ def test_only_the_asked_for_replicas_are_read(make_cluster: MakeCluster) -> None
 @pytest.mark.parametrize(
     ("body", "properties", "expected"),
     [
-        (b"p1-7|payload", "", "p1-7"),
-        (b"p1-7|", "KEYS\x01other\x02", "p1-7"),
-        (b"no separator", "KEYS\x01p1-8\x02", "p1-8"),
-        (b"\xff\xfe|x", "KEYS\x01p1-9\x02", "p1-9"),
-        (b"nothing", "", "unidentified@42"),
+        (body_of("p1-7", 50), "KEYS\x01p1-7\x02", ("p1-7", None)),
+        (body_of("p1-7", 50), "KEYS\x01other\x02", ("p1-7", "key")),
+        (b"p1-7|payload", "", ("p1-7", "body+key")),
+        (b"no separator", "KEYS\x01p1-8\x02", ("p1-8", "body")),
+        (b"\xff\xfe|x", "KEYS\x01p1-9\x02", ("p1-9", "body")),
+        (b"nothing", "", ("unidentified@42", "body+key")),
     ],
 )
-def test_our_id_is_in_the_body_or_in_the_keys(body: bytes, properties: str, expected: str) -> None:
+def test_our_id_is_in_the_body_or_else_in_the_keys(
+    body: bytes, properties: str, expected: tuple[str, str | None]
+) -> None:
     raw = encode_stored(body=body, properties=properties, physical_offset=42)
-    assert message_id(decode_message(raw)) == expected
+    assert identify(decode_message(raw)) == expected
+
+
+def test_what_was_compressed_on_its_way_is_compared_as_it_was_sent() -> None:
+    body = zlib.compress(body_of("p1-7", 5000))
+    raw = encode_stored(body=body, properties="KEYS\x01p1-7\x02", sys_flag=SYS_COMPRESSED)
+    assert identify(decode_message(raw)) == ("p1-7", None)
+    torn = encode_stored(body=body[:-9], properties="KEYS\x01p1-7\x02", sys_flag=SYS_COMPRESSED)
+    assert identify(decode_message(torn)) == ("p1-7", "body")
 
 
 def test_a_topic_that_is_missing_for_an_instant_is_looked_for_again(

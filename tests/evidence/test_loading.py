@@ -101,6 +101,30 @@ def test_a_packed_file_alone_is_no_evidence(place):
         load_history(place)
 
 
+def test_what_was_packed_before_there_was_a_column_is_made_anew(tmp_path):
+    place = healthy_run(compared=False).write(tmp_path)
+    load_history(place)
+    packed = place / "history.parquet"
+    about = {k: v for k, v in pl.read_parquet_metadata(packed).items() if k == "rmq-harness.files"}
+    older = {k: v.replace('["3"', '["2"') for k, v in about.items()}
+    assert older != about
+    pl.read_parquet(packed).drop("a").write_parquet(packed, metadata=older)
+    history = load_history(place)
+    assert history.reads.get_column("altered").null_count() == history.reads.height > 0
+    assert history.drains.get_column("content").null_count() == history.drains.height > 0
+
+
+def test_an_alteration_is_kept(tmp_path, h):
+    h.consumer("c1")
+    h.read("m1", "m2", altered={"m2": "body"})
+    h.deliver("c1", "m2", altered="body+key")
+    for _ in range(2):
+        history = load_history(h.write(tmp_path) if not (tmp_path / "history").exists() else tmp_path)
+        assert history.reads.get_column("altered").to_list() == [None, "body"]
+        assert history.deliveries.get_column("altered").to_list() == ["body+key"]
+        assert history.drains.get_column("content").to_list() == ["compared"]
+
+
 def test_a_broken_packed_file_is_made_anew(place):
     write(place, GOOD)
     (place / "history.parquet").write_text("nonsense")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from harness.wire.codes import STORED, RequestCode, ResponseCode
 from harness.wire.frame import Frame
-from harness.wire.message import decode_message
+from harness.wire.message import decode_message, stored_crc
 from tests.fakes.nameserver import FakeNameServer, Registration
 from tests.fakes.server import FakeConnection, FakeServer
 from tests.fakes.store import FakeStore
@@ -33,6 +33,16 @@ class Misbehaviour:
     """exchange the message with the one stored before it in its queue"""
     corrupt_every: int = 0
     """store another body than was sent"""
+    zero_every: int = 0
+    """store zeros instead of the body, with the checksum of the zeros"""
+    rot_every: int = 0
+    """store the body with one byte changed, and the checksum of what was sent"""
+    truncate_every: int = 0
+    """store the body without its last byte"""
+    lengthen_every: int = 0
+    """store the body with a byte more"""
+    swap_key_every: int = 0
+    """store the body under the key of another message"""
     disconnect_every: int = 0
     """store, then cut the connection instead of answering"""
     skip_replica_every: int = 0
@@ -126,7 +136,9 @@ class FakeBroker(FakeServer):
             return offset, position
         if self._hit("corrupt", properties):
             body = b"corrupted " + body
-        raws = [self.store.append(topic, queue, body, properties, born_ts_ms=born)]
+        crc = stored_crc(body) if self._hit("rot", properties) else None
+        body, properties = self._altered(body, properties, rot=crc is not None)
+        raws = [self.store.append(topic, queue, body, properties, born_ts_ms=born, crc=crc)]
         if self._hit("duplicate", properties):
             raws.append(self.store.append(topic, queue, body, properties, born_ts_ms=born))
         reorder = self._hit("reorder", properties)
@@ -139,6 +151,19 @@ class FakeBroker(FakeServer):
                 store.swap_tail(topic, queue)
         self.stored[topic] += len(raws)
         return offset, position
+
+    def _altered(self, body: bytes, properties: str, *, rot: bool) -> tuple[bytes, str]:
+        if rot:
+            body = body[:-1] + bytes([body[-1] ^ 1])
+        if self._hit("zero", properties):
+            body = bytes(len(body))
+        if self._hit("truncate", properties):
+            body = body[:-1]
+        if self._hit("lengthen", properties):
+            body += body[-1:]
+        if self._hit("swap_key", properties):
+            properties = properties.replace("KEYS\x01", "KEYS\x01not-")
+        return body, properties
 
     def _hit(self, switch: str, properties: str) -> bool:
         every = getattr(self.misbehaviour, f"{switch}_every")

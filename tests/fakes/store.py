@@ -76,14 +76,22 @@ class FakeStore:
         return self.queues.setdefault((topic, number), FakeQueue())
 
     def append(
-        self, topic: str, number: int, body: bytes, properties: str, *, born_ts_ms: int = 0, offset: int | None = None
+        self,
+        topic: str,
+        number: int,
+        body: bytes,
+        properties: str,
+        *,
+        born_ts_ms: int = 0,
+        offset: int | None = None,
+        crc: int | None = None,
     ) -> bytes:
         """Stores a message; `offset` writes another queue offset into it than the index gives it."""
         queue = self.queue(topic, number)
         raw = encode_stored(
             topic=topic, queue_id=number, queue_offset=queue.end if offset is None else offset,
             physical_offset=self.log_end, body=body, properties=properties, born_ts_ms=born_ts_ms,
-            store_ts_ms=time.time_ns() // 1_000_000, store_host=(b"\x7f\0\0\1", self.port),
+            store_ts_ms=time.time_ns() // 1_000_000, store_host=(b"\x7f\0\0\1", self.port), crc=crc,
         )  # fmt: skip
         self.append_raw(topic, number, raw)
         return raw

@@ -109,6 +109,13 @@ def main() -> None:
     h.read("p1-x", replica=SLAVE, queue=4, digests=("other",))
     put("replicas-hold-different-bytes", h, "broken", "1 diverged", Forbid(anomaly="diverged"))
 
+    h = healthy_run()
+    h.send("p1", "p1-zeroed").ok(queue=3)
+    for replica in (MASTER, SLAVE):
+        h.read("p1-zeroed", replica=replica, queue=3, altered={"p1-zeroed": "body"})
+    put("body-destroyed-on-every-replica", h, "broken", "2 altered of 38", LOST, Forbid(anomaly="phantom"))
+    put("nobody-compared-the-bodies", healthy_run(compared=False), "held", "0 lost of 12", LOST)
+
 
 if __name__ == "__main__":
     main()
