@@ -16,7 +16,7 @@ from harness.core.errors import UsageError
 from harness.core.guarantee import Guarantee
 from harness.core.verdict import Verdict, merge
 from harness.core.version import Version
-from harness.judging import ControlResult, ScenarioResult
+from harness.judging import ControlResult, ScenarioResult, on_looks_alone, unproved
 from harness.provenance import git_commit, machine, now_utc, options_json
 from harness.report.rows import Control as ControlRow
 from harness.report.rows import Row, Run, ScenarioRow
@@ -42,7 +42,7 @@ class Outcome:
         return any(r is not None and r.trouble.startswith("infrastructure") for r in runs)
 
     def verdict(self) -> tuple[Verdict, str]:
-        """The scenario's verdict, made inconclusive by a control that did not come out as it must.
+        """The scenario's verdict, made inconclusive by a control that did not come out as it must or is missing.
 
         A witnessed violation stays broken whatever the controls say: only "held" needs them.
         """
@@ -51,19 +51,7 @@ class Outcome:
         verdict, reason = self.result.judgement.verdict, self.result.judgement.reason
         if verdict is not Verdict.HELD:
             return verdict, reason
-        failed = [
-            f"control {c.control.scenario.name} came out {c.result.judgement.verdict.value} instead of "
-            f"{c.control.expect.value}: {c.result.judgement.reason}"
-            for c in self.controls
-            if not c.as_expected
-        ]
-        failed += [
-            f"planted control for {p.demand!r} was called {p.observed.value}: {p.reason}"
-            for p in self.result.planted
-            if p.observed is not Verdict.BROKEN
-        ]
-        if not self.controls and not self.result.planted:
-            failed.append("no control was run: nothing shows that this could have come out broken")
+        failed = unproved(self.result, self.controls)
         return (Verdict.INCONCLUSIVE, "; ".join(failed)) if failed else (verdict, reason)
 
 
@@ -218,6 +206,7 @@ def figures(ran: Sequence[Outcome]) -> dict[str, Any]:
 
 def control_row(ran: Sequence[Outcome]) -> ControlRow | None:
     """The row's control: the product or fault-off control where there is one, else the planted ones together."""
+    looks = tuple(dict.fromkeys(text for o in ran if o.result for text in on_looks_alone(o.result, o.controls)))
     real = [c for o in ran for c in o.controls]
     if real:
         worst = next((c for c in real if not c.as_expected), real[0])
@@ -226,16 +215,19 @@ def control_row(ran: Sequence[Outcome]) -> ControlRow | None:
             expected=worst.control.expect.value,
             observed=worst.result.judgement.verdict.value,
             ok=all(c.as_expected for c in real),
+            on_looks_alone=looks,
         )
     planted = [p for o in ran if o.result for p in o.result.planted]
     if not planted:
         return None
-    bad = next((p for p in planted if p.observed is not Verdict.BROKEN), planted[0])
+    shown = [p for p in planted if not p.look] or planted
+    bad = next((p for p in planted if p.observed is not Verdict.BROKEN), shown[0])
     return ControlRow(
         kind="planted",
         expected="broken",
         observed=bad.observed.value,
-        ok=all(p.observed is Verdict.BROKEN for p in planted),
+        ok=all(p.observed is Verdict.BROKEN for p in planted) and any(not p.look for p in planted),
+        on_looks_alone=looks,
     )
 
 

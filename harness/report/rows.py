@@ -21,12 +21,16 @@ EXIT_INCONCLUSIVE: Final = 6
 
 
 class Control(Data):
-    """The run that had to come out the other way, and whether it did. `ok` is the judge's word, not computed here."""
+    """The run that had to come out the other way, and whether it did. `ok` is the judge's word, not computed here.
+
+    `on_looks_alone` are demands about what a probe saw that no run violated: only another number was put in its place.
+    """
 
     kind: Literal["product", "fault-off", "planted"]
     expected: str
     observed: str
     ok: bool
+    on_looks_alone: tuple[str, ...] = ()
 
 
 class ScenarioRow(Data):

@@ -26,7 +26,13 @@ class TestOutcome:
         ended = inner()
         assert (ended.code, ended.outcomes) == (0, {"passed": 1})
         assert ended.row()["verdict"] == "held"
-        assert ended.row()["control"] == {"kind": "planted", "expected": "broken", "observed": "broken", "ok": True}
+        assert ended.row()["control"] == {
+            "kind": "planted",
+            "expected": "broken",
+            "observed": "broken",
+            "ok": True,
+            "on_looks_alone": [],
+        }
         assert "1 held" in ended
 
     def test_broken_fails(self, inner: Inner, stub: Stub) -> None:
@@ -93,7 +99,8 @@ class TestControl:
         stub.outcomes["kill--worse"] = Verdict.BROKEN
         ended = inner(suite=CONTROLLED)
         assert (ended.code, stub.ran) == (0, ["kill", "kill--worse"])
-        assert ended.row()["control"] == {"kind": "product", "expected": "broken", "observed": "broken", "ok": True}
+        control = ended.row()["control"]
+        assert (control["kind"], control["observed"], control["ok"]) == ("product", "broken", True)
 
     @pytest.mark.parametrize("seen", [Verdict.HELD, Verdict.INCONCLUSIVE])
     def test_a_control_that_does_not_proves_nothing(self, inner: Inner, stub: Stub, seen: Verdict) -> None:
