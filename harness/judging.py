@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.checkers.judge import implied, judge
-from harness.checkers.planting import plant
+from harness.checkers.planting import is_look, plant
 from harness.core.errors import HarnessError
-from harness.core.expectation import Rules
+from harness.core.expectation import Expectation, Rules
 from harness.core.history import History
 from harness.core.verdict import Judgement, Verdict
 from harness.evidence import load_history
@@ -18,11 +18,23 @@ from harness.scenario import Control, Scenario
 
 @dataclass(frozen=True, slots=True)
 class PlantedControl:
-    """One demand, and what the judge said of the recorded history with one defect of that kind planted in it."""
+    """One demand, and what the judge said of the recorded history with one defect of that kind planted in it.
+
+    `observed` is broken only if the demand itself was violated then, and not-tested if nothing could be planted for it.
+    `look`: the demand is about what a probe saw. The defect is then another number in its place, which shows that the
+    number is compared, and nothing of the probe. `implied`: it is demanded of every history, not of this one alone.
+    """
 
     demand: str
     observed: Verdict
     reason: str
+    look: bool = False
+    implied: bool = False
+
+    @property
+    def of_its_own(self) -> bool:
+        """It shows something of what this scenario demands, and more than that a number is compared."""
+        return not self.look and not self.implied
 
 
 @dataclass(slots=True)
@@ -71,21 +83,63 @@ def judge_directory(
 
 
 def judge_planted(history: History, rules: Rules) -> tuple[PlantedControl, ...]:
-    """Plants one defect per demand in the history and judges it again: each must now be broken.
+    """Plants one defect per demand in the history and judges it again: each must now be broken. One for each demand.
 
     What is demanded of every history is planted only beside a demand of the scenario's own: that it would be seen does
     not show that this scenario could have come out broken.
     """
-    outcomes: list[PlantedControl] = []
-    for demand in (*rules.expectations, *implied(rules)):
-        if demand not in rules.expectations and not outcomes:
-            continue
-        bad = plant(history, demand)
-        if bad is None:
-            continue
-        seen = judge(bad, rules)
-        outcomes.append(PlantedControl(demand.text(), seen.verdict, seen.reason))
-    return tuple(outcomes)
+    own = [_planted(history, rules, demand) for demand in rules.expectations]
+    common = [_planted(history, rules, demand) for demand in implied(rules)] if own else []
+    return (*own, *(replace(p, implied=True) for p in common if p.observed is not Verdict.NOT_TESTED))
+
+
+def _planted(history: History, rules: Rules, demand: Expectation) -> PlantedControl:
+    text, look = demand.text(), is_look(demand)
+    bad = plant(history, demand)
+    if bad is None:
+        return PlantedControl(text, Verdict.NOT_TESTED, "no defect of this kind can be planted in this history", look)
+    seen = judge(bad, rules)
+    if seen.verdict is Verdict.BROKEN and not any(c.demand == text and not c.met for c in seen.checks):
+        return PlantedControl(text, Verdict.HELD, f"another demand saw the defect, not this one: {seen.reason}", look)
+    return PlantedControl(text, seen.verdict, seen.reason, look)
+
+
+def unproved(result: ScenarioResult, controls: Sequence[ControlResult]) -> list[str]:
+    """Why a scenario that held proves nothing: a control that did not come out, or a demand that has none.
+
+    A demand needs a planted defect that it called broken, or a control in which the same demand was violated. Without
+    a control that was run, one planted defect at least must be more than another number for what was looked at.
+    """
+    failed = [
+        f"control {c.control.scenario.name} came out {c.result.judgement.verdict.value} instead of "
+        f"{c.control.expect.value}: {c.result.judgement.reason}"
+        for c in controls
+        if not c.as_expected
+    ]
+    violated = _violated(controls)
+    for p in result.planted:
+        if p.observed is Verdict.NOT_TESTED and p.demand not in violated:
+            failed.append(f"nothing shows that {p.demand!r} can be broken: {p.reason}, and no control violates it")
+        elif p.observed not in (Verdict.BROKEN, Verdict.NOT_TESTED):
+            failed.append(f"planted control for {p.demand!r} was called {p.observed.value}: {p.reason}")
+    if not controls and not result.planted:
+        failed.append("no control was run: nothing shows that this could have come out broken")
+    elif not controls and not any(p.observed is Verdict.BROKEN and p.of_its_own for p in result.planted):
+        looks = ", ".join(repr(p.demand) for p in result.planted if p.look)
+        failed.append(f"nothing but numbers of looks could be falsified, which shows nothing of the looks: {looks}")
+    return failed
+
+
+def on_looks_alone(result: ScenarioResult, controls: Sequence[ControlResult]) -> tuple[str, ...]:
+    """Demands for which nothing but another number in place of the observed one was ever seen to be broken."""
+    violated = _violated(controls)
+    return tuple(p.demand for p in result.planted if p.look and p.demand not in violated)
+
+
+def _violated(controls: Sequence[ControlResult]) -> frozenset[str]:
+    """What controls that came out broken, as they must, were seen to violate."""
+    red = [c.result.judgement for c in controls if c.as_expected and c.control.expect is Verdict.BROKEN]
+    return frozenset(check.demand for judgement in red for check in judgement.checks if not check.met)
 
 
 def result_json(result: ScenarioResult) -> dict[str, object]:
@@ -94,7 +148,10 @@ def result_json(result: ScenarioResult) -> dict[str, object]:
         "schema": 1,
         "scenario": result.scenario.name,
         "trouble": result.trouble,
-        "planted": [{"demand": p.demand, "observed": p.observed.value, "reason": p.reason} for p in result.planted],
+        "planted": [
+            {"demand": p.demand, "observed": p.observed.value, "reason": p.reason, "look": p.look}
+            for p in result.planted
+        ],
         "spent_s": {k: round(v, 3) for k, v in result.spent_s.items()},
         "bring_up": dict(result.bring_up),
         "deviations": [list(d) for d in result.deviations],

@@ -16,7 +16,7 @@ from harness.core.errors import UsageError
 from harness.core.guarantee import Guarantee
 from harness.core.verdict import Verdict, merge
 from harness.core.version import Version
-from harness.judging import ControlResult, ScenarioResult
+from harness.judging import ControlResult, ScenarioResult, on_looks_alone, unproved
 from harness.provenance import git_commit, machine, now_utc, options_json
 from harness.report.rows import Control as ControlRow
 from harness.report.rows import Row, Run, ScenarioRow
@@ -45,7 +45,7 @@ class Outcome:
         return any(r is not None and r.trouble.startswith("infrastructure") for r in runs)
 
     def verdict(self) -> tuple[Verdict, str]:
-        """The scenario's verdict, made inconclusive by a control that did not come out as it must.
+        """The scenario's verdict, made inconclusive by a control that did not come out as it must or is missing.
 
         A witnessed violation stays broken whatever the controls say: only "held" needs them.
         """
@@ -54,19 +54,7 @@ class Outcome:
         verdict, reason = self.result.judgement.verdict, self.result.judgement.reason
         if verdict is not Verdict.HELD:
             return verdict, reason
-        failed = [
-            f"control {c.control.scenario.name} came out {c.result.judgement.verdict.value} instead of "
-            f"{c.control.expect.value}: {c.result.judgement.reason}"
-            for c in self.controls
-            if not c.as_expected
-        ]
-        failed += [
-            f"planted control for {p.demand!r} was called {p.observed.value}: {p.reason}"
-            for p in self.result.planted
-            if p.observed is not Verdict.BROKEN
-        ]
-        if not self.controls and not self.result.planted:
-            failed.append("no control was run: nothing shows that this could have come out broken")
+        failed = unproved(self.result, self.controls)
         return (Verdict.INCONCLUSIVE, "; ".join(failed)) if failed else (verdict, reason)
 
 
@@ -229,6 +217,7 @@ def control_row(session: Session, ran: Sequence[Outcome]) -> ControlRow | None:
 
     Of several it says what the first that did not come out showed, and the reason of each.
     """
+    looks = tuple(dict.fromkeys(text for o in ran if o.result for text in on_looks_alone(o.result, o.controls)))
     real = [c for o in ran for c in o.controls]
     if real:
         worst = next((c for c in real if not c.as_expected), real[0])
@@ -241,19 +230,22 @@ def control_row(session: Session, ran: Sequence[Outcome]) -> ControlRow | None:
             scenarios=tuple(_directory(session, c.result) for c in real),
             why="; ".join(dict.fromkeys(c.control.why for c in real if c.control.why)),
             reason="; ".join(f"{n}: {r}" if len(real) > 1 else r for n, r in reasons.items()),
+            on_looks_alone=looks,
         )
     planted = [p for o in ran if o.result for p in o.result.planted]
     if not planted:
         return None
-    bad = next((p for p in planted if p.observed is not Verdict.BROKEN), planted[0])
+    shown = [p for p in planted if p.of_its_own] or planted
+    bad = next((p for p in planted if p.observed is not Verdict.BROKEN), shown[0])
     demands = ", ".join(dict.fromkeys(p.demand for p in planted))
     return ControlRow(
         kind="planted",
         expected="broken",
         observed=bad.observed.value,
-        ok=all(p.observed is Verdict.BROKEN for p in planted),
+        ok=all(p.observed is Verdict.BROKEN for p in planted) and any(p.of_its_own for p in planted),
         why=f"copies of the recorded history, each with a defect planted against one of: {demands}",
         reason=bad.reason,
+        on_looks_alone=looks,
     )
 
 

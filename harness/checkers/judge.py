@@ -12,7 +12,7 @@ from harness.checkers.copies import diverged, redelivered
 from harness.checkers.finders import find
 from harness.checkers.loss import lost
 from harness.checkers.metrics import measure
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, MetricUnavailable
 from harness.core.expectation import COMPARE, Expectation, Forbid, Require, Rules
 from harness.core.history import History
 from harness.core.verdict import Assumption, Check, Finding, Judgement, conclude
@@ -30,22 +30,27 @@ ALWAYS: Final[tuple[Expectation, ...]] = (Forbid(anomaly="altered"),)
 def judge(history: History, rules: Rules) -> Judgement:
     """Weighs the demands of `rules` on this history.
 
-    Never raises: a demand that cannot be judged, for whatever reason, makes the verdict inconclusive, as does one
-    that nothing could have violated (see `_vacuous`). A history of nothing is inconclusive under every rule. `ALWAYS` is
-    demanded whatever the rules are.
+    Never raises: a demand that cannot be judged, for whatever reason, is never held, nor is one that nothing could have
+    violated (see `_vacuous`). What merely was not seen (MetricUnavailable) voids no other demand: another one's
+    witnessed violation is broken all the same. Anything else that goes wrong may be the evidence, and then nothing at
+    all is said. A history of nothing is inconclusive under every rule. `ALWAYS` is demanded whatever the rules are.
     """
     assumed: list[Assumption] = []
     try:
         assumed += gates.assumptions(history, rules.gates)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not become a verdict
-        assumed.append(_unsound("gates", error))
+        assumed.append(_uncomputable("gates", error, soundness=True))
     checks: list[Check] = []
     for demand in rules.expectations:
         try:
             assumed += _drained_for(history, demand, {a.name for a in assumed})
             check = _check(history, demand)
+        except MetricUnavailable as missing:
+            # Whether the evidence is sound is said by the gates: a fault that never bit, a look that saw nothing.
+            assumed.append(_uncomputable(demand.text(), missing, soundness=False))
+            continue
         except Exception as error:  # noqa: BLE001 - as above
-            assumed.append(_unsound(demand.text(), error))
+            assumed.append(_uncomputable(demand.text(), error, soundness=True))
             continue
         checks.append(check)
     assumed += _vacuous(checks)
@@ -53,7 +58,7 @@ def judge(history: History, rules: Rules) -> Judgement:
         try:
             check = _check(history, demand)
         except Exception as error:  # noqa: BLE001 - as above
-            assumed.append(_unsound(demand.text(), error))
+            assumed.append(_uncomputable(demand.text(), error, soundness=True))
             continue
         # Nothing to look at is no flaw here (an older harness did not look); nor does it alone make a scenario.
         if not check.met or (rules.expectations and check.finding is not None and check.finding.of):
@@ -165,6 +170,6 @@ def _drained_for(history: History, demand: Expectation, known: set[str]) -> tupl
     return () if found.name in known else (found,)
 
 
-def _unsound(what: str, error: Exception) -> Assumption:
+def _uncomputable(what: str, error: Exception, *, soundness: bool) -> Assumption:
     kind = "" if isinstance(error, HarnessError) else f"{type(error).__name__}: "
-    return Assumption(f"computable[{what}]", False, f"{what} cannot be judged: {kind}{error}", soundness=True)
+    return Assumption(f"computable[{what}]", False, f"{what} cannot be judged: {kind}{error}", soundness=soundness)

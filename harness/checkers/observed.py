@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from harness.core.errors import MetricUnavailable
 from harness.core.history import History
+
+LOOKS: Final = frozenset({"observed", "observed_ratio", "observed_difference", "step_s"})
+"""Metrics that repeat what a step recorded, and compute nothing from sends, deliveries or reads."""
 
 
 def observed(history: History, *, name: str) -> float:

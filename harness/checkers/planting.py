@@ -11,6 +11,7 @@ import polars as pl
 from harness.checkers import gates, plants, twins
 from harness.checkers.finders import find
 from harness.checkers.metrics import measure
+from harness.checkers.observed import LOOKS
 from harness.checkers.plantmetrics import mutations
 from harness.core.errors import HarnessError
 from harness.core.expectation import COMPARE, Expectation, Forbid, Require
@@ -43,6 +44,11 @@ def twin(history: History, expectation: Expectation) -> History | None:
         return twins.TWINS[expectation.anomaly](history, expectation.params)
     except (HarnessError, pl.exceptions.PolarsError):
         return None
+
+
+def is_look(expectation: Expectation) -> bool:
+    """The demand is about what a step recorded: all that can be planted is another number in its place."""
+    return isinstance(expectation, Require) and expectation.metric in LOOKS
 
 
 def sees(history: History, expectation: Forbid) -> bool:

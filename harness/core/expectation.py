@@ -38,7 +38,7 @@ class Forbid(Data):
 
 
 class Require(Data):
-    """A metric of the history must compare to a bound. A metric that cannot be computed is unsound, not false."""
+    """A metric of the history must compare to a bound. One that cannot be computed is neither met nor violated."""
 
     kind: Literal["require"] = "require"
     metric: str

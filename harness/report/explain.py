@@ -54,6 +54,8 @@ def _control(row: Row) -> Iterator[str]:
         yield "    so the check is able to fail: it did, where it had to"
     else:
         yield "    so the check was not seen to fail: a held verdict here would prove nothing"
+    for demand in row.control.on_looks_alone:
+        yield f"    rests on a look alone, of which only the number was falsified: {demand}"
 
 
 def _demands(judgement: Judgement | None) -> Iterator[str]:

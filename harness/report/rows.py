@@ -25,6 +25,7 @@ class Control(Data):
 
     `scenarios` names the directories below `scenarios/` that hold it (none if planted: the history is the row's own),
     `why` says what it had to show, and `reason` is what the judge said of it.
+    `on_looks_alone` are demands about what a probe saw that no run violated: only another number was put in its place.
     """
 
     kind: Literal["product", "fault-off", "planted"]
@@ -34,6 +35,7 @@ class Control(Data):
     scenarios: tuple[str, ...] = ()
     why: str = ""
     reason: str = ""
+    on_looks_alone: tuple[str, ...] = ()
 
     @field_validator("scenarios")
     @classmethod

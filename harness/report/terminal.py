@@ -65,11 +65,12 @@ def summary(
 
 
 def control_text(control: Control | None) -> str:
-    """The control in a few words: its kind, what it had to show, what it showed."""
+    """The control in a few words: its kind, whether it came out, what it showed, how many demands rest on looks."""
     if control is None:
         return "-"
     word = "ok" if control.ok else "FAILED"
-    return f"{word}: {control.kind}, {control.observed}"
+    looks = f"; {len(control.on_looks_alone)} on looks alone" if control.on_looks_alone else ""
+    return f"{word}: {control.kind}, {control.observed}{looks}"
 
 
 def scenario_counts(scenario: ScenarioRow) -> str:

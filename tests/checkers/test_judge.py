@@ -306,3 +306,52 @@ class TestAlsoWanted:
     def test_what_cannot_be_told_was_not_met(self, thin):
         also = (Require(metric="observed", op=">", bound=0, params={"name": "never"}),)
         assert unmet(healthy_run().history(), thin.model_copy(update={"also": also})) == {also[0].text()}
+
+
+def _never_left_the_route() -> History:
+    h = healthy_run()
+    h.observe("killed", {"nameserver-0": None, "all": False, "slowest_s": None})
+    return h.history()
+
+
+class TestUncomputable:
+    """A metric that cannot be told hides no violation that was witnessed, and is never held."""
+
+    GONE = Require(metric="observed", op="==", bound=1, params={"name": "killed.all"})
+    AT_ONCE = Require(metric="observed", op="<", bound=5, params={"name": "killed.slowest_s"})
+
+    def test_what_was_never_seen_does_not_void_another_violation(self, thin):
+        rules = Rules(gates=thin, expectations=(self.GONE, self.AT_ONCE, LOST))
+        judged = judge(_never_left_the_route(), rules)
+        assert judged.verdict is Verdict.BROKEN
+        assert "killed.all" in judged.reason
+        assert [c.met for c in judged.checks if c.demand != "0 altered"] == [False, True]
+
+    def test_alone_it_is_inconclusive(self, thin):
+        judged = judge(_never_left_the_route(), Rules(gates=thin, expectations=(self.AT_ONCE, LOST)))
+        assert judged.verdict is Verdict.INCONCLUSIVE
+        assert "killed.slowest_s" in judged.reason
+
+    def test_unsound_evidence_voids_it_still(self, thin):
+        h = healthy_run()
+        h.observe("killed", {"all": False, "slowest_s": None})
+        h.read(replica=MASTER, queue=2, complete=False)
+        rules = Rules(gates=thin, expectations=(self.GONE, self.AT_ONCE, LOST))
+        assert judge(h.history(), rules).verdict is Verdict.INCONCLUSIVE
+
+    def test_a_phase_that_was_not_read_voids_it_still(self, thin):
+        demand = Forbid(anomaly="lost", params={"phase": "never"})
+        rules = Rules(gates=thin, expectations=(self.GONE, demand))
+        assert judge(_never_left_the_route(), rules).verdict is Verdict.INCONCLUSIVE
+
+    def test_what_fails_otherwise_voids_it_still(self, thin, monkeypatch):
+        def fail(*_: object) -> None:
+            raise ZeroDivisionError("oh")
+
+        monkeypatch.setattr(judge_module, "find", fail)
+        rules = Rules(gates=thin, expectations=(self.GONE, LOST))
+        assert judge(_never_left_the_route(), rules).verdict is Verdict.INCONCLUSIVE
+
+    def test_nothing_is_inconclusive(self):
+        rules = Rules(expectations=(self.GONE, self.AT_ONCE, LOST))
+        assert judge(History.empty(), rules).verdict is Verdict.INCONCLUSIVE

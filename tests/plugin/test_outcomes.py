@@ -35,6 +35,7 @@ class TestOutcome:
             "scenarios": [],
             "why": "copies of the recorded history, each with a defect planted against one of: 0 lost",
             "reason": "planted",
+            "on_looks_alone": [],
         }
         assert "1 held" in ended
 
@@ -110,6 +111,7 @@ class TestControl:
             "scenarios": ["1m/kill--worse"],
             "why": "it must lose",
             "reason": "the reason of kill--worse",
+            "on_looks_alone": [],
         }
 
     def test_its_evidence_is_in_the_report_beside_the_row(self, inner: Inner, stub: Stub) -> None:

@@ -1,0 +1,140 @@
+"""What proves that a scenario could have come out broken: one control for each demand, and not of looks alone."""
+
+from pathlib import Path
+
+import pytest
+
+from harness import judging
+from harness.core.expectation import Expectation, Forbid, Gates, Require, Rules
+from harness.core.history import History
+from harness.core.verdict import Check, Judgement, Verdict
+from harness.judging import ControlResult, PlantedControl, ScenarioResult, judge_planted, on_looks_alone, unproved
+from harness.report.rows import Control as ControlRow
+from harness.scenario import Control, Scenario
+from harness.session import Outcome, Session, control_row
+from tests.builder import healthy_run
+
+LOST = Forbid(anomaly="lost")
+SESSION = Session(run_id="r", directory=Path(), seed=1, command="")
+SEEN = Require(metric="observed", op="==", bound=1, params={"name": "route.all"})
+
+
+def history() -> History:
+    h = healthy_run()
+    h.observe("route", {"all": True})
+    return h.history()
+
+
+def held(gates: Gates, *demands: Expectation) -> ScenarioResult:
+    rules = Rules(gates=gates, expectations=demands)
+    judgement = judging.judge(history(), rules)
+    assert judgement.verdict is Verdict.HELD, judgement.reason
+    return ScenarioResult(Scenario(name="s", rules=rules), Path(), judgement, judge_planted(history(), rules))
+
+
+def control(*violated: Expectation, verdict: Verdict = Verdict.BROKEN) -> ControlResult:
+    checks = tuple(Check(d.text(), False, "no") for d in violated)
+    scenario = Scenario(name="s--control")
+    return ControlResult(
+        Control(scenario=scenario),
+        ScenarioResult(scenario, Path("scenarios/1m/s--control"), Judgement(verdict, "no", (), checks)),
+    )
+
+
+def test_every_demand_has_its_own_control(thin):
+    result = held(thin, LOST, SEEN, Forbid(anomaly="phantom"))
+    assert [(p.observed, p.look) for p in result.planted if not p.implied] == [
+        (Verdict.BROKEN, False),
+        (Verdict.BROKEN, True),
+        (Verdict.BROKEN, False),
+    ]
+    assert unproved(result, ()) == []
+    assert on_looks_alone(result, ()) == (SEEN.text(),)
+
+
+class TestUnplanted:
+    @pytest.fixture
+    def result(self, thin, monkeypatch):
+        plant = judging.plant
+        monkeypatch.setattr(judging, "plant", lambda h, d: None if d == LOST else plant(h, d))
+        return held(thin, LOST, Forbid(anomaly="phantom"))
+
+    def test_it_is_named_and_proves_nothing(self, result):
+        assert [p.observed for p in result.planted if not p.implied] == [Verdict.NOT_TESTED, Verdict.BROKEN]
+        verdict, reason = Outcome(("g",), result).verdict()
+        assert verdict is Verdict.INCONCLUSIVE
+        assert "'0 lost'" in reason
+        row = control_row(SESSION, [Outcome(("g",), result)])
+        assert row is not None
+        assert not row.ok
+
+    def test_a_control_that_violates_the_same_demand_will_do(self, result):
+        assert unproved(result, (control(LOST),)) == []
+
+    def test_a_control_that_violates_another_will_not(self, result):
+        assert "'0 lost'" in unproved(result, (control(Forbid(anomaly="undelivered")),))[0]
+
+    def test_nor_one_that_did_not_come_out(self, result):
+        assert len(unproved(result, (control(LOST, verdict=Verdict.INCONCLUSIVE),))) == 2
+
+
+def test_a_defect_that_only_another_demand_saw_is_no_control(thin, monkeypatch):
+    plant = judging.plant
+    monkeypatch.setattr(judging, "plant", lambda h, d: plant(h, LOST))
+    result = held(thin, LOST, Forbid(anomaly="phantom"))
+    assert [p.observed for p in result.planted if not p.implied] == [Verdict.BROKEN, Verdict.HELD]
+    assert Outcome(("g",), result).verdict()[0] is Verdict.INCONCLUSIVE
+
+
+class TestLooks:
+    def test_alone_they_prove_nothing(self, thin):
+        result = held(thin, SEEN)
+        verdict, reason = Outcome(("g",), result).verdict()
+        assert verdict is Verdict.INCONCLUSIVE
+        assert "route.all" in reason
+        row = control_row(SESSION, [Outcome(("g",), result)])
+        assert row is not None
+        assert not row.ok
+
+    def test_a_control_that_violates_one_does(self, thin):
+        result = held(thin, SEEN)
+        outcome = Outcome(("g",), result, (control(SEEN),))
+        assert outcome.verdict()[0] is Verdict.HELD
+        row = control_row(SESSION, [outcome])
+        assert row is not None
+        assert (row.kind, row.ok, row.on_looks_alone) == ("product", True, ())
+
+    def test_beside_others_they_are_named_in_the_row(self, thin):
+        outcome = Outcome(("g",), held(thin, SEEN, LOST))
+        assert outcome.verdict()[0] is Verdict.HELD
+        row = control_row(SESSION, [outcome])
+        assert row is not None
+        assert (row.kind, row.ok, row.on_looks_alone) == ("planted", True, (SEEN.text(),))
+
+    def test_also_beside_a_control_that_did_not_try_them(self, thin):
+        row = control_row(SESSION, [Outcome(("g",), held(thin, SEEN, LOST), (control(LOST),))])
+        assert row is not None
+        assert row.on_looks_alone == (SEEN.text(),)
+
+
+def test_an_older_run_says_nothing_of_looks():
+    assert (
+        ControlRow.model_validate_json(
+            '{"kind": "planted", "expected": "broken", "observed": "broken", "ok": true}', strict=True
+        ).on_looks_alone
+        == ()
+    )
+
+
+def test_nothing_planted_and_no_control_proves_nothing():
+    result = ScenarioResult(Scenario(name="s"), Path(), Judgement(Verdict.HELD, "fine", (), ()))
+    assert "no control was run" in unproved(result, ())[0]
+    assert unproved(
+        ScenarioResult(
+            Scenario(name="s"),
+            Path(),
+            Judgement(Verdict.HELD, "fine", (), ()),
+            (PlantedControl("0 lost", Verdict.INCONCLUSIVE, "thin"),),
+        ),
+        (control(LOST),),
+    ) == ["planted control for '0 lost' was called inconclusive: thin"]
