@@ -1,4 +1,8 @@
-"""Looking at a running cluster: every answer is one node's own, asked for now. A node that does not answer is None."""
+"""Looking at a running cluster: every answer is one node's own, asked for now.
+
+Three things are told apart everywhere: an answer that says there, an answer that says absent, and no answer, which is
+None and nothing else. Silence is never absence.
+"""
 
 from __future__ import annotations
 
@@ -69,20 +73,26 @@ class Looks:
             return None
         return {name: dict(ids) for name, ids in info.brokers.items()}
 
-    def registered(self, nameserver: str, node: str) -> bool:
-        """Whether this nameserver has the node under its own name, id and address."""
+    def registered(self, nameserver: str, node: str) -> bool | None:
+        """Whether this nameserver has the node under its own name, id and address; None if it does not answer."""
+        roles = self.roles(nameserver)
+        if roles is None:
+            return None
         spec = self._roster.spec(node)
-        ids = (self.roles(nameserver) or {}).get(str(spec.broker_name), {})
+        ids = roles.get(str(spec.broker_name), {})
         return ids.get(int(spec.broker_id or 0)) == self._roster.address(node)
 
-    def permissions(self, nameserver: str, broker: str, topics: tuple[str, ...]) -> dict[str, int]:
-        """Topic -> permission of that broker's queues in this nameserver's routes; unrouted topics are absent."""
+    def permissions(self, nameserver: str, broker: str, topics: tuple[str, ...]) -> dict[str, int] | None:
+        """Topic -> permission of that broker's queues in this nameserver's routes.
+
+        A topic that is absent has no route there, by the nameserver's own word; None if it did not answer for each.
+        """
         found: dict[str, int] = {}
         for topic in topics:
             try:
                 route = self._admin.route(self._roster.address(nameserver), topic, timeout_s=LOOK_TIMEOUT_S)
             except WireError:
-                continue
+                return None
             queues = route.of(broker) if route is not None else None
             if queues is not None:
                 found[topic] = queues.perm
