@@ -121,6 +121,10 @@ class Looks:
         except WireError:
             return None
 
+    def dispatch_behind(self, node: str) -> int | None:
+        """How many bytes of its log a broker has not yet put into its queues' index; None if it does not tell."""
+        return _figure(self.runtime_info(node), "dispatchBehindBytes")
+
     def log_end(self, node: str) -> int | None:
         """One past the last byte of the replica's commit log."""
         info = self.runtime_info(node)
@@ -165,3 +169,11 @@ class Looks:
             return self._admin.view_message(self._roster.address(node), msg_id, timeout_s=LOOK_TIMEOUT_S)
         except WireError:
             return None
+
+
+def _figure(table: Mapping[str, str] | None, name: str) -> int | None:
+    """A figure of a broker's own; None where it is not told, which is not zero."""
+    try:
+        return None if table is None else int(table[name])
+    except (KeyError, ValueError):
+        return None

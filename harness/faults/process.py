@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from harness.core.errors import FaultError, HarnessError
@@ -70,6 +71,12 @@ class ProcessFault(Fault):
             timeout_s=RESTART_TIMEOUT_S,
         )
         return {}
+
+
+def ended_on_purpose(faults: Iterable[Fault], cluster: Cluster) -> set[str]:
+    """The nodes that do not run because one of these faults, in force now, ended them and is meant to last."""
+    ended = {n for f in faults if f.lasting and isinstance(f, ProcessFault) for n in f.targets(cluster)}
+    return {node for node in ended if cluster.runtime.state(node).kind != "running"}
 
 
 class Kill(ProcessFault):

@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
 
 class ReadBack(Probe):
-    """The oracle reads every queue of the test topics on the targets, message by message, as phase `phase`."""
+    """The oracle reads every queue of the test topics on the targets, message by message, as phase `phase`.
+
+    Name as targets who is to be read then: one that does not run, or refuses reads, makes the reading incomplete.
+    """
 
     kind: Literal["read-back"] = "read-back"
     phase: str
     target: str = "broker/*"
 
     def run(self, stage: Stage) -> dict[str, Any]:
-        """`{"messages", "queues", "incomplete"}`; the rows themselves are in the history."""
+        """`{"messages", "queues", "incomplete", "skipped", "complete"}`; the rows themselves are in the history."""
         return stage.read_back(self.phase, select(self.target, stage.cluster))
 
 
