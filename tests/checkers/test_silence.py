@@ -63,6 +63,24 @@ def test_sameness(thin: Gates, value: Any, expected: Verdict) -> None:
     assert verdict(value, observed("look").equals(1), thin=thin) is expected
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"stored": 0, "accepted": 0, "answered": 50, "codes": {"14": 50, "other": 0}}, HELD),
+        ({"stored": 0, "accepted": 0, "answered": 49, "codes": {"14": 49, "none": 1, "other": 0}}, HELD),
+        ({"stored": 0, "accepted": 0, "answered": 39, "codes": {"14": 39, "none": 11, "other": 0}}, OPEN),
+        ({"stored": 0, "accepted": 0, "answered": 0, "codes": {"none": 50, "other": 0}}, OPEN),
+        ({"stored": 0, "accepted": 0, "answered": 50, "codes": {"14": 49, "2": 1, "other": 1}}, BROKEN),
+        ({"stored": 1, "accepted": 0, "answered": 50, "codes": {"14": 49, "10": 1, "other": 1}}, BROKEN),
+        ({"stored": 1, "accepted": 1, "answered": 1, "codes": {"0": 1, "none": 49, "other": 1}}, BROKEN),
+    ],
+)
+def test_direct_sends(thin: Gates, value: Any, expected: Verdict) -> None:
+    """As slave-is-not-writable and disk-warning-refuses-writes demand it."""
+    demands = [observed(f"look.{what}").equals(0) for what in ("stored", "accepted", "codes.other")]
+    assert verdict(value, *demands, thin=thin, also=(observed("look.answered") >= 40,)) is expected
+
+
 def test_of_an_empty_history_nothing_is_known(thin: Gates) -> None:
     gates = thin.model_copy(update={"also": IN_TIME})
     assert judge(History.empty(), Rules(gates=gates, expectations=GONE)).verdict is OPEN

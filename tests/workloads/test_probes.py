@@ -160,8 +160,21 @@ class TestSendDirect:
         stage.answers = [0, 10, 14, None]
         seen = run(SendDirect(target="master/0", count=4), stage)
         assert seen == {
-            "sent": 4, "accepted": 1, "stored": 2, "codes": {"0": 1, "10": 1, "14": 1, "none": 1}, "slowest_s": 0.5,
+            "sent": 4, "answered": 3, "accepted": 1, "stored": 2, "codes": {"0": 1, "10": 1, "14": 1, "none": 1},
+            "slowest_s": 0.5,
         }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("answers", "answered", "other"),
+        [([14, 14, 14], 3, 0), ([14, None, 14], 2, 0), ([14, 2, 14], 3, 1), ([None], 0, 0), ([0, 14], 3, 1)],
+    )
+    def test_no_answer_is_no_other_answer(
+        self, stage: Stage, answers: list[int | None], answered: int, other: int
+    ) -> None:
+        stage.answers = answers
+        seen = run(SendDirect(target="master/0", count=3, among=(14,)), stage)
+        assert (seen["sent"], seen["answered"], seen["codes"]["other"]) == (3, answered, other)
+        assert seen["codes"]["14"] == answered - other
 
 
 class TestAwaitRoute:
