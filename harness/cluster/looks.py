@@ -17,6 +17,7 @@ from harness.core.errors import WireError
 from harness.runtime.base import HUB, Runtime
 from harness.wire import fastjson
 from harness.wire.codes import ResponseCode, response_name
+from harness.wire.errors import Malformed, Refused
 from harness.wire.message import StoredMessage
 from harness.wire.remoting import split_address
 from harness.wire.replies import HaStatus
@@ -126,9 +127,21 @@ class Looks:
         return _figure(self.runtime_info(node), "dispatchBehindBytes")
 
     def log_end(self, node: str) -> int | None:
-        """One past the last byte of the replica's commit log."""
-        info = self.runtime_info(node)
-        return None if info is None else int(info.get("commitLogMaxOffset", -1))
+        """One past the last byte of the replica's commit log, asked at the least cost; None if it does not tell.
+
+        5.x tells its HA status at once and works on its runtime info for a third of a second of CPU (see `ha_status` of
+        `Admin`); 4.x has no HA status, refuses to tell it, and has its runtime info in a millisecond or two.
+        """
+        try:
+            return self._admin.ha_status(self._roster.address(node), timeout_s=LOOK_TIMEOUT_S).max_offset
+        except (Refused, Malformed):
+            return self.log_end_of_runtime(node)
+        except WireError:
+            return None
+
+    def log_end_of_runtime(self, node: str) -> int | None:
+        """The same from the runtime info, which every release has; dear on 5.x, and not told in 4.x's first second."""
+        return _figure(self.runtime_info(node), "commitLogMaxOffset")
 
     def ha_status(self, node: str) -> HaStatus | None:
         """A 5.x master's view of its slaves; None from 4.x, which has none."""

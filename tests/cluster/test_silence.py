@@ -111,3 +111,34 @@ def test_a_silent_broker_is_not_a_killed_one(pair: tuple[Cluster, MemoryRuntime]
     assert not kill.bites(cluster)
     kill.inject(cluster)
     assert kill.bites(cluster)
+
+
+@pytest.mark.parametrize(
+    ("version", "dear"),
+    [("5.3.3", 0), ("4.9.7", 2)],
+)
+def test_where_a_log_ends_is_asked_at_the_least_cost(make_cluster: MakeCluster, version: str, dear: int) -> None:
+    cluster, runtime = make_cluster(topology="1m-1s-sync", version=version)
+    cluster.start()
+    asked: list[int] = []
+    for node in cluster.brokers():
+        broker = runtime.server(node)
+        handle = broker.handle
+        if version.startswith("4"):
+            broker.misbehaviour.answers[RequestCode.GET_BROKER_HA_STATUS] = (3, "request type 907 not supported")
+        broker.handle = lambda c, frame, handle=handle: (asked.append(frame.code), handle(c, frame))
+    assert cluster.lag_bytes("broker-a") == {"broker-a-1": 0}
+    assert asked.count(RequestCode.GET_BROKER_RUNTIME_INFO) == dear
+    silence(runtime, "broker-a-1")
+    assert cluster.lag_bytes("broker-a") == {"broker-a-1": None}
+
+
+def test_a_figure_that_is_not_told_is_not_zero(pair: tuple[Cluster, MemoryRuntime]) -> None:
+    cluster, runtime = pair
+    wrong = runtime.server("broker-a-0").misbehaviour
+    assert cluster.looks.dispatch_behind("broker-a-0") == 0
+    wrong.dispatch_behind = None
+    assert cluster.looks.dispatch_behind("broker-a-0") is None
+    wrong.hang = True
+    assert cluster.looks.dispatch_behind("broker-a-0") is None
+    assert cluster.looks.log_end("broker-a-0") is None

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -15,6 +15,7 @@ from harness.runtime.base import DiskUsage, FileEntry
 from harness.waiting import pause_s
 from harness.workloads.probes import (
     AgeCommitLog,
+    AnyProbe,
     AwaitAnswer,
     AwaitCommitLog,
     AwaitCount,
@@ -435,7 +436,21 @@ def test_time_passes_while_the_load_goes_on(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("probe", "waits"), [(Elapse(seconds=1), True), (AwaitHealthy(), True), (Snapshot(), False)], ids=repr
+    ("probe", "waits"),
+    [
+        (AwaitCount(who="p", what="ok"), True),
+        (AwaitCount(who="p", what="ok", from_start=True), False),
+        (Snapshot(), False),
+    ],
+    ids=repr,
 )
 def test_what_counts_as_waiting_for_the_product(probe: Probe, waits: bool) -> None:
     assert probe.waits_for_product() is waits
+
+
+def test_every_kind_says_whether_it_waits() -> None:
+    """Its name does not decide; these are all that wait, but for the one for which it depends."""
+    kinds = get_args(get_args(AnyProbe)[0])
+    assert {kind for kind in kinds if kind.WAITS} == {
+        AwaitAnswer, AwaitCommitLog, AwaitDelivered, AwaitGone, AwaitHealthy, AwaitRoute, AwaitRoutes, Elapse,
+    }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.core.errors import HarnessError
 from harness.faults.select import select
@@ -47,6 +47,7 @@ class SyncDisks(Probe):
 class AwaitHealthy(Probe):
     """Waits until the cluster is whole again and says how long it took."""
 
+    WAITS: ClassVar[bool] = True
     kind: Literal["await-healthy"] = "await-healthy"
     timeout_s: float = 120.0
 

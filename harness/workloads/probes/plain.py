@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.waiting import pause_s
 from harness.workloads.probes.base import Probe
@@ -61,12 +61,9 @@ def _tells(value: Any) -> bool:
 class Elapse(Probe):
     """Lets a stated time pass while the load goes on."""
 
+    WAITS: ClassVar[bool] = True
     kind: Literal["elapse"] = "elapse"
     seconds: float
-
-    def waits_for_product(self) -> bool:
-        """What is waited for is a timer of the product's."""
-        return True
 
     def run(self, stage: Stage) -> float:
         """The seconds that were asked for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from harness.core.expectation import Data
 from harness.faults.select import select
@@ -38,13 +38,10 @@ class AwaitRoutes(Probe):
     delays what is seen of another.
     """
 
+    WAITS: ClassVar[bool] = True
     kind: Literal["await-routes"] = "await-routes"
     watches: dict[str, Watch]
     timeout_s: float = 180.0
-
-    def waits_for_product(self) -> bool:
-        """What is waited for is a timer of the product's."""
-        return True
 
     def run(self, stage: Stage) -> dict[str, Any]:
         """Name of the watch -> its `all`; the rest is in its own observation."""
@@ -60,12 +57,9 @@ class AwaitRoute(Watch, Probe):
     suite to say.
     """
 
+    WAITS: ClassVar[bool] = True
     kind: Literal["await-route"] = "await-route"
     timeout_s: float = 180.0
-
-    def waits_for_product(self) -> bool:
-        """What is waited for is a timer of the product's."""
-        return True
 
     def run(self, stage: Stage) -> dict[str, Any]:
         """`{nameserver: seconds | null, "all", "slowest_s", "fastest_s", "slowest_at_least_s"}`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.faults.select import select
 from harness.workloads.probes.base import Probe, in_time, seconds_since
@@ -59,6 +59,7 @@ class SendDirect(Probe):
 class AwaitAnswer(Probe):
     """Sends one message a time straight to the target until the answer has one of `codes`; 0 is SEND_OK."""
 
+    WAITS: ClassVar[bool] = True
     kind: Literal["await-answer"] = "await-answer"
     target: str
     codes: tuple[int, ...]
