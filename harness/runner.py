@@ -23,7 +23,7 @@ from harness.core.errors import CapabilityMissing, HarnessError, SetupError
 from harness.distribution import Jre, Release
 from harness.evidence import Recorder, write_json
 from harness.faults import Injector
-from harness.faults.process import ProcessFault
+from harness.faults.process import ProcessFault, ended_on_purpose
 from harness.judging import ScenarioResult, judge_directory, result_json
 from harness.keep import Keeper
 from harness.planning import cluster_plan, deviations_of, groups_of
@@ -208,7 +208,7 @@ class _Run:
             stage.crew.stop([n for n in stage.crew.names() if stage.crew.is_producer(n)])
         self._settle(stage, injector)
         with self.sheet.spend("oracle"):
-            self._read_everything(stage)
+            self._read_everything(stage, injector)
 
     def _do(self, step: Step, stage: Stage, injector: Injector) -> None:
         stage.crew.check_alive()
@@ -265,7 +265,8 @@ class _Run:
         except SetupError as error:
             self.say(str(error))
 
-    def _read_everything(self, stage: Stage) -> None:
+    def _read_everything(self, stage: Stage, injector: Injector) -> None:
+        """Reads every node that the scenario means to read; one that cannot be read leaves its drains incomplete."""
         cluster = stage.cluster
         self._open_slaves(stage)
         wanted = {
@@ -274,7 +275,12 @@ class _Run:
             "slaves": list(cluster.slaves()),
         }[self.scenario.read_roles]
         self.say("the oracle reads every queue")
-        stage.read_back("final", tuple(n for n in wanted if cluster.runtime.state(n).kind == "running"))
+        active = (s.act.fault for s in self.scenario.steps if isinstance(s.act, Inject) and s.name in injector.active)
+        taken = ended_on_purpose(active, cluster)
+        seen = stage.read_back("final", tuple(node for node in wanted if node not in taken))
+        if seen["incomplete"]:
+            self.say(f"not read to their end: {_short('; '.join(seen['incomplete']))}")
+        stage.observe("oracle.final", {**seen, "taken": [node for node in wanted if node in taken]})
 
     def _open_slaves(self, stage: Stage) -> None:
         """Lets the oracle read 5.x slaves that serve nobody as configured. Nobody else is there any more to be served.

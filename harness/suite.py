@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.core.expectation import Expectation, Gates
+from harness.core.expectation import Expectation, Gates, Require
 from harness.core.verdict import Verdict
 from harness.faults import (
     ALL_BROKERS,
@@ -51,6 +51,7 @@ from harness.workloads.probes import (
     AwaitGone,
     AwaitHealthy,
     AwaitRoute,
+    AwaitRoutes,
     CommitLog,
     Elapse,
     ExactlyDeleted,
@@ -63,6 +64,7 @@ from harness.workloads.probes import (
     StartLoad,
     StopLoad,
     SyncDisks,
+    Watch,
 )
 
 __all__ = [
@@ -80,6 +82,7 @@ __all__ = [
     "AwaitGone",
     "AwaitHealthy",
     "AwaitRoute",
+    "AwaitRoutes",
     "ClusterNeeds",
     "CommitLog",
     "Control",
@@ -97,6 +100,7 @@ __all__ = [
     "ReadBack",
     "Registered",
     "ReplicationLag",
+    "Require",
     "Same",
     "Scenario",
     "SendDirect",
@@ -107,6 +111,7 @@ __all__ = [
     "StopLoad",
     "SyncDisks",
     "Verdict",
+    "Watch",
     "WipeWritePermission",
     "at",
     "consume",

@@ -199,16 +199,19 @@ class Cluster(Roster):
         nodes = (*self.nameservers(), *self.brokers())
         return tuple(node for node in nodes if self.runtime.state(node).kind == "running")
 
-    def is_registered(self, nameserver: str, node: str) -> bool:
-        """Whether a nameserver has this broker node under its id and address now."""
+    def is_registered(self, nameserver: str, node: str) -> bool | None:
+        """Whether a nameserver has this broker node under its id and address now; None if it does not answer."""
         return self.looks.registered(nameserver, node)
 
-    def roles(self, nameserver: str) -> dict[str, dict[int, str]]:
-        """Broker name -> id -> address as one nameserver has it; empty if it does not answer."""
-        return self.looks.roles(nameserver) or {}
+    def roles(self, nameserver: str) -> dict[str, dict[int, str]] | None:
+        """Broker name -> id -> address as one nameserver has it; None if it does not answer."""
+        return self.looks.roles(nameserver)
 
-    def permissions(self, nameserver: str, broker: str) -> Mapping[str, int]:
-        """Topic -> permission of a broker name's queues, as one nameserver routes it; of the plan's topics."""
+    def permissions(self, nameserver: str, broker: str) -> Mapping[str, int] | None:
+        """Topic -> permission of a broker name's queues, as one nameserver routes it; of the plan's topics.
+
+        A topic without a route is absent; None if the nameserver does not answer.
+        """
         return self.looks.permissions(nameserver, broker, tuple(topic.name for topic in self.plan.all_topics))
 
     def create(

@@ -100,6 +100,9 @@ class HealthCheck:
             if self._roster.master(broker) not in running:
                 continue
             perms = self._looks.permissions(nameserver, broker, tuple(spec.name for spec in specs))
+            if perms is None:
+                yield f"{nameserver} does not answer for the routes of {broker}"
+                continue
             for spec in specs:
                 if perms.get(spec.name) != spec.perm:
                     seen = f"permission {perms[spec.name]}" if spec.name in perms else "no route"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from harness.cluster.cluster import Cluster
@@ -35,7 +35,10 @@ TOPIC_POLL_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ReadSummary:
-    """What one `read_all` did. `skipped`: replica -> why none of its queues was read; `incomplete`: one line each."""
+    """What one `read_all` did. `skipped`: replica -> why none of its queues was read.
+
+    `incomplete`: one line for each queue that was not read to its end, and for each replica that was skipped.
+    """
 
     phase: str
     rows: int
@@ -46,7 +49,7 @@ class ReadSummary:
 
     @property
     def complete(self) -> bool:
-        """Every queue of every replica that was not skipped was read to its end."""
+        """Every queue of every replica that was asked for was read to its end."""
         return not self.incomplete
 
 
@@ -68,21 +71,36 @@ class Oracle:
         """Reads every queue of `topics` on these replicas (all), as phase `phase`.
 
         A replica that is not running, or is a slave that refuses reads (5.x without slaveReadEnable), is skipped and
-        named. A queue that could not be read to its end is recorded as such, with the reason; nothing is raised for it.
+        named: each of its queues is recorded as one that was not read. So leave out whom the scenario itself took away.
+        A queue that could not be read to its end is recorded as such, with the reason; nothing is raised for it. Nor is
+        it complete where the broker's index is behind its log, or the broker does not say so: what is stored and not
+        indexed yet cannot be read, and is not lost.
         A topic of the plan that a replica does not know counts as a queue not read; any other is taken not to be there.
         """
         began = time.monotonic()
         wanted = tuple(dict.fromkeys(topics))
         skipped: dict[str, str] = {}
+        doubts: dict[str, str] = {}
         queues: list[_Queue] = []
         for replica in self._cluster.brokers() if replicas is None else replicas:
+            found = self._queues(replica, wanted)
             reason = self._why_not(replica)
-            if reason is None:
-                queues += self._queues(replica, wanted)
-            else:
+            if reason is not None:
                 skipped[replica] = reason
-        rows, incomplete = self._cluster.admin.run(self._read(phase, queues))
-        return ReadSummary(phase, rows, len(queues), tuple(incomplete), skipped, time.monotonic() - began)
+                self._record_unread(phase, found, reason)
+                continue
+            queues += found
+            behind = self._await_dispatch(replica)
+            if behind is not None:
+                doubts[replica] = behind
+        rows, incomplete = self._cluster.admin.run(self._read(phase, queues, doubts))
+        missed = [f"{replica}: {reason}" for replica, reason in skipped.items()]
+        return ReadSummary(phase, rows, len(queues), (*missed, *incomplete), skipped, time.monotonic() - began)
+
+    def _record_unread(self, phase: str, queues: Sequence[_Queue], reason: str) -> None:
+        for queue in queues:
+            unread = QueueRead(queue.ref, (), complete=False, code=None, remark=reason, min_offset=0, max_offset=0)
+            self._record(lines(phase, queue.replica, queue.broker, unread, time.monotonic_ns()))
 
     def open_slaves(self) -> tuple[str, ...]:
         """Sets slaveReadEnable on the running 5.x slaves that lack it, and says on which; they serve consumers then."""
@@ -107,21 +125,25 @@ class Oracle:
             return f"not running: {state}"
         if self._refuses_reads(replica):
             return "a 5.x slave without slaveReadEnable=true refuses reads"
-        self._await_dispatch(replica)
         return None
 
-    def _await_dispatch(self, replica: str) -> None:
-        """A message that is stored and not yet in its queue's index cannot be pulled."""
+    def _await_dispatch(self, replica: str) -> str | None:
+        """Waits until all that is stored is in its queue's index; why that is not known, or None if it is.
+
+        A message that is not in the index cannot be pulled, and the queue's max offset does not tell of it either.
+        """
+        told: list[int | None] = []
 
         def dispatched() -> bool:
-            info = self._cluster.looks.runtime_info(replica)
-            return info is not None and int(info.get("dispatchBehindBytes", 0)) <= 0
+            told.append(self._cluster.looks.dispatch_behind(replica))
+            return told[-1] is not None and told[-1] <= 0
 
         try:
             wait_for(dispatched, what=f"{replica} to index its log", timeout_s=DISPATCH_TIMEOUT_S)
         except WaitTimeout:
-            # Reading it fails or stops short, and says so for each queue.
-            return
+            what = "it does not tell how far" if told[-1] is None else f"{told[-1]:,} bytes"
+            return f"the index was still behind the log after {DISPATCH_TIMEOUT_S:g} s: {what}"
+        return None
 
     def _queues(self, replica: str, topics: Iterable[str]) -> list[_Queue]:
         broker = self._cluster.broker_name(replica)
@@ -139,12 +161,14 @@ class Oracle:
         nodes = self._cluster.replicas(broker)
         return [node for node in nodes if self._cluster.runtime.state(node).kind == "running"]
 
-    async def _read(self, phase: str, queues: Sequence[_Queue]) -> tuple[int, list[str]]:
+    async def _read(self, phase: str, queues: Sequence[_Queue], doubts: Mapping[str, str]) -> tuple[int, list[str]]:
         gate = asyncio.Semaphore(PARALLEL)
 
         async def one(queue: _Queue) -> tuple[int, str | None]:
             async with gate:
                 read = await self._read_one(queue.ref)
+            if read.complete and queue.replica in doubts:
+                read = replace(read, complete=False, remark=doubts[queue.replica])
             self._record(lines(phase, queue.replica, queue.broker, read, time.monotonic_ns()))
             where = f"{queue.replica} {queue.ref.topic}[{queue.ref.queue}]"
             return len(read.messages), None if read.complete else f"{where}: {read.remark}"

@@ -106,7 +106,7 @@ class Readiness:
         def missing() -> list[str]:
             absent = []
             for ns, broker in pairs:
-                perms = self._looks.permissions(ns, broker, names)
+                perms = self._looks.permissions(ns, broker, names) or {}  # until it answers, nothing is seen
                 absent += [f"{s.name} of {broker} on {ns}" for s in specs if perms.get(s.name) != s.perm]
             return absent
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from harness.faults.base import Detail, Fault
 from harness.faults.process import RESTART_TIMEOUT_S
 from harness.faults.select import select
+from harness.runtime.base import HUB
 from harness.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -46,12 +47,17 @@ class Partition(Fault):
         return {"links": [f"{a}->{b}" for a, b in self.pairs(cluster)]}
 
     def bites(self, cluster: Cluster) -> bool:
-        """A datagram sent over each cut link does not arrive; over the way back of a one-way cut it does."""
+        """A datagram sent over each cut link does not arrive; over the way back of a one-way cut it does.
+
+        Each sender reaches the harness's own place and each receiver is reached from it: else the silence might be that
+        of a node which sends nothing, or receives nothing at all, and not of the cut.
+        """
         cut = set(self.pairs(cluster))
+        if not cut or any(cluster.runtime.passes(a, b) for a, b in cut):
+            return False
         open_ = {(b, a) for a, b in cut} - cut
-        return not any(cluster.runtime.passes(a, b) for a, b in cut) and all(
-            cluster.runtime.passes(a, b) for a, b in open_
-        )
+        able = {(a, HUB) for a, _ in cut} | {(HUB, b) for _, b in cut}
+        return all(cluster.runtime.passes(a, b) for a, b in sorted(open_ | able))
 
     def heal(self, cluster: Cluster) -> Detail:
         """Mends every pair."""

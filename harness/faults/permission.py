@@ -37,7 +37,7 @@ class WipeWritePermission(Fault):
         return {"wiped_topics": wiped}
 
     def bites(self, cluster: Cluster) -> bool:
-        """No nameserver routes a write of any topic to the broker."""
+        """Every nameserver answers, routes every topic of the cluster to the broker, and none of them for writing."""
         return self._all(cluster, writable=False)
 
     def heal(self, cluster: Cluster) -> Detail:
@@ -61,8 +61,10 @@ class WipeWritePermission(Fault):
         return [(ns, node) for ns in cluster.nameservers() for node in self.targets(cluster)]
 
     def _all(self, cluster: Cluster, *, writable: bool) -> bool:
-        return all(
-            bool(perm & WRITE) is writable
-            for nameserver, node in self._pairs(cluster)
-            for perm in cluster.permissions(nameserver, cluster.broker_name(node)).values()
+        """A nameserver that does not answer, and a topic that it does not route at all, are no sign of either."""
+        wanted = {topic.name for topic in cluster.plan.topics}
+        seen = [cluster.permissions(nameserver, cluster.broker_name(node)) for nameserver, node in self._pairs(cluster)]
+        return bool(seen) and all(
+            perms and wanted <= set(perms) and all(bool(perm & WRITE) is writable for perm in perms.values())
+            for perms in seen
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from harness.core.errors import FaultError, HarnessError
@@ -17,14 +18,19 @@ if TYPE_CHECKING:
 RESTART_TIMEOUT_S = 120.0
 
 
-def refuses(cluster: Cluster, node: str) -> bool:
-    """A TCP connection to the node's service port is refused or not answered within half a second."""
+def listens(cluster: Cluster, node: str) -> bool | None:
+    """Whether the node's service port takes a TCP connection, or (False) refuses it; None: no answer in half a second.
+
+    Silence is not refusal: a dead process is seen by its port's refusal, and a node that is merely slow is not dead.
+    """
     host, _, port = cluster.address(node).rpartition(":")
     try:
         cluster.runtime.dial(HUB, host, int(port), 0.5).close()
+    except ConnectionRefusedError:
+        return False
     except (OSError, HarnessError):
-        return True
-    return False
+        return None
+    return True
 
 
 class ProcessFault(Fault):
@@ -43,7 +49,7 @@ class ProcessFault(Fault):
     def bites(self, cluster: Cluster) -> bool:
         """Every process is gone, and the ports of those that had one refuse."""
         return all(
-            not cluster.runtime.state(node).alive and (node in cluster.clients() or refuses(cluster, node))
+            not cluster.runtime.state(node).alive and (node in cluster.clients() or listens(cluster, node) is False)
             for node in self.targets(cluster)
         )
 
@@ -60,11 +66,17 @@ class ProcessFault(Fault):
             cluster.wait_healthy(RESTART_TIMEOUT_S)
             return {}
         wait_for(
-            lambda: not any(refuses(cluster, node) for node in self.targets(cluster)),
+            lambda: all(listens(cluster, node) for node in self.targets(cluster)),
             what=f"{', '.join(self.targets(cluster))} to take connections",
             timeout_s=RESTART_TIMEOUT_S,
         )
         return {}
+
+
+def ended_on_purpose(faults: Iterable[Fault], cluster: Cluster) -> set[str]:
+    """The nodes that do not run because one of these faults, in force now, ended them and is meant to last."""
+    ended = {n for f in faults if f.lasting and isinstance(f, ProcessFault) for n in f.targets(cluster)}
+    return {node for node in ended if cluster.runtime.state(node).kind != "running"}
 
 
 class Kill(ProcessFault):

@@ -124,7 +124,7 @@ class Stage:
         return reply, (ended_ns - began_ns) / 1e9
 
     def read_back(self, phase: str, nodes: tuple[str, ...]) -> dict[str, Any]:
-        """The oracle reads every queue of the test topics on these nodes into the history."""
+        """The oracle reads every queue of the test topics on these nodes into the history; see `Oracle.read_all`."""
         summary = self.oracle.read_all(phase, self.topics, nodes)
         return {
             "messages": summary.rows,

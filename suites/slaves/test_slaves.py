@@ -79,9 +79,13 @@ def test_consumers_go_on_from_the_slave(scenario: Prover) -> None:
 
 @guarantee("slave-is-not-writable")
 def test_a_slave_takes_no_write(scenario: Prover) -> None:
-    """Sends straight to a slave, its master up and then dead, are all refused, and nothing of them is stored."""
+    """Sends straight to a slave, its master up and then dead, are refused, and nothing of them is stored.
+
+    Every answer is the slave's refusal. A send without an answer shows nothing; there may be few of them.
+    """
     code = 14 if scenario.version.major < 5 else 2
-    sends = 50
+    sends, least = 50, 40
+    times = ("master-up", "master-down")
     scenario(
         load=[LOAD],
         steps=plan(
@@ -92,13 +96,11 @@ def test_a_slave_takes_no_write(scenario: Prover) -> None:
             heal("kill"),
         ),
         demand=[
-            observed("master-up.stored").equals(0),
-            observed(f"master-up.codes.{code}").equals(sends),
-            observed("master-down.stored").equals(0),
-            observed(f"master-down.codes.{code}").equals(sends),
+            *(observed(f"{when}.{what}").equals(0) for when in times for what in ("stored", "accepted", "codes.other")),
             forbid("stored-though-failed"),
             forbid("lost", replicas="master"),
         ],
+        gates=Gates(also=tuple(observed(f"{when}.answered") >= least for when in times)),
         control=scenario.control(
             "to-the-master",
             load=[LOAD],

@@ -140,15 +140,21 @@ class MemoryRuntime:
         server = self.server(node)
         if signum == signal.SIGSTOP:
             self.states[node] = ProcessState("stopped")
-            if isinstance(server, Broker):
-                server.misbehaviour.hang = True
+            self._hang(server, hang=True)
         elif signum == signal.SIGCONT:
             self.states[node] = ProcessState("running")
-            server.misbehaviour.hang = False
+            self._hang(server, hang=False)
         elif signum == signal.SIGKILL or node not in self.ignores_sigterm:
             server.stop()
             killed = signum == signal.SIGKILL
             self.states[node] = ProcessState("exited", None if killed else 143, signum if killed else None)
+
+    @staticmethod
+    def _hang(server: Broker | FakeNameServer, *, hang: bool) -> None:
+        if isinstance(server, Broker):
+            server.misbehaviour.hang = hang
+        else:
+            server.hang = hang
 
     def state(self, node: str) -> ProcessState:
         return self.states.get(node, ProcessState("absent"))

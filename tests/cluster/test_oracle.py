@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import zlib
 from collections import Counter
 from dataclasses import replace
@@ -8,10 +9,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from harness.checkers.gates import drained, well_formed
 from harness.cluster import Cluster, Oracle
 from harness.cluster.oracle import identify
 from harness.core.content import body_of
 from harness.core.history import RAW_SCHEMA, History
+from harness.core.verdict import Assumption
 from harness.wire.message import SYS_COMPRESSED, decode_message
 from harness.wire.replies import QueueRead, QueueRef
 from tests.cluster.conftest import MakeCluster
@@ -106,13 +109,62 @@ def test_a_queue_that_cannot_be_read_is_a_failed_drain_with_its_reason(make_clus
     assert all("TOPIC_NOT_EXIST" in line["e"] for line in failed)
 
 
-def test_a_dead_replica_is_skipped_and_named(make_cluster: MakeCluster) -> None:
-    cluster, _ = make_cluster(topology="1m-1s-sync")
+def judged(lines: list[dict[str, Any]], replicas: str | None = None) -> Assumption:
+    raw = pl.DataFrame([{"p": "oracle", **line} for line in lines], schema=RAW_SCHEMA)
+    history = History.from_raw(raw)
+    assert well_formed(history).met
+    return drained(history, "final", replicas)
+
+
+def test_a_dead_replica_is_skipped_named_and_recorded_as_not_read(make_cluster: MakeCluster) -> None:
+    cluster, runtime = make_cluster(topology="1m-1s-sync")
     cluster.start()
+    fill(cluster, runtime, 8)
     cluster.kill_node("broker-a-1")
     summary, lines = read(cluster)
     assert summary.skipped == {"broker-a-1": "not running: killed by SIGKILL"}
-    assert {line["r"] for line in lines} == {"broker-a-0"}
+    assert not summary.complete
+    assert summary.incomplete == ("broker-a-1: not running: killed by SIGKILL",)
+    unread = [(line["r"], line["q"], line["k"], line["e"]) for line in lines if line["y"] == "fail"]
+    assert unread == [("broker-a-1", queue, 0, "not running: killed by SIGKILL") for queue in range(4)]
+    assert not judged(lines).met
+    assert not judged(lines, "slave").met
+    assert judged(lines, "master").met
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"), [("77", "77 bytes"), (None, "does not tell"), ("many", "does not tell"), ("0", "")]
+)
+def test_an_index_behind_its_log_is_no_end_of_a_queue(
+    make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch, told: str | None, reason: str
+) -> None:
+    """The queue ends where its index does: what is stored beyond is not there to be read, and is not lost."""
+    monkeypatch.setattr("harness.cluster.oracle.DISPATCH_TIMEOUT_S", 0.2)
+    cluster, runtime = make_cluster(topology="1m-1s-sync")
+    cluster.start()
+    fill(cluster, runtime, 8)
+    runtime.server("broker-a-0").misbehaviour.dispatch_behind = told
+    runtime.server("broker-a-0").store.drop_tail("t", 0, 1)
+    summary, lines = read(cluster)
+    assert summary.complete is not bool(reason)
+    doubted = {line["r"] for line in lines if line["y"] == "fail"}
+    assert doubted == ({"broker-a-0"} if reason else set())
+    assert judged(lines).met is not bool(reason)
+    assert reason in judged(lines).message
+    assert judged(lines, "slave").met, "the other replica told that it had indexed everything"
+
+
+def test_an_index_that_catches_up_is_waited_for(make_cluster: MakeCluster) -> None:
+    cluster, runtime = make_cluster(topology="1m")
+    cluster.start()
+    fill(cluster, runtime, 4)
+    wrong = runtime.server("broker-a-0").misbehaviour
+    wrong.dispatch_behind = "77"
+    later = threading.Timer(0.3, setattr, (wrong, "dispatch_behind", "0"))
+    later.start()
+    summary, _ = read(cluster)
+    later.join()
+    assert summary.complete
 
 
 def test_a_5x_slave_that_refuses_reads_is_skipped_and_named(make_cluster: MakeCluster) -> None:
@@ -122,6 +174,7 @@ def test_a_5x_slave_that_refuses_reads_is_skipped_and_named(make_cluster: MakeCl
     summary, _ = read(cluster)
     assert "slaveReadEnable" in summary.skipped["broker-a-1"]
     assert summary.queues == 4
+    assert not summary.complete, "what was to be read and was not is no complete reading"
 
 
 def test_a_topic_nobody_has_has_no_queues(make_cluster: MakeCluster) -> None:

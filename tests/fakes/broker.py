@@ -53,6 +53,8 @@ class Misbehaviour:
     """answer sends so much later"""
     answers: dict[int, tuple[int, str]] = field(default_factory=dict)
     """by request code: the code and remark to answer; sends answered 0, 10, 11 or 12 are stored all the same"""
+    dispatch_behind: str | None = "0"
+    """what the broker says of its index; None: nothing"""
 
 
 class FakeBroker(FakeServer):
@@ -311,8 +313,10 @@ class FakeBroker(FakeServer):
     def _runtime(self, connection: FakeConnection, frame: Frame) -> None:
         table = {
             "commitLogMinOffset": "0", "commitLogMaxOffset": str(self.store.log_end),
-            "dispatchBehindBytes": "0", "bootTimestamp": "1",
+            "bootTimestamp": "1",
         }  # fmt: skip
+        if self.misbehaviour.dispatch_behind is not None:
+            table["dispatchBehindBytes"] = self.misbehaviour.dispatch_behind
         connection.reply(frame, 0, body=json.dumps({"table": table}).encode())
 
     def _ha_status(self, connection: FakeConnection, frame: Frame) -> None:

@@ -22,12 +22,17 @@ class Registration:
 
 
 class FakeNameServer(FakeServer):
-    """Keeps what fake brokers register; wipes and gives back write permission."""
+    """Keeps what fake brokers register; wipes and gives back write permission.
+
+    `hang`: reads requests and answers none. `refuses`: request codes that it answers with an error.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.addresses: dict[str, dict[int, str]] = {}
         self.topics: dict[str, dict[str, Registration]] = {}
+        self.hang = False
+        self.refuses: set[int] = set()
 
     def register(self, name: str, broker_id: int, address: str, topics: dict[str, Registration]) -> None:
         self.addresses.setdefault(name, {})[broker_id] = address
@@ -47,7 +52,11 @@ class FakeNameServer(FakeServer):
             brokers.pop(name, None)
 
     def handle(self, connection: FakeConnection, frame: Frame) -> None:
-        if frame.code == RequestCode.GET_ROUTEINFO_BY_TOPIC:
+        if self.hang:
+            return
+        if frame.code in self.refuses:
+            connection.reply(frame, ResponseCode.SYSTEM_ERROR, remark="name server not ready")
+        elif frame.code == RequestCode.GET_ROUTEINFO_BY_TOPIC:
             self._route(connection, frame)
         elif frame.code == RequestCode.GET_BROKER_CLUSTER_INFO:
             connection.reply(frame, 0, body=self._cluster())

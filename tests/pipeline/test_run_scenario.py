@@ -313,6 +313,42 @@ class TestFaults:
         assert result.judgement.verdict is Verdict.HELD, result.judgement.reason
 
 
+class TestReading:
+    @pytest.fixture
+    def dies_unseen(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The slave dies after the cluster was seen to be whole, just before the oracle reads it."""
+        really = runner._Run._read_everything
+
+        def dying(run: Any, stage: Any, injector: Any) -> None:
+            stage.cluster.kill_node("broker-a-1")
+            really(run, stage, injector)
+
+        monkeypatch.setattr(runner._Run, "_read_everything", dying)
+
+    @pytest.mark.usefixtures("dies_unseen")
+    @pytest.mark.parametrize("demand", [forbid("lost"), forbid("diverged"), forbid("lost", replicas="slave")], ids=str)
+    def test_a_node_that_was_to_be_read_and_was_not_leaves_it_open(self, run: Run, demand: Any, tmp_path: Path) -> None:
+        result = run(demand, topology="1m-1s-sync")
+        assert result.judgement.verdict is Verdict.INCONCLUSIVE
+        assert "not running: killed by SIGKILL" in result.judgement.reason
+        seen = load_history(tmp_path / "run" / "s").observed("oracle.final")
+        assert (seen["skipped"], seen["taken"]) == ({"broker-a-1": "not running: killed by SIGKILL"}, [])
+
+    def test_what_a_lasting_fault_took_on_purpose_is_not_to_be_read(self, run: Run, tmp_path: Path) -> None:
+        kill = Kill(target="slave/0", lasting=True)
+        result = run(forbid("lost"), topology="1m-1s-sync", steps=plan(at(0.8, kill)))
+        assert result.judgement.verdict is Verdict.HELD, result.judgement.reason
+        seen = load_history(tmp_path / "run" / "s").observed("oracle.final")
+        assert (seen["skipped"], seen["taken"]) == ({}, ["broker-a-1"])
+
+    def test_of_an_index_that_is_behind_nothing_is_concluded(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is in the log and not in the index is missing to the reader as if it had been lost."""
+        monkeypatch.setattr("harness.cluster.oracle.DISPATCH_TIMEOUT_S", 0.2)
+        result = run(forbid("lost"), misbehave=switch(lose_every=50, dispatch_behind="4096"))
+        assert result.judgement.verdict is Verdict.INCONCLUSIVE
+        assert "4,096 bytes" in result.judgement.reason
+
+
 class TestSteps:
     def test_probes_record_what_they_saw(self, run: Run, tmp_path: Path) -> None:
         result = run(

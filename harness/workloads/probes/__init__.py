@@ -16,13 +16,14 @@ from harness.workloads.probes.commitlog import AgeCommitLog, AwaitCommitLog, Awa
 from harness.workloads.probes.lag import ReplicationLag
 from harness.workloads.probes.loads import AwaitCount, AwaitDelivered, StartLoad, StopLoad
 from harness.workloads.probes.plain import Elapse, Same
-from harness.workloads.probes.routes import AwaitRoute, Registered, Snapshot
+from harness.workloads.probes.routes import AwaitRoute, AwaitRoutes, Registered, Snapshot, Watch
 from harness.workloads.probes.sends import AwaitAnswer, SendDirect
 
 AnyProbe = Annotated[
     SendDirect
     | ReadBack
     | AwaitRoute
+    | AwaitRoutes
     | Registered
     | ReplicationLag
     | Snapshot
@@ -53,6 +54,7 @@ __all__ = [
     "AwaitGone",
     "AwaitHealthy",
     "AwaitRoute",
+    "AwaitRoutes",
     "CommitLog",
     "Elapse",
     "ExactlyDeleted",
@@ -66,4 +68,5 @@ __all__ = [
     "StartLoad",
     "StopLoad",
     "SyncDisks",
+    "Watch",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.core.errors import WaitTimeout
 from harness.core.expectation import Data
@@ -21,9 +21,12 @@ class Probe(Data):
     def run(self, stage: Stage) -> Any:
         """Looks, and returns a JSON value."""
 
+    WAITS: ClassVar[bool] = False
+    """Its time is spent waiting for the product's own timers rather than working."""
+
     def waits_for_product(self) -> bool:
-        """Its time is spent waiting for the product's own timers rather than working."""
-        return type(self).__name__.startswith("Await")
+        """Under which of the two its time is booked; a kind for which it depends says so itself."""
+        return self.WAITS
 
 
 def in_time(look: Callable[[], bool], *, what: str, timeout_s: float, poll_s: float) -> bool:

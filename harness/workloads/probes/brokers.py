@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.core.errors import HarnessError
 from harness.faults.select import select
@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
 
 class ReadBack(Probe):
-    """The oracle reads every queue of the test topics on the targets, message by message, as phase `phase`."""
+    """The oracle reads every queue of the test topics on the targets, message by message, as phase `phase`.
+
+    Name as targets who is to be read then: one that does not run, or refuses reads, makes the reading incomplete.
+    """
 
     kind: Literal["read-back"] = "read-back"
     phase: str
     target: str = "broker/*"
 
     def run(self, stage: Stage) -> dict[str, Any]:
-        """`{"messages", "queues", "incomplete"}`; the rows themselves are in the history."""
+        """`{"messages", "queues", "incomplete", "skipped", "complete"}`; the rows themselves are in the history."""
         return stage.read_back(self.phase, select(self.target, stage.cluster))
 
 
@@ -44,6 +47,7 @@ class SyncDisks(Probe):
 class AwaitHealthy(Probe):
     """Waits until the cluster is whole again and says how long it took."""
 
+    WAITS: ClassVar[bool] = True
     kind: Literal["await-healthy"] = "await-healthy"
     timeout_s: float = 120.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.faults.select import select
 from harness.workloads.probes.base import Probe, in_time, seconds_since
@@ -59,6 +59,7 @@ class AgeCommitLog(Probe):
 class AwaitCommitLog(Probe):
     """Waits until the broker has at least (or, for deletions, at most) a number of commit-log files."""
 
+    WAITS: ClassVar[bool] = True
     kind: Literal["await-commit-log"] = "await-commit-log"
     target: str
     at_least: int | None = None
@@ -82,6 +83,7 @@ class AwaitCommitLog(Probe):
 class AwaitGone(Probe):
     """Waits until none of the commit-log files that the observation `files` (of AgeCommitLog) names is left."""
 
+    WAITS: ClassVar[bool] = True
     kind: Literal["await-gone"] = "await-gone"
     target: str
     files: str

@@ -115,13 +115,9 @@ class ReplicationLag(Probe):
 
 
 def asker(looks: Looks, node: str) -> Callable[[], int | None]:
-    """How to ask a node for the end of its log at the least cost.
-
-    5.x tells its HA status at once and works on its runtime info for a third of a second (see `ha_status`); 4.x has no
-    HA status, and its runtime info takes a millisecond or two.
-    """
+    """How to ask a node for the end of its log at the least cost (see `Looks.log_end`), settled once for many looks."""
     if looks.ha_status(node) is None:
-        return partial(looks.log_end, node)
+        return partial(looks.log_end_of_runtime, node)
     return lambda: None if (status := looks.ha_status(node)) is None else status.max_offset
 
 

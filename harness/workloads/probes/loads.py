@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.core.errors import WaitTimeout
 from harness.waiting import wait_for
@@ -93,6 +93,7 @@ class AwaitDelivered(Probe):
     Reads the history itself, so that duplicates cannot pass for deliveries.
     """
 
+    WAITS: ClassVar[bool] = True
     kind: Literal["await-delivered"] = "await-delivered"
     group: str = "g"
     of: str | None = None

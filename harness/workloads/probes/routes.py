@@ -1,83 +1,214 @@
-"""What the nameservers say: routes, roles, permissions."""
+"""What the nameservers say: routes, roles, permissions. A nameserver that says nothing has said nothing: null."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
+from harness.core.expectation import Data
 from harness.faults.select import select
-from harness.workloads.probes.base import Probe, in_time, seconds_since
+from harness.workloads.probes.base import Probe, in_time
 
 if TYPE_CHECKING:
     from harness.workloads.stage import Stage
 
+POLL_S: Final = 0.1
 
-class AwaitRoute(Probe):
-    """Waits until each nameserver in `on` routes (or no longer routes) the broker, and says after how many seconds.
 
-    Seconds count from the injection (or, with `since_heal`, the heal) of the fault named `since`. A nameserver that did
-    not follow within `timeout_s` has the value null: whether that is a violation is for the suite to say.
+class Watch(Data):
+    """What to wait for: that each nameserver in `on` routes (or no longer routes) every target.
+
+    Seconds count from the injection (or, with `since_heal`, the heal) of the fault named `since`.
     """
 
-    kind: Literal["await-route"] = "await-route"
     target: str
     present: bool
     since: str
     since_heal: bool = False
     on: str = "nameserver/*"
+
+
+class AwaitRoutes(Probe):
+    """Waits until everything watched has happened, at most `timeout_s`, and stamps each watch when it did.
+
+    Each is recorded as an observation of its own, under its name, as soon as it has happened (or at the end), with the
+    value of an `AwaitRoute`. The nameservers are asked side by side: neither a watch nor a nameserver that is late
+    delays what is seen of another.
+    """
+
+    WAITS: ClassVar[bool] = True
+    kind: Literal["await-routes"] = "await-routes"
+    watches: dict[str, Watch]
     timeout_s: float = 180.0
 
     def run(self, stage: Stage) -> dict[str, Any]:
-        """`{nameserver: seconds | null, "slowest_s", "fastest_s", "all"}`."""
-        waiting = list(select(self.on, stage.cluster))
-        targets = select(self.target, stage.cluster)
-        seen: dict[str, float | None] = dict.fromkeys(waiting)
-        start_ns = stage.instant(self.since, heal=self.since_heal)
+        """Name of the watch -> its `all`; the rest is in its own observation."""
+        seen = _await(stage, self.watches, self.timeout_s, stage.observe)
+        return {name: value["all"] for name, value in seen.items()}
 
-        def look() -> bool:
-            for nameserver in list(waiting):
-                if all(stage.cluster.is_registered(nameserver, node) is self.present for node in targets):
-                    seen[nameserver] = seconds_since(stage, start_ns)
-                    waiting.remove(nameserver)
-            return not waiting
 
-        if not in_time(look, what="routes", timeout_s=self.timeout_s, poll_s=0.1):
-            stage.say(f"{', '.join(waiting)} did not follow within {self.timeout_s:.0f} s")
-        times = [t for t in seen.values() if t is not None]
-        return {
-            **seen,
-            "all": not waiting,
-            "slowest_s": max(times, default=None),
-            "fastest_s": min(times, default=None),
-        }
+class AwaitRoute(Watch, Probe):
+    """Waits for one watch, and says after how many seconds each nameserver followed. Only an answer counts.
+
+    A nameserver that did not follow within `timeout_s`, or did not answer, has the value null. `all` is false only if
+    one still said the contrary at the end, and null if one did not answer then. Whether that is a violation is for the
+    suite to say.
+    """
+
+    WAITS: ClassVar[bool] = True
+    kind: Literal["await-route"] = "await-route"
+    timeout_s: float = 180.0
+
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """`{nameserver: seconds | null, "all", "slowest_s", "fastest_s", "slowest_at_least_s"}`.
+
+        Seconds are those of the first answer that says so: an upper bound. `slowest_at_least_s` is a lower one, up to
+        the last answer to the contrary of any of them: one that was silent between the two was not slow by that. So a
+        demand for speed is one on `slowest_at_least_s`, and `slowest_s` within the same bound is its assumption.
+        """
+        return dict(_await(stage, {"it": self}, self.timeout_s)["it"])
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One watch on one nameserver. Seconds are since the watch's fault; `said`: the last answer is so, or None."""
+
+    name: str
+    nameserver: str
+    nodes: Sequence[str]
+    present: bool
+    start_ns: int
+    said: bool | None = None
+    at_least_s: float = 0.0
+    at_most_s: float | None = None
+
+    def look(self, stage: Stage) -> bool:
+        """Looks, unless it was seen before; says whether it was seen."""
+        if self.at_most_s is not None:
+            return True
+        began_ns = stage.now_ns()
+        self.said = _all_are(self.present, (stage.cluster.is_registered(self.nameserver, node) for node in self.nodes))
+        if self.said is False:
+            self.at_least_s = max(0.0, (began_ns - self.start_ns) / 1e9)
+        elif self.said:
+            self.at_most_s = (stage.now_ns() - self.start_ns) / 1e9
+        return self.at_most_s is not None
+
+
+def _all_are(wanted: bool, states: Iterable[bool | None]) -> bool | None:
+    """False if one is certainly otherwise, None if one is not known, else True."""
+    seen = list(states)
+    if any(state is not None and state is not wanted for state in seen):
+        return False
+    return None if None in seen else True
+
+
+def _await(
+    stage: Stage,
+    watches: Mapping[str, Watch],
+    timeout_s: float,
+    happened: Callable[[str, Any], None] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Follows every watch; `happened` is told of each, in the caller's thread, at once or at the end."""
+    watched = [one for name, watch in watches.items() for one in _watched(stage, name, watch)]
+    nameservers = list(dict.fromkeys(one.nameserver for one in watched))
+    told: dict[str, dict[str, Any]] = {}
+
+    def follow(nameserver: str) -> None:
+        mine = [one for one in watched if one.nameserver == nameserver]
+        # A list, so that each of them is looked at, whatever came of the one before.
+        in_time(lambda: all([one.look(stage) for one in mine]), what="routes", timeout_s=timeout_s, poll_s=POLL_S)
+
+    def tell(*, over: bool) -> None:
+        for name in (name for name in watches if name not in told):
+            of_it = [one for one in watched if one.name == name]
+            if over or all(one.at_most_s is not None for one in of_it):
+                told[name] = _summary(of_it)
+                if happened is not None:
+                    happened(name, told[name])
+
+    with ThreadPoolExecutor(max(1, len(nameservers)), thread_name_prefix="await-routes") as pool:
+        following = [pool.submit(follow, nameserver) for nameserver in nameservers]
+        while wait(following, timeout=POLL_S).not_done:
+            tell(over=False)
+        for done in following:
+            done.result()
+    for one in (one for one in watched if one.at_most_s is None):
+        what = "did not follow" if one.said is False else "did not answer"
+        stage.say(f"{one.nameserver} {what} within {timeout_s:.0f} s")
+    tell(over=True)
+    return told
+
+
+def _watched(stage: Stage, name: str, watch: Watch) -> list[_Watched]:
+    nodes = select(watch.target, stage.cluster)
+    start_ns = stage.instant(watch.since, heal=watch.since_heal)
+    return [_Watched(name, on, nodes, watch.present, start_ns) for on in select(watch.on, stage.cluster)]
+
+
+def _summary(watched: Sequence[_Watched]) -> dict[str, Any]:
+    times = [one.at_most_s for one in watched if one.at_most_s is not None]
+    return {
+        **{one.nameserver: one.at_most_s for one in watched},
+        "all": _all_are(True, (one.said for one in watched)),
+        "slowest_s": max(times, default=None),
+        "fastest_s": min(times, default=None),
+        "slowest_at_least_s": max((one.at_least_s for one in watched), default=None),
+    }
 
 
 class Registered(Probe):
-    """On how many of the nameservers in `on` the targets are registered now."""
+    """On how many of the nameservers in `on` the targets are registered now, by the nameservers' own word."""
 
     kind: Literal["registered"] = "registered"
     target: str
     on: str = "nameserver/*"
 
     def run(self, stage: Stage) -> dict[str, Any]:
-        """`{"yes": pairs registered, "no": pairs not registered}`."""
+        """`{"yes": pairs registered, "no": pairs not registered, "unknown": pairs not answered for, "silent": [...]}`.
+
+        With anything unknown both `yes` and `no` are null: a demand on them is then inconclusive, not met or broken.
+        `silent` are the nameservers that did not answer.
+        """
         states = [
-            stage.cluster.is_registered(nameserver, node)
+            (nameserver, stage.cluster.is_registered(nameserver, node))
             for nameserver in select(self.on, stage.cluster)
             for node in select(self.target, stage.cluster)
         ]
-        return {"yes": sum(states), "no": len(states) - sum(states)}
+        unknown = [nameserver for nameserver, state in states if state is None]
+        return {
+            "yes": None if unknown else sum(state is True for _, state in states),
+            "no": None if unknown else sum(state is False for _, state in states),
+            "unknown": len(unknown),
+            "silent": list(dict.fromkeys(unknown)),
+        }
 
 
 class Snapshot(Probe):
-    """Roles and permissions as every nameserver tells them."""
+    """Roles and permissions as each nameserver in `on` tells them.
+
+    Leave out of `on` what the scenario itself killed or cut off: one that does not answer makes it a partial snapshot.
+    """
 
     kind: Literal["snapshot"] = "snapshot"
+    on: str = "nameserver/*"
 
     def run(self, stage: Stage) -> dict[str, Any]:
-        """`{"roles": {ns: {broker: {id: address}}}, "permissions": {ns: {broker: {topic: perm}}}}`."""
+        """`{"roles": {ns: {broker: {id: address}}}, "permissions": {ns: {broker: {topic: perm}}}, "silent": [ns...]}`.
+
+        `silent` are the nameservers that did not answer, for whatever reason.
+        """
         cluster = stage.cluster
-        live = [ns for ns in cluster.nameservers() if cluster.runtime.state(ns).kind == "running"]
-        return {
-            "roles": {ns: cluster.roles(ns) for ns in live},
-            "permissions": {ns: {b: dict(cluster.permissions(ns, b)) for b in cluster.broker_names()} for ns in live},
-        }
+        seen: dict[str, Any] = {"roles": {}, "permissions": {}, "silent": []}
+        for nameserver in select(self.on, cluster):
+            running = cluster.runtime.state(nameserver).kind == "running"
+            roles = cluster.roles(nameserver) if running else None
+            perms = {b: cluster.permissions(nameserver, b) for b in cluster.broker_names()} if roles is not None else {}
+            if roles is None or None in perms.values():
+                seen["silent"].append(nameserver)
+                continue
+            seen["roles"][nameserver] = roles
+            seen["permissions"][nameserver] = {broker: dict(perm or {}) for broker, perm in perms.items()}
+        return seen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.faults.select import select
 from harness.workloads.probes.base import Probe, in_time, seconds_since
@@ -24,10 +24,14 @@ class SendDirect(Probe):
     topic: int = 0
     timeout_s: float = 10.0
     among: tuple[int, ...] = ()
-    """Codes that are reported even if none came: a demand on them is then false and not without a value."""
+    """Codes that are reported even if none came; every other answer is then counted as `codes.other` too."""
 
     def run(self, stage: Stage) -> dict[str, Any]:
-        """`{"sent", "accepted", "stored", "codes": {code: n}, "slowest_s"}` over all targets."""
+        """`{"sent", "answered", "accepted", "stored", "codes": {code: n}, "slowest_s"}` over all targets.
+
+        No answer is the code `none`: it is no other code than the one that was expected, and no sign of it either. So
+        demand 0 `codes.other`, and assume that enough was `answered`.
+        """
         codes: Counter[str] = Counter({str(code): 0 for code in self.among})
         accepted = stored = 0
         slowest_s = 0.0
@@ -38,8 +42,13 @@ class SendDirect(Probe):
                 codes[str(reply.code) if reply is not None else "none"] += 1
                 accepted += reply is not None and reply.acknowledged
                 stored += reply is not None and reply.stored
+        sent = sum(codes.values())
+        answered = sent - codes["none"]
+        if self.among:
+            codes["other"] = answered - sum(codes[str(code)] for code in set(self.among))
         return {
-            "sent": sum(codes.values()),
+            "sent": sent,
+            "answered": answered,
             "accepted": accepted,
             "stored": stored,
             "codes": dict(codes),
@@ -50,6 +59,7 @@ class SendDirect(Probe):
 class AwaitAnswer(Probe):
     """Sends one message a time straight to the target until the answer has one of `codes`; 0 is SEND_OK."""
 
+    WAITS: ClassVar[bool] = True
     kind: Literal["await-answer"] = "await-answer"
     target: str
     codes: tuple[int, ...]

@@ -1,0 +1,88 @@
+"""Whether a fault bites is told by an answer: a refusal, a stopped process, a packet. Silence tells nothing."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.core.errors import SetupError
+from harness.faults import Kill, Partition
+from harness.faults.process import listens
+from harness.runtime.base import HUB
+
+
+class Machine:
+    """A master and a slave; `dials` is what a dial raises, `dead` are ended, `lost` links pass nothing."""
+
+    def __init__(self) -> None:
+        self.dials: Exception | None = None
+        self.dead: set[str] = set()
+        self.lost: set[tuple[str, str]] = set()
+        self.deaf: set[str] = set()
+
+    def dial(self, source: str, host: str, port: int, timeout_s: float) -> Any:
+        if self.dials is not None:
+            raise self.dials
+        return SimpleNamespace(close=lambda: None)
+
+    def state(self, node: str) -> Any:
+        return SimpleNamespace(alive=node not in self.dead)
+
+    def passes(self, source: str, destination: str) -> bool:
+        return (source, destination) not in self.lost and destination not in self.deaf
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine()
+
+
+def cluster_of(machine: Machine) -> Any:
+    return SimpleNamespace(
+        runtime=machine,
+        nameservers=lambda: (),
+        masters=lambda: ("broker-a-0",),
+        slaves=lambda: ("broker-a-1",),
+        clients=lambda: (),
+        address=lambda node: "10.0.0.1:10911",
+    )
+
+
+@pytest.mark.parametrize(
+    ("dials", "told"),
+    [
+        (None, True),
+        (ConnectionRefusedError(111, "refused"), False),
+        (TimeoutError("timed out"), None),
+        (OSError(113, "No route to host"), None),
+        (SetupError("the machine does not answer"), None),
+    ],
+)
+def test_only_a_refusal_says_that_nobody_listens(machine: Machine, dials: Exception | None, told: bool | None) -> None:
+    machine.dials = dials
+    assert listens(cluster_of(machine), "broker-a-0") is told
+    machine.dead.add("broker-a-0")
+    assert Kill(target="master/0").bites(cluster_of(machine)) is (told is False)
+
+
+CUT = Partition(sources="master/0", sinks="slave/0", one_way=True)
+LINK = ("broker-a-0", "broker-a-1")
+
+
+def test_a_cut_link_between_two_able_nodes_bites(machine: Machine) -> None:
+    assert not CUT.bites(cluster_of(machine))
+    machine.lost = {LINK}
+    assert CUT.bites(cluster_of(machine))
+
+
+@pytest.mark.parametrize("lost", [(HUB, "broker-a-1"), ("broker-a-0", HUB), ("broker-a-1", "broker-a-0")])
+def test_a_node_that_is_deaf_or_mute_altogether_is_no_cut(machine: Machine, lost: tuple[str, str]) -> None:
+    machine.lost = {LINK, lost}
+    assert not CUT.bites(cluster_of(machine))
+
+
+def test_a_receiver_that_hears_nobody_proves_nothing(machine: Machine) -> None:
+    machine.deaf = {"broker-a-1"}
+    assert not Partition(sources="master/0", sinks="slave/0").bites(cluster_of(machine))
