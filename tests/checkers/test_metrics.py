@@ -222,6 +222,8 @@ HELD = [
     ("unacknowledged_begun_in", "==", 0, {"window": "kill"}),
     ("ok_in", ">", 0, {"window": "kill"}),
     ("ok_in", "==", 0, {"window": "kill", "broker": "broker-z"}),
+    ("ok_despite", "==", 0, {"window": "kill", "broker": "broker-z"}),
+    ("answered_in", ">", 1, {"window": "kill"}),
     ("invoked_in", ">", 1, {"window": "kill"}),
     ("answered", "==", 0, {"code": [10, 11, 12]}),
     ("answered", "==", 0, {"status": "FLUSH_DISK_TIMEOUT"}),
@@ -304,6 +306,8 @@ def test_demands_that_are_known_pass():
     ("metric", "params"),
     [
         ("ok_in", {"window": "late"}),
+        ("ok_despite", {"window": "late"}),
+        ("ok_despite", {"window": "kill", "process": "nobody"}),
         ("unacknowledged_in", {"window": "late"}),
         ("ok_in", {"window": "kill", "process": "nobody"}),
         ("unacknowledged", {"process": "nobody"}),
