@@ -30,6 +30,8 @@ ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_
 """The load before the first fault, however slow the machine is."""
 SETTLED_S = 2.0
 """4.x writes its table of topics anew some 6 s after its start, unsynced: a cut just after that takes every topic."""
+STARTED_S = 8.0
+"""After that, and clients have found their way back to a broker that was away."""
 POOLED = {
     # Committed to the page cache once a second or at 4 MiB, whichever comes first.
     "transientStorePoolEnable": "true",
@@ -81,8 +83,10 @@ def test_power_cuts_lose_nothing_under_sync_flush(scenario: Prover) -> None:
             then(ENOUGH, name="loaded"),
             then(SyncDisks(), after_s=SETTLED_S),
             outage("cut-1", CutPower(target=master(0)), after_s=2, for_s=1),
-            outage("cut-2", CutPower(target=master(0)), after_s=4, for_s=1),
-            outage("cut-3", CutPower(target=master(0)), after_s=4, for_s=1),
+            then(SyncDisks(), after_s=STARTED_S, name="synced-2"),
+            outage("cut-2", CutPower(target=master(0)), after_s=2, for_s=1),
+            then(SyncDisks(), after_s=STARTED_S, name="synced-3"),
+            outage("cut-3", CutPower(target=master(0)), after_s=2, for_s=1),
             then(Elapse(seconds=2), name="afterwards"),
         ),
         demand=[forbid("lost", replicas="master"), forbid("phantom"), forbid("stored-though-failed")],
