@@ -74,7 +74,10 @@ def ok_in(
     process: str | None = None,
     broker: str | None = None,
 ) -> float:
-    """Acknowledged sends that were begun and completed within the window: what the fault should have prevented."""
+    """Acknowledged sends that were begun and completed within the window: for demands that there are some.
+
+    Leaves out what was under way at its begin. That there are none is for `ok_despite` to say, which does not.
+    """
     begin, end = narrow.span(history, window, since, until)
     _under_way(history, process, begin, end)
     within = (pl.col("invoke_ns") >= begin) & (pl.col("complete_ns") <= end)

@@ -6,17 +6,14 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from harness.checkers import narrow
+from harness.checkers import narrow, underway
 from harness.checkers.metrics import measure
 from harness.checkers.narrow import QUEUE, Replicas
 from harness.core.errors import MetricUnavailable
 from harness.core.expectation import COMPARE, Gates, Require
 from harness.core.history import History
 from harness.core.verdict import Assumption
-from harness.core.window import FaultWindow
 from harness.core.wording import several, were
-
-_AT_MOST_NS = 1_000_000_000
 
 
 def assumptions(history: History, gates: Gates) -> tuple[Assumption, ...]:
@@ -28,9 +25,9 @@ def _assumptions(history: History, gates: Gates) -> Iterator[Assumption]:
     yield well_formed(history)
     yield _enough(history, gates.min_acked)
     if gates.min_acked_before_fault:
-        yield _warm(history, gates)
+        yield underway.warm(history, gates)
     if gates.in_flight_at_fault:
-        yield _in_flight(history)
+        yield underway.in_flight(history)
     if gates.faults_bite:
         yield _bit(history)
     if gates.faults_heal:
@@ -129,50 +126,6 @@ def _enough(history: History, least: int) -> Assumption:
     needed = max(1, least) if least else 0
     message = f"{were(number, 'send')} acknowledged" + ("" if number >= needed else f"; {needed:,} are needed")
     return Assumption("load", number >= needed, message)
-
-
-def _warm(history: History, gates: Gates) -> Assumption:
-    before_ns = int(gates.before_fault_s * 1e9)
-    done = history.sends.filter(pl.col("outcome") == "ok").get_column("complete_ns")
-    thin = []
-    first = _first_windows(history, before_ns)
-    for window in first:
-        begin = window.inject_ns - before_ns
-        number = int(done.is_between(begin, window.inject_ns, closed="left").sum())
-        if number < gates.min_acked_before_fault:
-            thin.append(f"{number} before {window.name}")
-    if thin:
-        needed = f"{gates.min_acked_before_fault} are needed in the {gates.before_fault_s:g} s before a fault"
-        return Assumption("load-before-fault", False, f"acknowledged sends: {', '.join(thin)}; {needed}")
-    return Assumption("load-before-fault", True, f"the load was steady before {several(len(first), 'fault')}")
-
-
-def _first_windows(history: History, before_ns: int) -> list[FaultWindow]:
-    """Faults that no other one preceded closely: under a fault, or just after it, sends may well be few."""
-    return [
-        window
-        for window in history.windows
-        if not any(
-            other is not window
-            and other.inject_ns <= window.inject_ns
-            and (other.lasting or other.recovered_ns is None or other.recovered_ns > window.inject_ns - before_ns)
-            for other in history.windows
-        )
-    ]
-
-
-def _in_flight(history: History) -> Assumption:
-    """A fault hits somewhere between its injection and the moment it was seen to bite."""
-    idle = []
-    for window in history.windows:
-        latest = window.inject_ns + _AT_MOST_NS
-        hit = min(window.observed_ns if window.observed_ns is not None else window.inject_ns, latest)
-        done = pl.col("complete_ns").fill_null(narrow.FOREVER_NS)
-        if not history.sends.filter((pl.col("invoke_ns") <= hit) & (done > window.inject_ns)).height:
-            idle.append(window.name)
-    if idle:
-        return Assumption("in-flight", False, f"no send was under way when {', '.join(idle)} hit")
-    return Assumption("in-flight", True, f"sends were under way at {several(len(history.windows), 'fault')}")
 
 
 def _bit(history: History) -> Assumption:

@@ -109,7 +109,9 @@ def figures(history: History, phase: str, checks: list[Check] | None = None) -> 
 
 
 def _loss_figures(history: History, phase: str, checks: list[Check]) -> dict[str, Any]:
-    finding = next((c.finding for c in checks if c.finding is not None and c.finding.kind == "lost"), None)
+    # What was lost of the beginning alone is not how much was lost.
+    whole = (c.finding for c in checks if "sent_before=" not in c.demand)
+    finding = next((found for found in whole if found is not None and found.kind == "lost"), None)
     if finding is None:
         try:
             finding = lost(history, phase=phase)

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from harness.checkers import narrow
+from harness.checkers.hit import with_stretch
 from harness.checkers.narrow import QUEUE, Replicas
 from harness.core.history import History
 from harness.core.verdict import Finding
@@ -92,21 +93,28 @@ def unread_or_undelivered(
 def lost_inside(
     history: History, *, phase: str = "final", replicas: Replicas = None, topic: str | None = None
 ) -> Finding:
-    """Lost messages that are no tail: a message acknowledged behind them in the same queue survived.
+    """Lost messages that are no tail: a message behind them in the same queue, or in the broker's log, survived.
 
-    Compares within one stretch of the run only (between two heals): what is sent after a restart may be given the
-    offsets of what was lost, and its survival says nothing of them.
+    A broker writes all its queues into one log, in order. In the same queue what is behind has the higher offset; of
+    the broker, in whatever queue, it was begun after the lost one had been acknowledged. Of two that were under way
+    at once in different queues nothing is known. So a queue that is gone altogether is no tail if anything newer in
+    another one is there. A survivor was read on the broker name that acknowledged it.
+
+    Compares within one stretch of the broker's log (see `hit.with_stretch`): what is sent after a restart may be given
+    the offsets of what was lost, and its survival says nothing of them.
     """
-    acked = narrow.acked_of(history, topic=topic).filter(pl.col("offset").is_not_null())
-    reads = narrow.reads_of(history, phase, replicas).select("m")
+    acked = with_stretch(history, narrow.acked_of(history, topic=topic))
+    reads = narrow.reads_of(history, phase, replicas).select("m", "broker")
     missing = acked.join(reads, on="m", how="anti")
     if not missing.height:
         return Finding("lost-inside", 0, acked.height, figures=_bound(0, acked.height))
-    key = [*QUEUE, "epoch"]
-    survivors = _with_epoch(history, acked.join(reads, on="m", how="semi"))
-    last = survivors.group_by(key).agg(last=pl.col("offset").max())
-    inside = _with_epoch(history, missing).join(last, on=key, how="inner").filter(pl.col("offset") < pl.col("last"))
-    shown = narrow.examples(inside.sort("offset"), *_SHOWN)
+    survivors = acked.join(reads, on=["m", "broker"], how="semi")
+    lane, log = [*QUEUE, "epoch"], ["broker", "epoch"]
+    behind = missing.join(survivors.group_by(lane).agg(last=pl.col("offset").max()), on=lane, how="left").join(
+        survivors.group_by(log).agg(newest=pl.col("invoke_ns").max()), on=log, how="left"
+    )
+    inside = behind.filter((pl.col("offset") < pl.col("last")) | (pl.col("complete_ns") < pl.col("newest")))
+    shown = narrow.examples(inside.sort("complete_ns"), *_SHOWN)
     return Finding("lost-inside", inside.height, acked.height, shown, {"lost": missing.height})
 
 
@@ -142,12 +150,6 @@ def _absent(kind: str, acked: pl.DataFrame, there: pl.DataFrame) -> Finding:
     missing = acked.join(there, on="m", how="anti")
     shown = narrow.examples(missing.sort("complete_ns").head(8), *_SHOWN)
     return Finding(kind, missing.height, acked.height, shown, _bound(missing.height, acked.height))
-
-
-def _with_epoch(history: History, sends: pl.DataFrame) -> pl.DataFrame:
-    heals = [w.heal_ns for w in history.windows if w.heal_ns is not None]
-    epoch = sum(((pl.col("invoke_ns") >= heal).cast(pl.Int32) for heal in heals), pl.lit(0))
-    return sends.with_columns(epoch=epoch)
 
 
 def _bound(count: int, of: int) -> dict[str, float]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from harness.checkers import counts, observed, timing, usage
+from harness.checkers import counts, despite, observed, timing, usage
 from harness.checkers.finders import FINDERS, known
 from harness.core.expectation import Forbid, Rules
 from harness.core.history import History
@@ -21,6 +21,8 @@ METRICS: Final[Mapping[str, Callable[..., float]]] = MappingProxyType(
         "unacknowledged_in": counts.unacknowledged_in,
         "unacknowledged_begun_in": usage.unacknowledged_begun_in,
         "ok_in": counts.ok_in,
+        "ok_despite": despite.ok_despite,
+        "answered_in": despite.answered_in,
         "invoked_in": counts.invoked_in,
         "answered": counts.answered,
         "success_ratio": counts.success_ratio,

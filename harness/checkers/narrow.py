@@ -133,6 +133,8 @@ def acked_of(
 ) -> pl.DataFrame:
     """Acknowledged sends; `sent_after` a fault bit (by invoke), `sent_before` one was injected (by completion).
 
+    `sent_before` may also name a step that ended well (SyncDisks): what completed before that began.
+
     With `statuses` those that were answered with one of these instead of SEND_OK.
     """
     weaker = (pl.col("outcome") == "info") & text("status").is_in(list(statuses or ()))
@@ -140,8 +142,18 @@ def acked_of(
     if sent_after is not None:
         acked = acked.filter(pl.col("invoke_ns") >= instant(history, sent_after, "observed"))
     if sent_before is not None:
-        acked = acked.filter(pl.col("complete_ns") <= instant(history, sent_before, "inject"))
+        acked = acked.filter(pl.col("complete_ns") <= _began(history, sent_before))
     return acked
+
+
+def _began(history: History, name: str) -> int:
+    """When a fault was injected, or else the first step of that name that ended well began; ns."""
+    if any(window.name == name for window in history.windows):
+        return instant(history, name, "inject")
+    for step in history.steps:
+        if step.name == name and step.ok:
+            return step.start_ns
+    raise MetricUnavailable(f"no fault {name!r} was injected, and no step of that name ended well")
 
 
 def window_of(history: History, name: str) -> FaultWindow:

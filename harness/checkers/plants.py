@@ -9,6 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from harness.checkers import content, edit, narrow
+from harness.checkers.hit import with_stretch
 from harness.checkers.narrow import QUEUE
 from harness.checkers.order import reordered_delivery as find_reordered_delivery
 from harness.core.errors import MetricUnavailable
@@ -31,9 +32,7 @@ def lost_inside(history: History, params: Params) -> History | None:
     """One acknowledged message is in no read, though a later one of its queue survived."""
     reads = _reads(history, params)
     acked = narrow.acked_of(history, topic=params.get("topic")).filter(pl.col("offset").is_not_null())
-    heals = [w.heal_ns for w in history.windows if w.heal_ns is not None]
-    epoch = sum(((pl.col("invoke_ns") >= heal).cast(pl.Int32) for heal in heals), pl.lit(0))
-    stored = acked.join(reads.select("m"), on="m", how="semi").with_columns(epoch=epoch)
+    stored = with_stretch(history, acked.join(reads.select("m"), on="m", how="semi"))
     inner = stored.filter(pl.col("offset") < pl.col("offset").max().over([*QUEUE, "epoch"]))
     victim = middle(inner)
     return None if victim is None else edit.without_reads(history, pl.col("m") == victim)

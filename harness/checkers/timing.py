@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from harness.checkers import narrow
+from harness.checkers.hit import with_stretch
 from harness.checkers.narrow import FOREVER_NS, Replicas, Since
 from harness.checkers.observed import observed
 from harness.core.errors import MetricUnavailable
@@ -75,10 +76,11 @@ def latency_max_ms(history: History, *, window: str | None = None, process: str 
 
 
 def rpo_ms(history: History, *, phase: str = "final", replicas: Replicas = None, topic: str | None = None) -> float:
-    """How much acknowledged time was lost, ms: from the oldest lost SEND_OK to the newest one before the heal.
+    """How much acknowledged time was lost, ms: from the oldest lost SEND_OK to the newest one before the fault.
 
-    Per broker name and stretch between two heals: the instant of that stretch's last SEND_OK by the broker minus that
-    of its oldest lost SEND_OK; the largest of these. 0 if nothing was lost (or only the very last message was).
+    Per broker name and stretch of its log (see `hit.with_stretch`): the instant of the last SEND_OK by the broker that
+    completed before the fault was seen that ended the stretch, minus that of its oldest lost SEND_OK; the largest of
+    these. 0 if nothing was lost (or only the very last message was). How long the broker was away counts for nothing.
     """
     there = narrow.reads_of(history, phase, replicas).select("m")
     oldest = acknowledged_age(history, topic).join(there, on="m", how="anti").get_column("age_ms").max()
@@ -86,16 +88,17 @@ def rpo_ms(history: History, *, phase: str = "final", replicas: Replicas = None,
 
 
 def acknowledged_age(history: History, topic: str | None = None) -> pl.DataFrame:
-    """Acknowledged sends with `epoch` (the stretch between two heals) and `age_ms`.
+    """Acknowledged sends with `epoch` (the stretch of their broker's log) and `age_ms`.
 
-    Their age is at the last SEND_OK of the same broker name and stretch: what would be lost with the message and
-    everything newer.
+    Their age is at the last SEND_OK of the same broker name and stretch that completed before the fault was seen: what
+    would be lost with the message and everything newer. Not the injection: a broker that is stopped goes on
+    acknowledging after it. What was written down later still is of age 0.
     """
-    heals = [w.heal_ns for w in history.windows if w.heal_ns is not None]
-    epoch = sum(((pl.col("invoke_ns") >= heal).cast(pl.Int32) for heal in heals), pl.lit(0))
-    acked = narrow.acked_of(history, topic=topic).with_columns(epoch=epoch)
-    newest = pl.col("complete_ns").max().over("broker", "epoch")
-    return acked.with_columns(age_ms=(newest - pl.col("complete_ns")) / 1e6)
+    acked = with_stretch(history, narrow.acked_of(history, topic=topic))
+    before = pl.col("complete_ns").filter(pl.col("complete_ns") <= pl.col("ended_ns"))
+    newest = before.max().over("broker", "epoch").fill_null(pl.col("complete_ns"))
+    age_ns = (newest - pl.col("complete_ns")).clip(lower_bound=0)
+    return acked.with_columns(age_ms=age_ns / 1e6)
 
 
 def rpo_excess_ms(

@@ -25,9 +25,10 @@ def lost(history: History, params: Params) -> History | None:
 
 
 def lost_inside(history: History, params: Params) -> History | None:
-    """What is lost of each queue is its last message."""
+    """What is lost is the newest message that a broker acknowledged, and so the last of its queue."""
     acked = narrow.acked_of(history, topic=params.get("topic")).filter(pl.col("offset").is_not_null())
-    last = acked.filter(pl.col("offset") == pl.col("offset").max().over(QUEUE))
+    newest = acked.filter(pl.col("complete_ns") == pl.col("complete_ns").max().over("broker"))
+    last = newest.filter(pl.col("offset") == pl.col("offset").max().over(QUEUE))
     victim = plants.middle(last)
     return None if victim is None else edit.without_reads(history, pl.col("m") == victim)
 

@@ -10,7 +10,7 @@ from harness.core.errors import MetricUnavailable, UsageError
 from harness.core.expectation import Forbid, Require, Rules
 from harness.core.history import History
 from harness.core.verdict import Verdict
-from tests.builder import HistoryBuilder, healthy_run
+from tests.builder import MASTER, HistoryBuilder, healthy_run
 
 S = 1.0
 
@@ -119,6 +119,50 @@ class TestRpo:
         assert measure(healthy_run().history(), "rpo_ms", {}) == 0
 
 
+class TestLostTimeAroundAFault:
+    """One message, 0.1 s old when the power was cut for nine seconds, is lost."""
+
+    def cut(self, *, lost_since_s: float = 20.0, fault: str = "cut", targets: tuple[str, ...] = (MASTER,)) -> History:
+        h = HistoryBuilder()
+        kept = []
+        for n in range(20):
+            at_s = 10.1 + n / 2
+            h.send("p1", f"m{n}", at_s=at_s - 0.01).ok(at_s=at_s)
+            if at_s < lost_since_s:
+                kept.append(f"m{n}")
+        h.send("p1", "lost", at_s=19.99).ok(at_s=20.0)
+        h.fault(fault, "inject", targets=targets, at_s=20.1)
+        h.fault(fault, "observed", at_s=20.2)
+        waits = h.send("p1", "waits", at_s=29.0)
+        h.fault(fault, "heal", at_s=29.1)
+        waits.ok(at_s=31.2)
+        h.fault(fault, "recovered", at_s=33.0)
+        h.read(*kept, "waits")
+        return h.history()
+
+    def test_a_send_that_waits_for_the_broker_to_come_back_is_of_the_next_stretch(self):
+        assert measure(self.cut(), "rpo_ms", {}) == 0
+
+    def test_what_is_older_is_still_found(self):
+        """The oldest that is lost was acknowledged at 14.1 s, the newest before the cut at 20 s."""
+        assert measure(self.cut(lost_since_s=14.0), "rpo_ms", {}) == pytest.approx(5900)
+
+    @pytest.mark.parametrize(("fault", "targets"), [("partition", (MASTER,)), ("cut", ("broker-b-0",))])
+    def test_a_fault_that_did_not_end_the_broker_excuses_nothing(self, fault, targets):
+        """It was not restarted: what it acknowledged later is newer in the same log."""
+        assert measure(self.cut(fault=fault, targets=targets), "rpo_ms", {}) == pytest.approx(11_200)
+
+    def test_a_broker_that_is_stopped_acknowledges_until_it_is_gone(self):
+        h = HistoryBuilder()
+        h.send("p1", "m0", at_s=9.9).ok(at_s=10.0)
+        h.fault("stop", "inject", at_s=10.1)
+        h.send("p1", "m1", at_s=17.9).ok(at_s=18.0)
+        h.fault("stop", "observed", at_s=18.1)
+        h.fault("stop", "heal", "recovered", at_s=20.0)
+        h.read()
+        assert measure(h.history(), "rpo_ms", {}) == pytest.approx(8000)
+
+
 class TestObserved:
     def test_numbers_truths_and_paths(self, h):
         h.observe("look", {"accepted": 0, "all": True, "deep": {"n": 2.5}, "codes": {}, "never": None})
@@ -222,6 +266,8 @@ HELD = [
     ("unacknowledged_begun_in", "==", 0, {"window": "kill"}),
     ("ok_in", ">", 0, {"window": "kill"}),
     ("ok_in", "==", 0, {"window": "kill", "broker": "broker-z"}),
+    ("ok_despite", "==", 0, {"window": "kill", "broker": "broker-z"}),
+    ("answered_in", ">", 1, {"window": "kill"}),
     ("invoked_in", ">", 1, {"window": "kill"}),
     ("answered", "==", 0, {"code": [10, 11, 12]}),
     ("answered", "==", 0, {"status": "FLUSH_DISK_TIMEOUT"}),
@@ -304,6 +350,8 @@ def test_demands_that_are_known_pass():
     ("metric", "params"),
     [
         ("ok_in", {"window": "late"}),
+        ("ok_despite", {"window": "late"}),
+        ("ok_despite", {"window": "kill", "process": "nobody"}),
         ("unacknowledged_in", {"window": "late"}),
         ("ok_in", {"window": "kill", "process": "nobody"}),
         ("unacknowledged", {"process": "nobody"}),

@@ -10,7 +10,7 @@ from harness.checkers.twins import TWINS
 from harness.core.expectation import Forbid, Rules
 from harness.core.history import History
 from harness.core.verdict import Verdict
-from tests.builder import MASTER, SLAVE, healthy_run
+from tests.builder import MASTER, SLAVE, HistoryBuilder, healthy_run
 
 KINDS = sorted(FINDERS)
 
@@ -167,6 +167,118 @@ class TestLostInside:
         h.fault("power-cut")
         h.read("m0", "m2", "m3")
         assert find(h.history(), "lost-inside", {}).count == 1
+
+    def queues(self, h: HistoryBuilder, *lost: str, concurrent: bool = False) -> History:
+        """Four messages in turn to two queues, then a power cut that takes some of them, and one message more."""
+        for n in range(0, 4, 2):
+            first, second = h.send("p1", f"m{n}"), None
+            if concurrent:
+                second = h.send("p2", f"m{n + 1}")
+            first.ok(queue=0)
+            (second or h.send("p2", f"m{n + 1}")).ok(queue=1)
+        h.fault("power-cut")
+        h.send("p1", "m8").ok(queue=0)
+        h.send("p1", "m9").ok(queue=1)
+        for queue in (0, 1):
+            ids = [id for id, (_, stored, _) in h.stored.items() if stored == queue and id not in lost]
+            h.read(*ids, queue=queue, offsets=tuple(h.stored[id][2] for id in ids))
+        return h.history()
+
+    def test_a_queue_that_is_gone_with_its_oldest_is_no_tail(self, h):
+        """Nothing of queue 0 survived the cut; of queue 1 everything did."""
+        assert find(self.queues(h, "m0", "m2"), "lost-inside", {}).count == 2
+
+    def test_the_newest_of_the_log_is_a_tail_in_whatever_queue(self, h):
+        assert find(self.queues(h, "m1", "m2", "m3"), "lost-inside", {}).count == 0
+
+    def test_the_newest_of_a_queue_is_no_tail_if_newer_ones_of_another_survived(self, h):
+        assert find(self.queues(h, "m2"), "lost-inside", {}).count == 1
+
+    def test_of_two_that_were_under_way_at_once_nothing_is_known(self, h):
+        history = self.queues(h, "m2", concurrent=True)
+        assert find(history, "lost", {}).count == 1
+        assert find(history, "lost-inside", {}).count == 0
+
+    def test_what_another_broker_kept_proves_nothing(self, h):
+        h.send("p1", "m0").ok()
+        h.send("p1", "m1").ok(broker="broker-b")
+        h.fault("power-cut")
+        h.read()
+        h.read("m1", replica="broker-b-0")
+        assert find(h.history(), "lost-inside", {}).count == 0
+
+    def test_a_copy_on_another_broker_is_no_survivor(self, h):
+        """A send that was tried on another broker first: stored there, acknowledged here, lost here."""
+        h.send("p1", "m0").ok()
+        h.send("p1", "m1").ok()
+        h.fault("power-cut")
+        h.read()
+        h.read("m1", replica="broker-b-0")
+        assert find(h.history(), "lost", {}).count == 1
+        assert find(h.history(), "lost-inside", {}).count == 0
+
+    def test_acknowledged_after_the_heal_is_stored_after_it(self, h):
+        """A send that waited for the broker, begun long before the heal, is no survivor of the cut."""
+        h.send("p1", "m0").ok()
+        waits = h.send("p2", "m1")
+        h.fault("power-cut", "inject", "observed")
+        h.fault("power-cut", "heal", "recovered")
+        waits.ok(queue=1)
+        h.read()
+        h.read("m1", queue=1, first=0)
+        assert find(h.history(), "lost-inside", {}).count == 0
+
+    @pytest.mark.parametrize("fault", ["partition", "pause"])
+    def test_a_fault_that_ends_no_process_starts_no_log_anew(self, h, fault):
+        h.send("p1", "m0").ok()
+        h.fault(fault)
+        h.send("p1", "m1").ok(queue=1)
+        h.read()
+        h.read("m1", queue=1)
+        assert find(h.history(), "lost-inside", {}).count == 1
+
+
+class TestBeforeASync:
+    """Nothing that was acknowledged before the disks were synced may be lost."""
+
+    DEMAND = Forbid(anomaly="lost", params={"replicas": "master", "sent_before": "synced"})
+
+    def cut(self, *lost: str) -> History:
+        h = HistoryBuilder()
+        h.observe("healthy.before", True)
+        for n in range(6):
+            h.send("p1", f"m{n}").ok()
+        h.step("synced")
+        for n in range(6, 9):
+            h.send("p1", f"m{n}").ok()
+        h.send("p1", "open")
+        h.fault("power-cut")
+        h.observe("healthy.after", True)
+        kept = [n for n in range(9) if f"m{n}" not in lost]
+        h.read(*(f"m{n}" for n in kept), offsets=tuple(kept))
+        return h.history()
+
+    @pytest.mark.parametrize(
+        ("lost", "verdict"),
+        [((), Verdict.HELD), (("m6", "m7", "m8"), Verdict.HELD), (("m5", "m6", "m7", "m8"), Verdict.BROKEN)],
+    )
+    def test_what_was_lost(self, thin, lost, verdict):
+        judged = judge(self.cut(*lost), Rules(gates=thin, expectations=(self.DEMAND,)))
+        assert judged.verdict is verdict, judged.reason
+        assert judged.figures["lost"] == len(lost), "the figure is of everything"
+        assert judged.checks[0].finding is not None
+        assert judged.checks[0].finding.of == 6
+
+    def test_its_planted_control_is_seen(self, thin):
+        bad = plant(self.cut("m7", "m8"), self.DEMAND)
+        assert bad is not None
+        assert judge(bad, Rules(gates=thin, expectations=(self.DEMAND,))).verdict is Verdict.BROKEN
+
+    def test_a_step_that_never_was_is_inconclusive(self, thin):
+        demand = Forbid(anomaly="lost", params={"sent_before": "sinked"})
+        judged = judge(self.cut(), Rules(gates=thin, expectations=(demand,)))
+        assert judged.verdict is Verdict.INCONCLUSIVE
+        assert "sinked" in judged.reason
 
 
 class TestBroadcast:
