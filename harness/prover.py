@@ -145,6 +145,9 @@ class Prover:
         if verdict is Verdict.INCONCLUSIVE:
             raise Inconclusive(reason)
         if verdict is Verdict.BROKEN:
+            surprises = self._session.unexpected_of(self._settings, self.outcome)
+            if surprises:
+                raise Broken(f"{reason} (the catalogue expects it broken, but not by {'; '.join(surprises)})")
             if expected is not None:
                 raise KnownBroken(reason, expected)
             raise Broken(reason)

@@ -16,7 +16,7 @@ from harness.core.wording import several
 from harness.evidence.files import read_json
 from harness.judging import ControlResult, PlantedControl, ScenarioResult, judge_directory
 from harness.publish import write_page
-from harness.report.rows import EXIT_INCONCLUSIVE, Row, exit_code, parse_verdicts
+from harness.report.rows import EXIT_INCONCLUSIVE, Row, exit_code, parse_verdicts, standing
 from harness.report.terminal import summary, use_colour
 from harness.scenario import Control, Scenario
 from harness.session import Outcome
@@ -170,6 +170,8 @@ def _difference(before: Row, now: Row) -> list[str]:
     remarks = []
     if before.verdict is not now.verdict:
         remarks.append(f"{where}: {now.verdict.value} now, {before.verdict.value} when it ran ({now.reason})")
+    if before.verdict is now.verdict and standing(before) is not standing(now):
+        remarks.append(f"{where}: {standing(now).value} now, {standing(before).value} when it ran ({now.known_text})")
     if before.expected is not now.expected:
         remarks.append(f"{where}: the catalogue expects {now.expected.value} now, {before.expected.value} then")
     then = {s.name: s.verdict for s in before.scenarios}

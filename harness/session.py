@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.core.errors import UsageError
-from harness.core.guarantee import Guarantee
+from harness.core.guarantee import Expectation, Guarantee
 from harness.core.verdict import Verdict, merge
 from harness.core.version import Version
 from harness.judging import ControlResult, ScenarioResult, on_looks_alone, unproved
@@ -136,13 +136,19 @@ class Session:
             deviations=tuple(sorted(self.deviations)),
         )
 
+    def unexpected_of(self, settings: Settings, outcome: Outcome) -> tuple[str, ...]:
+        """Demands that were violated, of guarantees that are expected to be broken here, but not by these."""
+        mine = [g for g in self.promised[settings.topology.name] if g.id in outcome.guarantees]
+        found = (text for g in mine for text in unexpected(outcome, self._expected(settings, g)))
+        return tuple(dict.fromkeys(found))
+
     def expected_of(self, settings: Settings, guarantees: Sequence[str]) -> str | None:
         """Why the catalogue expects these guarantees to be broken here, or None if it expects them to hold."""
         for guarantee in self.promised[settings.topology.name]:
             if guarantee.id in guarantees:
-                verdict, reason = self._expected(settings, guarantee)
-                if verdict == "broken":
-                    return reason
+                expected = self._expected(settings, guarantee)
+                if expected.verdict == "broken":
+                    return expected.reason
         return None
 
     def _row(self, settings: Settings, guarantee: Guarantee) -> Row:
@@ -160,13 +166,13 @@ class Session:
             client=settings.client,
             runtime=settings.runtime,
             timers=guarantee.timers or settings.timers,
-            known=expected[1] if expected[0] == "broken" else False,
-            expected=Verdict(expected[0]),
+            known=expected.reason if expected.verdict == "broken" else False,
+            expected=Verdict(expected.verdict),
             verdict=verdict,
             reason=reason,
             figures=figures(ran),
             control=control_row(self, ran),
-            scenarios=tuple(scenario_row(self, o) for o in ran),
+            scenarios=tuple(scenario_row(self, o, expected) for o in ran),
             deviations=tuple(sorted({f"{d[0]}={d[1]}" for o in ran if o.result for d in o.result.deviations})),
             missing=next((o.missing for o in mine if o.missing), None),
             infrastructure=any(o.infrastructure for o in mine),
@@ -174,10 +180,9 @@ class Session:
             worked_s=round(sum(spent(o, None) - spent(o, "waiting") for o in ran), 1),
         )
 
-    def _expected(self, settings: Settings, guarantee: Guarantee) -> tuple[str, str]:
+    def _expected(self, settings: Settings, guarantee: Guarantee) -> Expectation:
         subject = self.tested()
-        expectation = guarantee.expected(subject.version, settings.topology, subject.java_major, settings.client)
-        return expectation.verdict, expectation.reason
+        return guarantee.expected(subject.version, settings.topology, subject.java_major, settings.client)
 
 
 def spent(outcome: Outcome, what: str | None) -> float:
@@ -254,7 +259,19 @@ def _directory(session: Session, result: ScenarioResult) -> str:
     return str(result.directory.relative_to(session.directory / "scenarios"))
 
 
-def scenario_row(session: Session, outcome: Outcome) -> ScenarioRow:
+def unexpected(outcome: Outcome, expected: Expectation) -> tuple[str, ...]:
+    """Violated demands that the expectation does not name; none where it expects no violation or names no demand."""
+    result = outcome.result
+    if result is None or result.judgement.verdict is not Verdict.BROKEN:
+        return ()
+    if expected.verdict != "broken" or not expected.demands:
+        return ()
+    named = {demand.text(): demand.names() for demand in result.scenario.rules.expectations}
+    violated = [check.demand for check in result.judgement.checks if not check.met]
+    return tuple(text for text in violated if named.get(text, frozenset()).isdisjoint(expected.demands))
+
+
+def scenario_row(session: Session, outcome: Outcome, expected: Expectation) -> ScenarioRow:
     """One executed scenario as the row shows it."""
     result = outcome.result
     assert result is not None
@@ -270,6 +287,7 @@ def scenario_row(session: Session, outcome: Outcome) -> ScenarioRow:
         failed=seen.get("failed"),
         unknown=seen.get("unknown"),
         lost=seen.get("lost"),
+        unexpected=unexpected(outcome, expected),
         figures=dict(seen),
     )
 

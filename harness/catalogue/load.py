@@ -35,6 +35,7 @@ class _Rule(_Strict):
     where: str = "all"
     java: list[int] = []
     client: str = "*"
+    demands: list[str] = []
 
 
 class _Control(_Strict):
@@ -154,7 +155,7 @@ def _guarantee(row: _Row, section: str, documents: dict[str, str]) -> Guarantee:
 
 def _rule(rule: _Rule) -> Rule:
     return Rule(
-        Expectation(rule.verdict, rule.why, rule.source),
+        Expectation(rule.verdict, rule.why, rule.source, tuple(rule.demands)),
         VersionRange.parse(rule.versions),
         Where.parse(rule.where),
         tuple(rule.java),

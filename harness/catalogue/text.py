@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.catalogue.load import Catalogue, load_catalogue
-from harness.core.guarantee import Guarantee, Rule
+from harness.core.guarantee import Expectation, Guarantee, Rule
 
 _CONTROLS = {
     "product": "a configuration or fault under which RocketMQ itself comes out the other way",
@@ -56,6 +56,8 @@ def _explained(row: Guarantee) -> Iterator[str]:
     yield f"  scenarios  {', '.join(row.scenarios) or 'see the tests marked with this id'}"
     for rule in row.rules:
         yield f"  expected   {rule.expectation.verdict} for {_scope(rule)}: {rule.expectation.reason}"
+        if rule.expectation.demands:
+            yield f"             by {', '.join(rule.expectation.demands)} alone"
         yield f"             ({rule.expectation.source})"
     yield "  expected   held " + ("otherwise" if row.rules else "everywhere: nothing is known against it")
     if row.notes:
@@ -75,9 +77,13 @@ def _documented(row: Guarantee) -> Iterator[str]:
         yield "- Timers: always the documented ones"
     for rule in row.rules:
         known = rule.expectation
-        yield f"- Expected **{known.verdict}** for {_scope(rule)}: {known.reason} ({known.source})"
+        yield f"- Expected **{known.verdict}** for {_scope(rule)}{_alone(known)}: {known.reason} ({known.source})"
     if row.notes:
         yield f"- Note: {row.notes}"
+
+
+def _alone(known: Expectation) -> str:
+    return f", by {', '.join(f'`{name}`' for name in known.demands)} alone" if known.demands else ""
 
 
 def _where(row: Guarantee) -> str:

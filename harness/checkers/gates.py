@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from harness.checkers import narrow, underway
+from harness.checkers.causality import before_their_send
 from harness.checkers.metrics import measure
 from harness.checkers.narrow import QUEUE, Replicas
 from harness.core.errors import MetricUnavailable
@@ -54,7 +55,10 @@ def _also(history: History, wanted: Require) -> Assumption:
 
 
 def well_formed(history: History) -> Assumption:
-    """No send completes before it began, none has a completion without being one, and no queue was half recorded."""
+    """No send completes before it began, none has a completion without being one, no queue was half recorded.
+
+    And nothing is delivered or read before it was sent.
+    """
     wrong = []
     backwards = history.sends.filter(pl.col("complete_ns") < pl.col("invoke_ns")).height
     if backwards:
@@ -63,6 +67,7 @@ def well_formed(history: History) -> Assumption:
     if open_:
         wrong.append(f"{open_} sends have an outcome and no completion")
     wrong += _miscounted(history)
+    wrong += before_their_send(history)
     return Assumption("well-formed", not wrong, "; ".join(wrong) or "the history is well-formed", soundness=True)
 
 

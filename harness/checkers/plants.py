@@ -111,7 +111,7 @@ def reordered(history: History, params: Params) -> History | None:
 
 
 def reordered_delivery(history: History, params: Params) -> History | None:
-    """Two messages of one queue are delivered in each other's place."""
+    """Of two messages of one queue the earlier one is delivered just after the later one, and not before its send."""
     group = params.get("group")
     find_reordered_delivery(history, group=group)
     wanted = [group] if group else [g for g in narrow.groups_of(history) if narrow.is_orderly(history, g)]
@@ -121,16 +121,15 @@ def reordered_delivery(history: History, params: Params) -> History | None:
     first = given.sort("time_ns", maintain_order=True).unique(["group", *QUEUE, "m"], keep="first", maintain_order=True)
     lane = ["group", *QUEUE] if not any(narrow.is_broadcast(history, g) for g in wanted) else ["group", *_LANE]
     later = first.with_columns(
-        other=pl.col("_row").shift(1).over(lane), then_ns=pl.col("time_ns").shift(1).over(lane)
-    ).filter(pl.col("then_ns") < pl.col("time_ns"))
+        other=pl.col("_row").shift(1).over(lane),
+        then_ns=pl.col("time_ns").shift(1).over(lane),
+        before=pl.col("offset").shift(1).over(lane),
+    ).filter((pl.col("then_ns") < pl.col("time_ns")) & (pl.col("before") < pl.col("offset")))
     if not later.height:
         return None
     one = later.slice(later.height // 2, 1).to_dicts()[0]
-    row = pl.int_range(pl.len())
-    swapped = (
-        pl.when(row == one["_row"]).then(one["then_ns"]).when(row == one["other"]).then(one["time_ns"])
-    ).otherwise(pl.col("time_ns"))
-    return edit.replace_deliveries(history, history.deliveries.with_columns(time_ns=swapped))
+    delayed = pl.when(pl.int_range(pl.len()) == one["other"]).then(one["time_ns"] + 1).otherwise(pl.col("time_ns"))
+    return edit.replace_deliveries(history, history.deliveries.with_columns(time_ns=delayed))
 
 
 def reordered_store(history: History, params: Params) -> History | None:

@@ -36,6 +36,10 @@ class Forbid(Data):
         """The demand in words."""
         return f"0 {self.anomaly}" + _params_text(self.params)
 
+    def names(self) -> frozenset[str]:
+        """What the catalogue may call it: the anomaly, with or without its parameters."""
+        return frozenset({self.anomaly, self.anomaly + _params_text(self.params)})
+
 
 class Require(Data):
     """A metric of the history must compare to a bound. One that cannot be computed is neither met nor violated."""
@@ -49,6 +53,11 @@ class Require(Data):
     def text(self) -> str:
         """The demand in words."""
         return f"{self.metric}{_params_text(self.params)} {self.op} {self.bound:g}"
+
+    def names(self) -> frozenset[str]:
+        """What the catalogue may call it: the metric, with or without its parameters, or what was observed."""
+        whole = self.metric + _params_text(self.params)
+        return frozenset({str(self.params["name"])} if self.metric == "observed" else {self.metric}) | {whole}
 
 
 Expectation = Annotated[Forbid | Require, Field(discriminator="kind")]

@@ -44,11 +44,15 @@ def _within(version: Version, sign: str, bound: Version) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What is known beforehand: the verdict that surprises nobody, why, and where that was read or seen."""
+    """What is known beforehand: the verdict that surprises nobody, why, and where that was read or seen.
+
+    `demands` name what is expected to be violated, as `core.expectation` names demands; none = any of the row's.
+    """
 
     verdict: ExpectedVerdict
     reason: str
     source: str = ""
+    demands: tuple[str, ...] = ()
 
 
 AS_DOCUMENTED = Expectation("held", "nothing is known against it")

@@ -69,9 +69,14 @@ def _sign(row: StoredRow | None) -> str:
     return "" if row is None else SIGNS[row.standing]
 
 
+def _why(row: StoredRow) -> str:
+    # A known broken row may be broken by something else: then why it was expected explains nothing.
+    return row.reason if row.standing is Standing.BROKEN else row.known or row.reason
+
+
 def _words(cells: Sequence[Cell]) -> str:
     lines = [
-        [cell.spec.name, f"`{row.id}`", row.standing.value, row.known or row.reason]
+        [cell.spec.name, f"`{row.id}`", row.standing.value, _why(row)]
         for cell in cells
         for row in cell.rows
         if row.standing not in (Standing.HELD, Standing.NOT_TESTED)

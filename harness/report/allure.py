@@ -80,7 +80,8 @@ def _result(
         status = Status.SKIPPED
     if case_errored(case):
         status = Status.BROKEN
-    message = printable(case.message) + (f" [expected broken: {printable(row.known)}]" if row.known else "")
+    known = bool(row.known) and case.standing is not Standing.BROKEN
+    message = printable(case.message) + (f" [expected broken: {printable(row.known_text)}]" if row.known else "")
     result = TestResult(
         uuid=str(uuid.uuid5(_NAMESPACE, f"{run.id}/{identity}")),
         historyId=identity,
@@ -90,7 +91,7 @@ def _result(
         status=status,
         stage="finished",
         description=printable(promise.text) if promise else None,
-        statusDetails=StatusDetails(known=bool(row.known), message=message) if message else None,
+        statusDetails=StatusDetails(known=known, message=message) if message else None,
         labels=[Label(name=name, value=value) for name, value in _labels(row)],
         parameters=[Parameter(name=name, value=value) for name, value in _parameters(case)],
         steps=_steps(report) if report else [],

@@ -24,7 +24,7 @@ def row_text(row: Row, scenarios: Sequence[ScenarioReport] = (), promise: Promis
         f"  judged on: {row.topology}, RocketMQ {row.rocketmq}, Java {row.java}, client {row.client}, "
         f"runtime {row.runtime}, timers {row.timers}"
     )
-    lines.append(f"  expected: {row.expected.value}" + (f", because {row.known}" if row.known else ""))
+    lines.append(f"  expected: {row.expected.value}" + (f", because {row.known_text}" if row.known else ""))
     lines += [f"  {label}: {text}" for label, text in (("but", doubt(row)), ("reason", row.reason)) if text]
     lines += [f"  missing capability: {row.missing}"] if row.missing else []
     lines += [f"  figure: {label_text(k)} = {value_text(k, v)}" for k, v in row.figures.items()]

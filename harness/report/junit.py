@@ -77,7 +77,7 @@ def case_errored(case: Case) -> bool:
 
 def _standing_of(row: Row, scenario: ScenarioRow) -> Standing:
     if scenario.verdict is Verdict.BROKEN:
-        return Standing.KNOWN_BROKEN if row.known else Standing.BROKEN
+        return Standing.KNOWN_BROKEN if row.known and not scenario.unexpected else Standing.BROKEN
     if scenario.verdict is Verdict.HELD:
         # One of several scenarios of a known broken row may hold; only the row as a whole can deviate.
         return Standing.HELD_UNEXPECTEDLY if standing(row) is Standing.HELD_UNEXPECTEDLY else Standing.HELD
@@ -124,7 +124,7 @@ def _case(suite: ET.Element, case: Case, *, strict: bool) -> str:
     if tag:
         message = printable(case.message or case.standing.value)
         if row.known:
-            message = printable(f"{message} [expected broken: {row.known}]")
+            message = printable(f"{message} [expected broken: {row.known_text}]")
         ET.SubElement(element, tag, message=message[:1000], type=case.standing.value.replace(" ", "-")).text = message
     return counted
 

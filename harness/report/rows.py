@@ -47,7 +47,8 @@ class ScenarioRow(Data):
     """One executed scenario of a row.
 
     `history` is relative to the run directory. Counts are messages, None = not counted: `failed`
-    were surely not stored, `unknown` may have been, `lost` were acknowledged and never seen again.
+    were surely not stored, `unknown` may have been, `lost` were acknowledged and never seen again. `unexpected` are
+    violated demands of a row that is expected to be broken, but not by these.
     """
 
     name: str = Field(min_length=1)
@@ -59,6 +60,7 @@ class ScenarioRow(Data):
     failed: int | None = None
     unknown: int | None = None
     lost: int | None = None
+    unexpected: tuple[str, ...] = ()
     figures: dict[str, JsonValue] = Field(default_factory=dict)
 
     @field_validator("history")
@@ -109,6 +111,17 @@ class Row(Data):
         return self
 
     @property
+    def unexpected(self) -> tuple[str, ...]:
+        """Violated demands that the catalogue does not expect, of a row that it expects to be broken."""
+        return tuple(dict.fromkeys(demand for scenario in self.scenarios for demand in scenario.unexpected))
+
+    @property
+    def known_text(self) -> str:
+        """Why the row is expected to be broken, and by what it is not; empty if it is expected to hold."""
+        more = f"; not expected to violate: {'; '.join(self.unexpected)}" if self.unexpected else ""
+        return f"{self.known}{more}" if self.known else ""
+
+    @property
     def key(self) -> tuple[str, ...]:
         """What makes a row unique within a run."""
         return (self.id, *self.configuration)
@@ -151,14 +164,15 @@ def standing(row: Row) -> Standing:
     """Where a row stands.
 
     A row called held that no scenario judged, or whose control did not come out, proves nothing: inconclusive here,
-    whatever its verdict says. A broken one stays broken, for one witness is enough.
+    whatever its verdict says. A broken one stays broken, for one witness is enough; it is known to be only if every
+    violated demand is one that was expected to be.
     """
     if row.verdict is Verdict.NOT_TESTED:
         return Standing.NOT_TESTED
     if row.verdict is Verdict.INCONCLUSIVE:
         return Standing.INCONCLUSIVE
     if row.verdict is Verdict.BROKEN:
-        return Standing.KNOWN_BROKEN if row.known else Standing.BROKEN
+        return Standing.KNOWN_BROKEN if row.known and not row.unexpected else Standing.BROKEN
     if not row.scenarios or (row.control is not None and not row.control.ok):
         return Standing.INCONCLUSIVE
     return Standing.HELD_UNEXPECTEDLY if row.known else Standing.HELD

@@ -131,7 +131,7 @@ def _reasons(rows: Sequence[Row]) -> list[Text]:
         stand = standing(row)
         if stand is Standing.HELD:
             continue
-        known = f" [expected: {row.known}]" if row.known else ""
+        known = f" [expected: {row.known_text}]" if row.known else ""
         reason = shorten("; ".join(part for part in (doubt(row), row.reason) if part), _REASON_MOST)
         head = Text(f"{row.id} ({row.topology}): {verdict_text(row)}: ", style=_STYLE[stand])
         texts.append(head.append(reason + known, style="default"))

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from harness.catalogue import build_catalogue, document, explain, load_catalogue
+from harness.checkers.finders import FINDERS
+from harness.checkers.metrics import METRICS
 from harness.core.errors import UsageError
 from harness.core.guarantee import VersionRange
 from harness.core.version import Version
@@ -43,6 +45,17 @@ def test_rows_that_are_broken_say_where_that_was_read_or_seen():
         for rule in row.rules:
             assert rule.expectation.source, row.id
             assert rule.expectation.reason, row.id
+
+
+@pytest.mark.parametrize("row", [g for g in load_catalogue().guarantees if any(r.expectation.demands for r in g.rules)])
+def test_demands_expected_to_be_violated_are_demanded_by_the_suite(row):
+    code = "".join((ROOT / path.partition("::")[0]).read_text() for path in row.scenarios)
+    assert code
+    for name in (name for rule in row.rules for name in rule.expectation.demands):
+        word = name.partition("(")[0].rpartition(".")[0] or name.partition("(")[0]
+        assert f'"{word}' in code, f"{row.id}: no demand of its suite is called {name}"
+        if "." not in name:
+            assert word in {*FINDERS, *METRICS}, name
 
 
 def test_promised_follows_the_topology():

@@ -355,3 +355,44 @@ class TestUncomputable:
     def test_nothing_is_inconclusive(self):
         rules = Rules(expectations=(self.GONE, self.AT_ONCE, LOST))
         assert judge(History.empty(), rules).verdict is Verdict.INCONCLUSIVE
+
+
+class TestCausality:
+    """On one clock nothing is delivered or read before it was sent: such evidence is worth nothing."""
+
+    @pytest.mark.parametrize("word", ["delivered", "read"])
+    def test_before_its_send_is_unsound(self, h, word):
+        h.send("p1", "m1", at_s=5.0).ok(at_s=5.1)
+        if word == "delivered":
+            h.deliver("c1", "m1", at_s=4.0)
+        else:
+            h.now(4.0)
+            h.read("m1")
+        found = {a.name: a for a in assumptions(h.history(), Gates())}["well-formed"]
+        assert not found.met
+        assert found.soundness
+        assert f"1 messages were {word} before" in found.message
+
+    def test_it_voids_even_a_loss(self, thin):
+        h = healthy_run()
+        h.send("p9", "gone").ok(queue=0)
+        h.send("p9", "early", at_s=9.0).ok(queue=0)
+        h.deliver("c1", "early", at_s=8.0)
+        assert judge(h.history(), Rules(gates=thin, expectations=(LOST,))).verdict is Verdict.INCONCLUSIVE
+
+    def test_before_its_acknowledgement_is_nothing(self, h):
+        send = h.send("p1", "m1")
+        h.deliver("c1", "m1", offset=0)
+        h.read("m1")
+        send.ok()
+        assert "well-formed" not in unmet(h.history(), Gates())
+
+    def test_the_first_send_of_an_id_counts(self, h):
+        h.send("p1", "m1").info()
+        h.deliver("c1", "m1", offset=0)
+        h.send("p1", "m1").ok()
+        assert "well-formed" not in unmet(h.history(), Gates())
+
+    def test_what_nobody_sent_is_a_phantom_and_no_paradox(self, h):
+        h.deliver("c1", "stray")
+        assert "well-formed" not in unmet(h.history(), Gates())

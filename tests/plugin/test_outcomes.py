@@ -16,6 +16,7 @@ from tests.plugin.conftest import CONTROLLED, MISSING, NO_DISK, SUITE, Inner, St
 pytest_plugins = ["pytester"]
 
 KNOWN_BROKEN = SUITE.replace("process-kill-loses-nothing", "unknown-keys-are-reported")
+STOCK_LOSES = SUITE.replace("process-kill-loses-nothing", "sync-master-survives-disk-loss")
 
 
 def junit(path: Path) -> ET.Element:
@@ -77,6 +78,23 @@ class TestOutcome:
         assert (ended.code, ended.outcomes) == (0, {"xfailed": 1})
         assert "1 known broken" in ended
         assert ended.row("unknown-keys-are-reported")["known"]
+
+    def test_known_broken_by_what_is_expected(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = Verdict.BROKEN
+        ended = inner("--rocketmq=5.3.3", suite=STOCK_LOSES, topology="2m-2s-sync-stock")
+        assert (ended.code, ended.outcomes) == (0, {"xfailed": 1})
+        assert ended.row("sync-master-survives-disk-loss")["scenarios"][0]["unexpected"] == []
+
+    def test_known_broken_by_another_demand_fails(self, inner: Inner, stub: Stub) -> None:
+        """A candidate that loses messages is no expected failure of the row that says it acknowledges too early."""
+        stub.outcomes["kill"] = Verdict.BROKEN
+        row = "sync-master-ack-means-two-copies"
+        suite = STOCK_LOSES.replace("sync-master-survives-disk-loss", row)
+        ended = inner("--rocketmq=5.3.3", "--junitxml=j.xml", suite=suite, topology="2m-2s-sync-stock")
+        assert (ended.code, ended.outcomes) == (1, {"failed": 1})
+        assert "not by 0 lost" in ended
+        assert ended.row(row)["scenarios"][0]["unexpected"] == ["0 lost"]
+        assert len(junit(ended.run / "junit.xml").findall(f".//testcase[@name='{row}[2m-2s-sync-stock/kill]']/failure"))
 
     def test_known_broken_fails_a_strict_run(self, inner: Inner, stub: Stub) -> None:
         stub.outcomes["kill"] = Verdict.BROKEN

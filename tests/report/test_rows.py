@@ -146,6 +146,16 @@ def test_standing_and_exit_code_of_one_row_beside_a_good_one(row, verdict, given
     assert exit_code([judged, row("good")], strict=True)[0] == strict_code
 
 
+def test_a_known_broken_row_that_violates_another_demand_is_broken(row):
+    known = row("judged", Verdict.BROKEN, **KNOWN)
+    scenario = known.scenarios[0]
+    assert standing(known) is Standing.KNOWN_BROKEN
+    other = known.model_copy(update={"scenarios": (scenario.model_copy(update={"unexpected": ("0 lost",)}),)})
+    assert standing(other) is Standing.BROKEN
+    assert exit_code((other,))[0] == 1
+    assert "0 lost" in other.known_text
+
+
 def test_a_tolerated_capability_is_no_trouble_unless_strict(row):
     rows = [row("good"), row("eio", Verdict.NOT_TESTED, missing="loop-device")]
     assert exit_code(rows, allow_missing=["loop-device"])[0] == 0
