@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.checkers.judge import implied, judge
+from harness.checkers.judge import ALWAYS, implied, judge
 from harness.checkers.planting import plant
 from harness.core.errors import HarnessError
 from harness.core.expectation import Rules
@@ -38,6 +38,13 @@ class ScenarioResult:
     deviations: tuple[tuple[str, str, str, str], ...] = ()
     bring_up: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def inexcusable(self) -> bool:
+        """It broke what is demanded of every history: nothing that the catalogue expects is an excuse for that."""
+        always = {demand.text() for demand in ALWAYS}
+        broken = self.judgement.verdict is Verdict.BROKEN
+        return broken and any(not check.met and check.demand in always for check in self.judgement.checks)
+
 
 @dataclass(frozen=True, slots=True)
 class ControlResult:
@@ -48,8 +55,21 @@ class ControlResult:
 
     @property
     def as_expected(self) -> bool:
-        """The control came out as it must: the scenario it belongs to could have been red."""
-        return self.result.judgement.verdict is self.control.expect
+        """The control came out as it must, by a demand of its own: the scenario it belongs to could have been red."""
+        return self.result.judgement.verdict is self.control.expect and self._by_its_own
+
+    @property
+    def came_out(self) -> str:
+        """Its verdict, and whether that says nothing of what it was run for."""
+        return self.result.judgement.verdict.value + ("" if self._by_its_own else ", by none of its own demands,")
+
+    @property
+    def _by_its_own(self) -> bool:
+        """Not broken, or not only by what is demanded of every history."""
+        judgement = self.result.judgement
+        others = {demand.text() for demand in implied(self.result.scenario.rules)}
+        violated = [check.demand for check in judgement.checks if not check.met]
+        return judgement.verdict is not Verdict.BROKEN or not violated or any(d not in others for d in violated)
 
 
 def judge_directory(directory: Path, rules: Rules, trouble: str) -> tuple[Judgement, tuple[PlantedControl, ...]]:

@@ -52,7 +52,7 @@ class Outcome:
         if verdict is not Verdict.HELD:
             return verdict, reason
         failed = [
-            f"control {c.control.scenario.name} came out {c.result.judgement.verdict.value} instead of "
+            f"control {c.control.scenario.name} came out {c.came_out} instead of "
             f"{c.control.expect.value}: {c.result.judgement.reason}"
             for c in self.controls
             if not c.as_expected
@@ -161,6 +161,8 @@ class Session:
         verdict = merge(v for v, _ in verdicts)
         reason = "; ".join(r for v, r in verdicts if v is verdict) or "no suite reached this row in this run"
         expected = self._expected(settings, guarantee)
+        if any(o.result.inexcusable for o in ran if o.result):
+            expected = ("held", "")
         return Row(
             id=guarantee.id,
             topology=settings.topology.name,

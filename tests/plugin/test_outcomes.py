@@ -68,6 +68,14 @@ class TestOutcome:
         assert "1 known broken" in ended
         assert ended.row("unknown-keys-are-reported")["known"]
 
+    def test_what_no_guarantee_allows_is_no_known_break(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = Verdict.BROKEN
+        stub.altered.add("kill")
+        ended = inner(suite=KNOWN_BROKEN)
+        assert (ended.code, ended.outcomes) == (1, {"failed": 1})
+        assert "0 known broken" in ended
+        assert ended.row("unknown-keys-are-reported")["known"] is False
+
     def test_known_broken_fails_a_strict_run(self, inner: Inner, stub: Stub) -> None:
         stub.outcomes["kill"] = Verdict.BROKEN
         assert inner("--strict", suite=KNOWN_BROKEN).code == 1
@@ -94,6 +102,14 @@ class TestControl:
         ended = inner(suite=CONTROLLED)
         assert (ended.code, stub.ran) == (0, ["kill", "kill--worse"])
         assert ended.row()["control"] == {"kind": "product", "expected": "broken", "observed": "broken", "ok": True}
+
+    def test_a_control_that_breaks_only_what_is_always_demanded_proves_nothing(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill--worse"] = Verdict.BROKEN
+        stub.altered.add("kill--worse")
+        ended = inner(suite=CONTROLLED)
+        assert ended.code == 6
+        assert ended.row()["verdict"] == "inconclusive"
+        assert "by none of its own demands" in ended.row()["reason"]
 
     @pytest.mark.parametrize("seen", [Verdict.HELD, Verdict.INCONCLUSIVE])
     def test_a_control_that_does_not_proves_nothing(self, inner: Inner, stub: Stub, seen: Verdict) -> None:
