@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.checkers.judge import implied, judge
+from harness.checkers.judge import ALWAYS, implied, judge
 from harness.checkers.planting import is_look, plant
 from harness.core.errors import HarnessError
 from harness.core.expectation import Expectation, Rules
@@ -50,6 +50,13 @@ class ScenarioResult:
     deviations: tuple[tuple[str, str, str, str], ...] = ()
     bring_up: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def inexcusable(self) -> bool:
+        """It broke what is demanded of every history: nothing that the catalogue expects is an excuse for that."""
+        always = {demand.text() for demand in ALWAYS}
+        broken = self.judgement.verdict is Verdict.BROKEN
+        return broken and any(not check.met and check.demand in always for check in self.judgement.checks)
+
 
 @dataclass(frozen=True, slots=True)
 class ControlResult:
@@ -60,8 +67,21 @@ class ControlResult:
 
     @property
     def as_expected(self) -> bool:
-        """The control came out as it must: the scenario it belongs to could have been red."""
-        return self.result.judgement.verdict is self.control.expect
+        """The control came out as it must, by a demand of its own: the scenario it belongs to could have been red."""
+        return self.result.judgement.verdict is self.control.expect and self._by_its_own
+
+    @property
+    def came_out(self) -> str:
+        """Its verdict, and whether that says nothing of what it was run for."""
+        return self.result.judgement.verdict.value + ("" if self._by_its_own else ", by none of its own demands,")
+
+    @property
+    def _by_its_own(self) -> bool:
+        """Not broken, or not only by what is demanded of every history."""
+        judgement = self.result.judgement
+        others = {demand.text() for demand in implied(self.result.scenario.rules)}
+        violated = [check.demand for check in judgement.checks if not check.met]
+        return judgement.verdict is not Verdict.BROKEN or not violated or any(d not in others for d in violated)
 
 
 def judge_directory(
@@ -111,7 +131,7 @@ def unproved(result: ScenarioResult, controls: Sequence[ControlResult]) -> list[
     a control that was run, one planted defect at least must be more than another number for what was looked at.
     """
     failed = [
-        f"control {c.control.scenario.name} came out {c.result.judgement.verdict.value} instead of "
+        f"control {c.control.scenario.name} came out {c.came_out} instead of "
         f"{c.control.expect.value}: {c.result.judgement.reason}"
         for c in controls
         if not c.as_expected

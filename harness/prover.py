@@ -141,7 +141,8 @@ class Prover:
     def _conclude(self) -> None:
         verdict, reason = self.outcome.verdict()
         self._say(f"{verdict.value}: {reason}")
-        expected = self._session.expected_of(self._settings, self.outcome.guarantees)
+        excused = self.outcome.result is None or not self.outcome.result.inexcusable
+        expected = self._session.expected_of(self._settings, self.outcome.guarantees) if excused else None
         if verdict is Verdict.INCONCLUSIVE:
             raise Inconclusive(reason)
         if verdict is Verdict.BROKEN:

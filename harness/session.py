@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.core.errors import UsageError
-from harness.core.guarantee import Expectation, Guarantee
+from harness.core.guarantee import AS_DOCUMENTED, Expectation, Guarantee
 from harness.core.verdict import Verdict, merge
 from harness.core.version import Version
 from harness.judging import ControlResult, ScenarioResult, on_looks_alone, unproved
@@ -158,6 +158,8 @@ class Session:
         verdict = merge(v for v, _ in verdicts)
         reason = "; ".join(r for v, r in verdicts if v is verdict) or "no suite reached this row in this run"
         expected = self._expected(settings, guarantee)
+        if any(o.result.inexcusable for o in ran if o.result):
+            expected = AS_DOCUMENTED
         return Row(
             id=guarantee.id,
             topology=settings.topology.name,

@@ -12,6 +12,7 @@ from harness.checkers.hit import brokers_hit
 from harness.core.expectation import Gates
 from harness.core.history import History
 from harness.core.verdict import Assumption
+from harness.core.wording import several
 from harness.core.window import FaultWindow
 
 _AT_MOST_NS: Final = 1_000_000_000
@@ -50,7 +51,7 @@ def warm(history: History, gates: Gates) -> Assumption:
         of_target = f", {share} of them by each broker it hits" if idle else ""
         message = f"acknowledged sends: {', '.join(thin + idle)}; {needed}{of_target}"
         return Assumption("load-before-fault", False, message)
-    return Assumption("load-before-fault", True, f"the load was steady before {len(history.windows)} faults")
+    return Assumption("load-before-fault", True, f"the load was steady before {several(len(history.windows), 'fault')}")
 
 
 def in_flight(history: History) -> Assumption:
@@ -74,7 +75,7 @@ def in_flight(history: History) -> Assumption:
             idle.append(window.name)
     if idle:
         return Assumption("in-flight", False, f"no send was under way when {', '.join(idle)} hit")
-    return Assumption("in-flight", True, f"sends were under way at each of {len(history.windows)} faults")
+    return Assumption("in-flight", True, f"sends were under way at {several(len(history.windows), 'fault')}")
 
 
 def _first_windows(history: History, before_ns: int) -> list[FaultWindow]:

@@ -96,6 +96,14 @@ class TestOutcome:
         assert ended.row(row)["scenarios"][0]["unexpected"] == ["0 lost"]
         assert len(junit(ended.run / "junit.xml").findall(f".//testcase[@name='{row}[2m-2s-sync-stock/kill]']/failure"))
 
+    def test_what_no_guarantee_allows_is_no_known_break(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = Verdict.BROKEN
+        stub.altered.add("kill")
+        ended = inner(suite=KNOWN_BROKEN)
+        assert (ended.code, ended.outcomes) == (1, {"failed": 1})
+        assert "0 known broken" in ended
+        assert ended.row("unknown-keys-are-reported")["known"] is False
+
     def test_known_broken_fails_a_strict_run(self, inner: Inner, stub: Stub) -> None:
         stub.outcomes["kill"] = Verdict.BROKEN
         assert inner("--strict", suite=KNOWN_BROKEN).code == 1
@@ -139,6 +147,14 @@ class TestControl:
         section = page.split(f'<div class="scenario" id="{anchor}">')[1].split("</div>\n</article>")[0]
         for part in ("Control: 1m/kill--worse", "the reason of kill--worse", "scenarios/1m/kill--worse/history"):
             assert part in section
+
+    def test_a_control_that_breaks_only_what_is_always_demanded_proves_nothing(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill--worse"] = Verdict.BROKEN
+        stub.altered.add("kill--worse")
+        ended = inner(suite=CONTROLLED)
+        assert ended.code == 6
+        assert ended.row()["verdict"] == "inconclusive"
+        assert "by none of its own demands" in ended.row()["reason"]
 
     @pytest.mark.parametrize("seen", [Verdict.HELD, Verdict.INCONCLUSIVE])
     def test_a_control_that_does_not_proves_nothing(self, inner: Inner, stub: Stub, seen: Verdict) -> None:
