@@ -98,8 +98,12 @@ class Crew:
             self._workers[name].go()
 
     def stop(self, names: Iterable[str]) -> dict[str, Any]:
-        """Stops them and waits for what was in flight. Workers that a fault killed are passed over."""
-        wanted = [n for n in names if n in self._workers and n not in self._stopped and self._workers[n].alive]
+        """Stops them and waits for what was in flight. Workers that a fault killed are passed over.
+
+        Raises ClientError for one that died unasked: what it did not do any more is nobody's fault but ours.
+        """
+        running = [n for n in names if n in self._workers and n not in self._stopped]
+        wanted = [n for n in running if n not in self._doomed or self._workers[n].alive]
 
         def one(name: str) -> Mapping[str, int]:
             return self._workers[name].stop(STOP_TIMEOUT_S)
