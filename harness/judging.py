@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.checkers.books import unbooked
 from harness.checkers.judge import judge
 from harness.checkers.planting import plant
 from harness.core.errors import HarnessError
@@ -72,7 +73,7 @@ def judge_planted(history: History, rules: Rules) -> tuple[PlantedControl, ...]:
         bad = plant(history, demand)
         if bad is None:
             continue
-        seen = judge(bad, rules)
+        seen = judge(unbooked(bad), rules)
         outcomes.append(PlantedControl(demand.text(), seen.verdict, seen.reason))
     return tuple(outcomes)
 

@@ -161,7 +161,7 @@ class _Run:
             self.bring_up = {"wall_s": started.wall_s, "cpu_s": started.cpu_s or 0.0}
             self.deviations = deviations_of(cluster)
             recorder = stack.enter_context(Recorder(self.directory / "history"))
-            crew = Crew(cluster, self.equipment.kit, plan.timers, self.directory / "history")
+            crew = Crew(cluster, self.equipment.kit, plan.timers, self.directory / "history", recorder.event)
             stack.callback(crew.close)
             stage = Stage(cluster, crew, recorder, self.say)
             cluster.wait_healthy(READY_TIMEOUT_S)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from harness.checkers import narrow
+from harness.checkers.books import complete_record
 from harness.checkers.metrics import measure
 from harness.checkers.narrow import QUEUE, Replicas
 from harness.core.errors import MetricUnavailable
@@ -19,12 +20,16 @@ _AT_MOST_NS = 1_000_000_000
 
 
 def assumptions(history: History, gates: Gates) -> tuple[Assumption, ...]:
-    """Every gate, met or not. `well-formed` and `drained` are matters of soundness: unmet, they void any verdict."""
+    """Every gate, met or not.
+
+    `well-formed`, `complete-record` and `drained` are matters of soundness: unmet, they void any verdict.
+    """
     return tuple(_assumptions(history, gates))
 
 
 def _assumptions(history: History, gates: Gates) -> Iterator[Assumption]:
     yield well_formed(history)
+    yield complete_record(history)
     yield _enough(history, gates.min_acked)
     if gates.min_acked_before_fault:
         yield _warm(history, gates)

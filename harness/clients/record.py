@@ -9,6 +9,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 from harness.core.errors import ClientError
+from harness.core.names import COUNTED
 
 MAX_ERROR_CHARS = 400
 
@@ -37,7 +38,7 @@ class Recorder:
     def hello(self, client: str, versions: dict[str, str], config: dict[str, Any]) -> None:
         """The first line: what this process is, and wall time and monotonic time of one instant."""
         now = time.monotonic_ns()
-        about = {"client": client, "versions": versions, "wall_ns": time.time_ns(), "config": config}
+        about = {"client": client, "versions": versions, "wall_ns": time.time_ns(), "config": config, COUNTED: True}
         text = quoted(json.dumps(about, separators=(",", ":")))
         self.write(f'{{"f":"hello","y":"info","t":{now},"x":{text}}}\n')
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,30 @@ class TestWithoutMisbehaviour:
         result = run(forbid("lost"), gates=FAULTY)
         assert result.judgement.verdict is Verdict.INCONCLUSIVE
         assert "no fault was injected" in result.judgement.reason
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.9])
+@pytest.mark.parametrize("anomaly", ["lost", "phantom", "undelivered"])
+@pytest.mark.parametrize("process", ["p-1", "c-1"])
+def test_lost_evidence_is_no_verdict(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, anomaly: str, kept: float, process: str
+) -> None:
+    """A worker's file is removed, or loses its end, while the oracle reads: neither held nor broken."""
+    read = Stage.read_back
+
+    def meanwhile(self: Any, *args: Any) -> Any:
+        path = tmp_path / "run" / "s" / "history" / f"{process}.jsonl"
+        if kept:
+            os.truncate(path, int(path.stat().st_size * kept))
+        else:
+            path.unlink()
+        return read(self, *args)
+
+    monkeypatch.setattr(Stage, "read_back", meanwhile)
+    result = run(forbid(anomaly), load=(SENDS, consume(1)))
+    assert result.trouble == ""
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE, result.judgement.reason
+    assert process in result.judgement.reason
 
 
 @pytest.mark.parametrize(
