@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+from harness.clients.ticks import Ticker
 from harness.cluster import Cluster
 from harness.core.errors import CapabilityMissing, HarnessError, SetupError, WaitTimeout
 from harness.distribution import Jre, Release
@@ -163,6 +164,7 @@ class _Run:
             recorder = stack.enter_context(Recorder(self.directory / "history"))
             crew = Crew(cluster, self.equipment.kit, plan.timers, self.directory / "history", recorder.event)
             stack.callback(crew.close)
+            stack.callback(Ticker(recorder.stalled).close)
             stage = Stage(cluster, crew, recorder, self.say)
             cluster.wait_healthy(READY_TIMEOUT_S)
             stage.observe("healthy.before", True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from harness.checkers.stalls import stall_excuse
 from harness.core.expectation import Expectation, Forbid
 from harness.core.history import History
 from harness.core.names import DRAIN
@@ -22,8 +23,13 @@ def excuse(history: History, demand: Expectation, check: Check) -> str:
 
 
 def _excuses(history: History, demand: Expectation, check: Check) -> Iterator[str]:
-    if anomaly_of(demand) in _OF_DELIVERIES and not _unread(check.finding):
+    if _unread(check.finding):
+        return
+    if anomaly_of(demand) in _OF_DELIVERIES:
         yield from _backlog(history, demand.params.get("group"))
+    stood_still = stall_excuse(history, demand)
+    if stood_still:
+        yield stood_still
 
 
 def anomaly_of(demand: Expectation) -> str:

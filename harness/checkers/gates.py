@@ -10,6 +10,7 @@ from harness.checkers import narrow
 from harness.checkers.books import complete_record
 from harness.checkers.metrics import measure
 from harness.checkers.narrow import QUEUE, Replicas
+from harness.checkers.stalls import clients_ran
 from harness.core.errors import MetricUnavailable
 from harness.core.expectation import COMPARE, Gates, Require
 from harness.core.history import History
@@ -30,6 +31,7 @@ def assumptions(history: History, gates: Gates) -> tuple[Assumption, ...]:
 def _assumptions(history: History, gates: Gates) -> Iterator[Assumption]:
     yield well_formed(history)
     yield complete_record(history)
+    yield clients_ran(history)
     yield _enough(history, gates.min_acked)
     if gates.min_acked_before_fault:
         yield _warm(history, gates)

@@ -18,3 +18,6 @@ COUNTS: Final = "counts"
 
 COUNTED: Final = "counted"
 """In a worker's first line: the harness that started it keeps a roster."""
+
+STALL: Final = "stall"
+"""An event of the process that stood still: `{"from_ns", "to_ns"}`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,32 @@ class TestWithoutMisbehaviour:
         result = run(forbid("lost"), gates=FAULTY)
         assert result.judgement.verdict is Verdict.INCONCLUSIVE
         assert "no fault was injected" in result.judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("demand", "verdict"),
+    [(metric("latency_max_ms") < 900, Verdict.INCONCLUSIVE), (forbid("lost"), Verdict.HELD)],
+)
+def test_a_client_that_stood_still_is_not_the_brokers_doing(
+    run: Run, machines: Callable[..., Machines], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, demand, verdict
+) -> None:
+    on = machines(SLOW)
+    look = Elapse.run
+
+    def meanwhile(self: Any, stage: Any) -> Any:
+        pid = on.last._spawner._pids["p-1"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            return look(self, stage)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    monkeypatch.setattr(Elapse, "run", meanwhile)
+    result = run(demand, on=on, steps=plan(at(0.5, Elapse(seconds=2))), duration_s=4)
+    assert result.judgement.verdict is verdict, result.judgement.reason
+    ran = next(a for a in result.judgement.assumptions if a.name == "clients-ran")
+    assert "p-1 stood still for 2" in ran.message
+    assert {p.observed for p in result.planted} <= {Verdict.BROKEN}
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.9])
