@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.checkers.books import unbooked
 from harness.checkers.judge import ALWAYS, implied, judge
 from harness.checkers.planting import is_look, plant
 from harness.core.errors import HarnessError
@@ -118,7 +119,7 @@ def _planted(history: History, rules: Rules, demand: Expectation) -> PlantedCont
     bad = plant(history, demand)
     if bad is None:
         return PlantedControl(text, Verdict.NOT_TESTED, "no defect of this kind can be planted in this history", look)
-    seen = judge(bad, rules)
+    seen = judge(unbooked(bad), rules)
     if seen.verdict is Verdict.BROKEN and not any(c.demand == text and not c.met for c in seen.checks):
         return PlantedControl(text, Verdict.HELD, f"another demand saw the defect, not this one: {seen.reason}", look)
     return PlantedControl(text, seen.verdict, seen.reason, look)

@@ -18,8 +18,9 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+from harness.clients.ticks import Ticker
 from harness.cluster import Cluster
-from harness.core.errors import CapabilityMissing, HarnessError, SetupError
+from harness.core.errors import CapabilityMissing, HarnessError, SetupError, WaitTimeout
 from harness.distribution import Jre, Release
 from harness.evidence import Recorder, write_json
 from harness.faults import Injector
@@ -32,6 +33,7 @@ from harness.runtime.local import LocalRuntime
 from harness.scenario import Heal, Inject, Look, Scenario, Step
 from harness.settings import Settings
 from harness.waiting import pause_s, wait_for
+from harness.workloads.backlog import DRAIN, Backlog
 from harness.workloads.crew import ClientKit, Crew
 from harness.workloads.load import Produce
 from harness.workloads.stage import Stage
@@ -160,8 +162,9 @@ class _Run:
             self.bring_up = {"wall_s": started.wall_s, "cpu_s": started.cpu_s or 0.0}
             self.deviations = deviations_of(cluster)
             recorder = stack.enter_context(Recorder(self.directory / "history"))
-            crew = Crew(cluster, self.equipment.kit, plan.timers, self.directory / "history")
+            crew = Crew(cluster, self.equipment.kit, plan.timers, self.directory / "history", recorder.event)
             stack.callback(crew.close)
+            stack.callback(Ticker(recorder.stalled).close)
             stage = Stage(cluster, crew, recorder, self.say)
             cluster.wait_healthy(READY_TIMEOUT_S)
             stage.observe("healthy.before", True)
@@ -253,17 +256,22 @@ class _Run:
         return all(stage.cluster.runtime.state(node).kind == "running" for node in nodes if node not in hit)
 
     def _await_deliveries(self, stage: Stage, group: str) -> None:
-        """Bounded: what is still missing then is for the finders to name, not for the runner to hide."""
+        """Bounded: what is still missing then is for the finders to name, not for the runner to hide.
+
+        Whether it was still getting less is recorded: a backlog is not yet a message that never comes.
+        """
         self.say(f"waiting until group {group} was given everything")
+        backlog = Backlog(self.scenario.drain_s)
         try:
             wait_for(
-                lambda: stage.undelivered(group, None) == 0,
+                lambda: backlog.saw(stage.undelivered(group, None)) == 0,
                 what=f"every acknowledged message at group {group}",
                 timeout_s=self.scenario.drain_s,
                 poll_s=0.5,
             )
-        except SetupError as error:
+        except WaitTimeout as error:
             self.say(str(error))
+        stage.observe(f"{DRAIN}{group}", backlog.seen())
 
     def _read_everything(self, stage: Stage, injector: Injector) -> None:
         """Reads every node that the scenario means to read; one that cannot be read leaves its drains incomplete."""

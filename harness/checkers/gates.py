@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import polars as pl
 
 from harness.checkers import narrow, underway
+from harness.checkers.books import complete_record
 from harness.checkers.causality import before_their_send
 from harness.checkers.metrics import measure
 from harness.checkers.narrow import QUEUE, Replicas
+from harness.checkers.stalls import clients_ran
 from harness.core.errors import MetricUnavailable
 from harness.core.expectation import COMPARE, Gates, Require
 from harness.core.history import History
@@ -18,12 +20,17 @@ from harness.core.wording import several, were
 
 
 def assumptions(history: History, gates: Gates) -> tuple[Assumption, ...]:
-    """Every gate, met or not. `well-formed` and `drained` are matters of soundness: unmet, they void any verdict."""
+    """Every gate, met or not.
+
+    `well-formed`, `complete-record` and `drained` are matters of soundness: unmet, they void any verdict.
+    """
     return tuple(_assumptions(history, gates))
 
 
 def _assumptions(history: History, gates: Gates) -> Iterator[Assumption]:
     yield well_formed(history)
+    yield complete_record(history)
+    yield clients_ran(history)
     yield _enough(history, gates.min_acked)
     if gates.min_acked_before_fault:
         yield underway.warm(history, gates)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from harness.checkers import counts, gates, observed, timing
 from harness.checkers.copies import diverged, redelivered
+from harness.checkers.excuses import excuse
 from harness.checkers.finders import find
 from harness.checkers.loss import lost
 from harness.checkers.metrics import measure
@@ -45,6 +47,7 @@ def judge(history: History, rules: Rules) -> Judgement:
         try:
             assumed += _drained_for(history, demand, {a.name for a in assumed})
             check = _check(history, demand)
+            check = replace(check, excuse=excuse(history, demand, check))
         except MetricUnavailable as missing:
             # Whether the evidence is sound is said by the gates: a fault that never bit, a look that saw nothing.
             assumed.append(_uncomputable(demand.text(), missing, soundness=False))

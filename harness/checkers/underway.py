@@ -12,8 +12,8 @@ from harness.checkers.hit import brokers_hit
 from harness.core.expectation import Gates
 from harness.core.history import History
 from harness.core.verdict import Assumption
-from harness.core.wording import several
 from harness.core.window import FaultWindow
+from harness.core.wording import several
 
 _AT_MOST_NS: Final = 1_000_000_000
 _SHARE: Final = 4

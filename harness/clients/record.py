@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.core import content
 from harness.core.errors import ClientError
+from harness.core.names import COUNTED
 
 MAX_ERROR_CHARS = 400
 
@@ -38,7 +39,7 @@ class Recorder:
     def hello(self, client: str, versions: dict[str, str], config: dict[str, Any]) -> None:
         """The first line: what this process is, and wall time and monotonic time of one instant."""
         now = time.monotonic_ns()
-        about = {"client": client, "versions": versions, "wall_ns": time.time_ns(), "config": config}
+        about = {"client": client, "versions": versions, "wall_ns": time.time_ns(), "config": config, COUNTED: True}
         about["body"] = content.FORMAT
         text = quoted(json.dumps(about, separators=(",", ":")))
         self.write(f'{{"f":"hello","y":"info","t":{now},"x":{text}}}\n')

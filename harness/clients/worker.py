@@ -19,7 +19,9 @@ from typing import Any, NoReturn
 from harness.clients.client import Client, make
 from harness.clients.config import from_json, to_json
 from harness.clients.record import Recorder
+from harness.clients.ticks import Ticker
 from harness.core.errors import HarnessError, UsageError
+from harness.core.names import STALL
 
 PROGRESS_S = 0.1
 DEFAULT_STOP_S = 30.0
@@ -99,6 +101,7 @@ class Worker:
         recorder.hello(config.client, versions, to_json(config))
         client.start()
         self._client = client
+        Ticker(lambda begin, end: recorder.event(STALL, {"from_ns": begin, "to_ns": end}))
         threading.Thread(target=self._report, args=(client,), daemon=True, name="report").start()
         self.emit("ready", client=config.client, versions=versions)
 

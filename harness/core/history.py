@@ -29,7 +29,7 @@ from harness.core.op import OpName, OpType
 from harness.core.tables import RAW_SCHEMA
 from harness.core.window import FaultWindow
 
-__all__ = ["RAW_SCHEMA", "History", "Observation", "StepMark"]
+__all__ = ["RAW_SCHEMA", "Event", "History", "Observation", "StepMark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,16 @@ class Observation:
     name: str
     time_ns: int
     value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something else that a process put on the time axis; instants are monotonic ns."""
+
+    process: str
+    name: str
+    time_ns: int
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,7 @@ class History:
     observations: tuple[Observation, ...] = ()
     steps: tuple[StepMark, ...] = ()
     processes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
 
     @classmethod
     def from_raw(cls, raw: pl.DataFrame) -> History:
@@ -91,6 +102,9 @@ class History:
             ),
             steps=_steps(r for r in rows if r["f"] == OpName.STEP.value),
             processes={r["p"]: _json(r["x"]) or {} for r in rows if r["f"] == OpName.HELLO.value},
+            events=tuple(
+                Event(r["p"], r["s"] or "", r["t"], _json(r["x"]) or {}) for r in rows if r["f"] == OpName.EVENT.value
+            ),
         )
 
     @classmethod

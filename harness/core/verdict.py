@@ -55,12 +55,17 @@ class Assumption:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One expectation, judged: what was demanded, what was seen."""
+    """One expectation, judged: what was demanded, what was seen.
+
+    `excuse` says why an unmet one need not be the product's doing (our clients stood still); it weighs nothing where
+    the demand is met.
+    """
 
     demand: str
     met: bool
     message: str
     finding: Finding | None = None
+    excuse: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +83,19 @@ def conclude(assumptions: Iterable[Assumption], checks: Iterable[Check]) -> tupl
     """Weighs assumptions and checks.
 
     Unsound evidence is inconclusive whatever the checks say. A violated check on sound evidence is broken even
-    if the load was too thin, for one witnessed violation is enough. No check at all proves nothing.
+    if the load was too thin, for one witnessed violation is enough. One that has an excuse is no such witness: it is
+    inconclusive. No check at all proves nothing.
     """
     assumed = tuple(assumptions)
     checked = tuple(checks)
     unsound = [a.message for a in assumed if not a.met and a.soundness]
     if unsound:
         return Verdict.INCONCLUSIVE, "; ".join(unsound)
-    violated = [c.message for c in checked if not c.met]
+    violated = [c.message for c in checked if not c.met and not c.excuse]
     if violated:
         return Verdict.BROKEN, "; ".join(violated)
-    weak = [a.message for a in assumed if not a.met]
+    weak = [f"{c.message}, but {c.excuse}" for c in checked if not c.met]
+    weak += [a.message for a in assumed if not a.met]
     if weak:
         return Verdict.INCONCLUSIVE, "; ".join(weak)
     if not checked:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from harness.core.errors import EvidenceError
+from harness.core.names import STALL
 from harness.core.op import OpName, OpType, line
 from harness.evidence.files import remedy_for
 
@@ -92,6 +93,10 @@ class Recorder:
         """Anything else worth a line on the time axis."""
         text = self._json(name, dict(detail or {}))
         self.write(line(OpName.EVENT, OpType.INFO, time.monotonic_ns(), s=name, x=text))
+
+    def stalled(self, from_ns: int, to_ns: int) -> None:
+        """The harness itself did not get on between these instants."""
+        self.event(STALL, {"from_ns": from_ns, "to_ns": to_ns})
 
     def fault(
         self,

@@ -64,6 +64,8 @@ def _demands(judgement: Judgement | None) -> Iterator[str]:
         return
     for check in judgement.checks:
         yield f"red unless {check.demand}: {'met' if check.met else 'VIOLATED'}, {check.message}"
+        if check.excuse:
+            yield f"  excused: {check.excuse}"
         if check.finding is not None:
             yield from (f"  for example {example}" for example in check.finding.examples)
     for assumption in judgement.assumptions:

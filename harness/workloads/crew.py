@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from harness.clients.handle import Progress, Worker
 from harness.clients.spawn import RuntimeSpawner
 from harness.cluster import Cluster
 from harness.cluster.provision import shown_jars, shown_jre
-from harness.core.errors import HarnessError, UsageError
+from harness.core.errors import EvidenceError, HarnessError, UsageError
+from harness.core.names import COUNTS, ROSTER
 from harness.core.op import SCHEMA, OpName, OpType
 from harness.distribution import Jre
 from harness.runtime.base import Runtime
 from harness.workloads.load import Consume, Load, Produce
 
+Tell = Callable[[str, Mapping[str, Any]], None]
 FAST_POLL_NAMESERVER_MS = 1_000
 FAST_HEARTBEAT_MS = 1_000
 DOCUMENTED_POLL_MS = 30_000
@@ -49,13 +52,17 @@ class ClientKit:
 
 
 class Crew:
-    """Starts workers in nodes of their own and sums their progress. Closing it ends them all."""
+    """Starts workers in nodes of their own and sums their progress. Closing it ends them all.
 
-    def __init__(self, cluster: Cluster, kit: ClientKit, timers: str, history: Path) -> None:
+    `tell(name, detail)` records whom it started and what each said it had done: what their histories must hold.
+    """
+
+    def __init__(self, cluster: Cluster, kit: ClientKit, timers: str, history: Path, tell: Tell) -> None:
         self._cluster = cluster
         self._kit = kit
         self._timers = timers
         self._history = history
+        self._tell = tell
         self._spawner = RuntimeSpawner(cluster.runtime)
         self._workers: dict[str, Worker] = {}
         self._producers: set[str] = set()
@@ -83,6 +90,7 @@ class Crew:
         with ThreadPoolExecutor(max_workers=4) as pool:
             for config, worker in zip(configs, pool.map(self._spawn, configs), strict=True):
                 self._workers[config.process] = worker
+                self._tell(ROSTER, {"process": config.process, "role": config.role})
                 if config.role == "producer":
                     self._producers.add(config.process)
         return [config.process for config in configs]
@@ -98,8 +106,12 @@ class Crew:
             self._workers[name].go()
 
     def stop(self, names: Iterable[str]) -> dict[str, Any]:
-        """Stops them and waits for what was in flight. Workers that a fault killed are passed over."""
-        wanted = [n for n in names if n in self._workers and n not in self._stopped and self._workers[n].alive]
+        """Stops them and waits for what was in flight. Workers that a fault killed are passed over.
+
+        Raises ClientError for one that died unasked: what it did not do any more is nobody's fault but ours.
+        """
+        running = [n for n in names if n in self._workers and n not in self._stopped]
+        wanted = [n for n in running if n not in self._doomed or self._workers[n].alive]
 
         def one(name: str) -> Mapping[str, int]:
             return self._workers[name].stop(STOP_TIMEOUT_S)
@@ -107,6 +119,7 @@ class Crew:
         with ThreadPoolExecutor(max_workers=8) as pool:
             for name, counts in zip(wanted, pool.map(one, wanted), strict=True):
                 self._stopped[name] = counts
+                self._tell(COUNTS, {"process": name, "final": True, **counts})
         return {name: dict(self._stopped[name]) for name in wanted}
 
     def expect_death(self, names: Iterable[str]) -> None:
@@ -142,8 +155,14 @@ class Crew:
 
     def close(self) -> None:
         """Ends every worker. Idempotent, never raises for one that is gone."""
+        unsaid = {n: w.progress for n, w in self._workers.items() if n not in self._stopped}
         for worker in self._workers.values():
             worker.close()
+        # A history that cannot be written any more lacks these lines, and is not judged for that.
+        with suppress(EvidenceError):
+            for name, progress in unsaid.items():
+                self._stopped[name] = {}
+                self._tell(COUNTS, {"process": name, "final": False, **asdict(progress)})
 
     def _scan(self, paths: Sequence[Path], name: OpName, condition: pl.Expr) -> pl.DataFrame:
         frames = []

@@ -147,10 +147,15 @@ class Stage:
         return self.crew.stop(self.crew.named(prefix))
 
     def count(self, prefix: str, what: str) -> int:
-        """A count of progress, summed over the workers whose name starts with `prefix`."""
+        """A count of progress, summed over the workers of that name. Raises ClientError if a worker died unasked."""
+        self.crew.check_alive()
         return self.crew.count(prefix, what)
 
     def undelivered(self, group: str, of: str | None = None) -> int:
-        """How many acknowledged messages (on the brokers `of` selects) the group was not given so far."""
+        """How many acknowledged messages (on the brokers `of` selects) the group was not given so far.
+
+        Raises ClientError if a worker died unasked: what a dead consumer is not given says nothing of the product.
+        """
+        self.crew.check_alive()
         brokers = None if of is None else [self.cluster.broker_name(node) for node in select(of, self.cluster)]
         return self.crew.undelivered(group, brokers)

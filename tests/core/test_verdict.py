@@ -9,6 +9,8 @@ from harness.core.verdict import Assumption, Check, Verdict, conclude, merge
 HELD, BROKEN, INCONCLUSIVE, NOT_TESTED = Verdict.HELD, Verdict.BROKEN, Verdict.INCONCLUSIVE, Verdict.NOT_TESTED
 GOOD = Check("0 lost", True, "0 lost of 5,000")
 BAD = Check("0 lost", False, "1 lost of 5,000")
+EXCUSED = Check("0 undelivered", False, "3 undelivered", excuse="a client stood still")
+KEPT = Check("0 undelivered", True, "0 undelivered", excuse="a client stood still")
 MET = Assumption("load", True, "5,000 sends")
 WEAK = Assumption("load", False, "too few sends")
 UNSOUND = Assumption("drained", False, "not drained", soundness=True)
@@ -27,6 +29,11 @@ UNSOUND = Assumption("drained", False, "not drained", soundness=True)
         ([MET], [], INCONCLUSIVE),
         ([], [], INCONCLUSIVE),
         ([], [GOOD], HELD),
+        ([MET], [GOOD, EXCUSED], INCONCLUSIVE),
+        ([MET], [EXCUSED, BAD], BROKEN),
+        ([WEAK], [EXCUSED], INCONCLUSIVE),
+        ([UNSOUND], [EXCUSED], INCONCLUSIVE),
+        ([MET], [GOOD, KEPT], HELD),
     ],
 )
 def test_conclude(assumptions, checks, verdict):
@@ -39,6 +46,8 @@ def test_the_reason_names_what_decided():
     assert conclude([UNSOUND, WEAK], [BAD])[1] == "not drained"
     assert conclude([WEAK], [BAD])[1] == "1 lost of 5,000"
     assert conclude([WEAK], [GOOD])[1] == "too few sends"
+    assert conclude([MET], [EXCUSED])[1] == "3 undelivered, but a client stood still"
+    assert conclude([MET], [EXCUSED, BAD])[1] == "1 lost of 5,000"
 
 
 @pytest.mark.parametrize(

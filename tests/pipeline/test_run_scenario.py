@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,10 @@ from harness.runner import run_scenario
 from harness.scenario import Scenario, at, forbid, metric, observed, plan, rules, then
 from harness.settings import Settings
 from harness.topology import load_topology
+from harness.workloads.crew import Crew
 from harness.workloads.load import consume, produce
 from harness.workloads.probes import AwaitCount, AwaitDelivered, Elapse, SendDirect, StartLoad, StopLoad
+from harness.workloads.stage import Stage
 from tests.pipeline.loopback import Machines, Misbehave, hang_after, no_machines, slave_misses, switch
 
 QUIET = Gates(min_acked=100, min_acked_before_fault=0, in_flight_at_fault=False, faults_bite=False, faults_heal=False)
@@ -100,6 +104,56 @@ class TestWithoutMisbehaviour:
         result = run(forbid("lost"), gates=FAULTY)
         assert result.judgement.verdict is Verdict.INCONCLUSIVE
         assert "no fault was injected" in result.judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("demand", "verdict"),
+    [(metric("latency_max_ms") < 900, Verdict.INCONCLUSIVE), (forbid("lost"), Verdict.HELD)],
+)
+def test_a_client_that_stood_still_is_not_the_brokers_doing(
+    run: Run, machines: Callable[..., Machines], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, demand, verdict
+) -> None:
+    on = machines(SLOW)
+    look = Elapse.run
+
+    def meanwhile(self: Any, stage: Any) -> Any:
+        pid = on.last._spawner._pids["p-1"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            return look(self, stage)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    monkeypatch.setattr(Elapse, "run", meanwhile)
+    result = run(demand, on=on, steps=plan(at(0.5, Elapse(seconds=2))), duration_s=4)
+    assert result.judgement.verdict is verdict, result.judgement.reason
+    ran = next(a for a in result.judgement.assumptions if a.name == "clients-ran")
+    assert "p-1 stood still for 2" in ran.message
+    assert {p.observed for p in result.planted} <= {Verdict.BROKEN}
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.9])
+@pytest.mark.parametrize("anomaly", ["lost", "phantom", "undelivered"])
+@pytest.mark.parametrize("process", ["p-1", "c-1"])
+def test_lost_evidence_is_no_verdict(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, anomaly: str, kept: float, process: str
+) -> None:
+    """A worker's file is removed, or loses its end, while the oracle reads: neither held nor broken."""
+    read = Stage.read_back
+
+    def meanwhile(self: Any, *args: Any) -> Any:
+        path = tmp_path / "run" / "s" / "history" / f"{process}.jsonl"
+        if kept:
+            os.truncate(path, int(path.stat().st_size * kept))
+        else:
+            path.unlink()
+        return read(self, *args)
+
+    monkeypatch.setattr(Stage, "read_back", meanwhile)
+    result = run(forbid(anomaly), load=(SENDS, consume(1)))
+    assert result.trouble == ""
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE, result.judgement.reason
+    assert process in result.judgement.reason
 
 
 @pytest.mark.parametrize(
@@ -230,6 +284,34 @@ class TestTrouble:
         assert result.judgement.verdict is Verdict.INCONCLUSIVE
         assert "worker 'x-1' exited with code 3" in result.trouble
         assert "out of breath" in result.trouble
+
+    @pytest.mark.parametrize("where", ["drain", "stop", "probe"])
+    def test_a_consumer_that_dies_late_is_no_undelivered(
+        self, run: Run, machines: Callable[..., Machines], monkeypatch: pytest.MonkeyPatch, where: str
+    ) -> None:
+        """Killed from outside where nobody waits for time to pass: before the drain, in it, under a probe."""
+        on = machines()
+        place = {"drain": (Stage, "undelivered"), "stop": (Crew, "stop"), "probe": (Stage, "count")}[where]
+        real = getattr(*place)
+
+        def then_dead(self: Any, *args: Any) -> Any:
+            if where != "stop" or "c-1" in args[0]:
+                on.last._spawner.kill("c-1")
+            return real(self, *args)
+
+        monkeypatch.setattr(*place, then_dead)
+        steps = plan(then(AwaitCount(who="c", what="delivered", at_least=10**6, timeout_s=5), name="more"))
+        result = run(
+            forbid("undelivered"), on=on, load=(SENDS, consume(1)), steps=steps if where == "probe" else (),
+            drain_s=5,
+        )  # fmt: skip
+        assert result.judgement.verdict is Verdict.INCONCLUSIVE, result.judgement.reason
+        assert "worker 'c-1' killed by SIGKILL" in result.trouble
+
+    def test_a_backlog_is_recorded(self, run: Run, tmp_path: Path) -> None:
+        run(forbid("undelivered"), load=(SENDS, consume(1)))
+        seen = load_history(tmp_path / "run" / "s").observed("drain.g")
+        assert (seen["all"], seen["missing"], seen["progressing"]) == (True, 0, False)
 
     def test_a_bug_in_a_step_is_no_verdict_and_leaves_nothing_running(
         self, run: Run, machines: Callable[..., Machines], monkeypatch: pytest.MonkeyPatch

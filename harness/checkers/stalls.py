@@ -1,0 +1,193 @@
+"""When a client or the harness did not get on, and which demands that can violate though the product is well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import polars as pl
+
+from harness.checkers import narrow
+from harness.checkers.metrics import measure
+from harness.checkers.narrow import FOREVER_NS
+from harness.core.errors import HarnessError
+from harness.core.expectation import COMPARE, Expectation, Forbid, Require
+from harness.core.history import History
+from harness.core.names import COUNTS, STALL
+from harness.core.verdict import Assumption
+from harness.core.window import FaultWindow
+
+_EDGE_NS: Final = 10_000_000_000
+"""A stall so close to what is looked at may reach into it: sends time out and are made again, queues change hands."""
+
+_HARNESS: Final = "scenario"
+_RAISED, _LOWERED, _STAMPED = "raised", "lowered", "stamped"
+_METRICS: Final = MappingProxyType(
+    {
+        **dict.fromkeys(("rto_max_s", "outage_s", "latency_p50_ms", "latency_p99_ms", "latency_max_ms"), _RAISED),
+        **dict.fromkeys(("unacknowledged", "unacknowledged_in", "unacknowledged_begun_in"), _RAISED),
+        **dict.fromkeys(("failed", "unknown"), _RAISED),  # a client times out by itself, also before it has sent
+        **dict.fromkeys(("step_s", "stops_using_s", "time_to_first_delivery_s"), _RAISED),
+        **dict.fromkeys(("duplicates_delivered", "duplicate_ratio"), _RAISED),
+        **dict.fromkeys(("success_ratio", "invoked", "acked", "ok_in", "invoked_in", "delivered"), _LOWERED),
+        "members_served": _LOWERED,
+        **dict.fromkeys(("rpo_ms", "rpo_excess_ms"), _STAMPED),  # by no more than the stall
+    }
+)
+"""Which way a stall can move a metric. It moves none that is not here: an acknowledgement too many is one."""
+
+_LEAVES: Final = MappingProxyType(
+    {
+        **dict.fromkeys(("seconds", "slowest_s", "fastest_s", "missing", "no"), _RAISED),
+        **dict.fromkeys(("reached", "all", "count"), _LOWERED),
+    }
+)
+"""The same of what a look saw, by the last word of the observation's name."""
+
+_ANOMALIES: Final = frozenset({"undelivered", "unread-or-undelivered", "redelivered"})
+_OF_DELIVERIES: Final = _ANOMALIES | {
+    "delivered",
+    "members_served",
+    "duplicates_delivered",
+    "duplicate_ratio",
+    "time_to_first_delivery_s",
+}
+_OF_STEPS: Final = frozenset({"observed", "step_s"})
+_OPEN_ENDED: Final = frozenset({"outage_s", "time_to_first_delivery_s", "stops_using_s"})
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """A process did not get on from one instant to another; monotonic ns."""
+
+    process: str
+    from_ns: int
+    to_ns: int
+
+    def text(self) -> str:
+        """In words."""
+        who = "the harness" if self.process == _HARNESS else self.process
+        return f"{who} stood still for {(self.to_ns - self.from_ns) / 1e9:.1f} s"
+
+
+def stalls(history: History) -> tuple[Stall, ...]:
+    """Every recorded stall, but for those of a client that a fault of the scenario paused."""
+    found = [
+        Stall(e.process, int(e.detail["from_ns"]), int(e.detail["to_ns"])) for e in history.events if e.name == STALL
+    ]
+    return tuple(s for s in found if not any(_paused(w, s) for w in history.windows))
+
+
+def clients_ran(history: History) -> Assumption:
+    """What is known of stalls, for the report: they excuse violations, each where it can be one, and void nothing.
+
+    A broker that was starved cannot be seen this way: the product's own slowness looks the same from outside.
+    """
+    seen = stalls(history)
+    if seen:
+        return Assumption("clients-ran", True, f"not all the time: {_text(seen)}")
+    known = any(e.name == COUNTS for e in history.events)
+    message = "no client, nor the harness, was seen to stand still" if known else "not known: it was not watched"
+    return Assumption("clients-ran", True, message)
+
+
+def stall_excuse(history: History, demand: Expectation) -> str:
+    """Why a stall of ours may have violated this demand; empty if none touched what it looks at, or none can."""
+    seen = stalls(history)
+    name = _name(demand)
+    if not seen or (isinstance(demand, Forbid) and name not in _ANOMALIES):
+        return ""
+    begin, end = _span(history, demand, name)
+    near = tuple(
+        s
+        for s in seen
+        if s.from_ns <= end + _EDGE_NS and s.to_ns >= begin - _EDGE_NS and _concerns(history, s, demand, name)
+    )
+    if not near or (isinstance(demand, Require) and name not in _ANOMALIES and not _moved(history, demand, near)):
+        return ""
+    return _text(near)
+
+
+def _name(demand: Expectation) -> str:
+    if isinstance(demand, Forbid):
+        return demand.anomaly
+    return str(demand.params.get("anomaly", "")) if demand.metric == "found" else demand.metric
+
+
+def _moved(history: History, demand: Require, near: tuple[Stall, ...]) -> bool:
+    """The violation lies on the side to which a stall moves this metric."""
+    name = demand.metric
+    if name == "observed":
+        way = _LEAVES.get(str(demand.params.get("name", "")).rpartition(".")[2])
+    else:
+        way = _METRICS.get(name)
+    if way is None:
+        return False
+    try:
+        value = measure(history, name, demand.params)
+    except HarnessError:
+        return False
+    if way == _STAMPED:
+        stood_ms = sum(s.to_ns - s.from_ns for s in near) / 1e6
+        return value > demand.bound and COMPARE[demand.op](value - stood_ms, demand.bound)
+    above = value > demand.bound or (value == demand.bound and demand.op == "<")
+    return demand.op != "!=" and above is (way == _RAISED)
+
+
+def _span(history: History, demand: Expectation, name: str) -> tuple[int, int]:
+    """What the demand looks at; the whole run, until the workers were stopped, if it names no window and no step."""
+    params = demand.params
+    if params.get("window") is not None:
+        window = narrow.window_of(history, params["window"])
+        return window.inject_ns, _until(window, params, open_ended=name in _OPEN_ENDED)
+    if name in _OF_STEPS:
+        seen = str(params.get("name", ""))
+        steps = [s for s in history.steps if seen == s.name or seen.startswith(f"{s.name}.")]
+        if steps:
+            return _since(history, steps[-1].start_ns), steps[-1].end_ns or FOREVER_NS
+    first = history.sends.select(pl.col("invoke_ns").min()).item()
+    lasts = [
+        history.sends.select(pl.max_horizontal(pl.col("invoke_ns").max(), pl.col("complete_ns").max())).item(),
+        history.deliveries.select(pl.col("time_ns").max()).item(),
+        max((e.time_ns for e in history.events if e.name == COUNTS), default=None),
+    ]
+    return first or 0, max((at for at in lasts if at is not None), default=FOREVER_NS)
+
+
+def _until(window: FaultWindow, params: dict[str, object], *, open_ended: bool) -> int:
+    if open_ended or params.get("until") == "end" or window.heal_ns is None:
+        return FOREVER_NS
+    margin_s = params.get("margin_s", 0.0)
+    margin_ns = int(float(margin_s) * 1e9) if isinstance(margin_s, int | float) else 0
+    return max(window.heal_ns, window.recovered_ns or 0) + margin_ns
+
+
+def _since(history: History, start_ns: int) -> int:
+    """What a step waits for began with the last fault or heal before it: its time is often counted from there."""
+    turns = [at for w in history.windows for at in (w.inject_ns, w.heal_ns) if at is not None and at <= start_ns]
+    return max(turns, default=start_ns)
+
+
+def _concerns(history: History, stall: Stall, demand: Expectation, name: str) -> bool:
+    """The harness always; of the workers those that the demand is about: by role and, if it names one, by name."""
+    if stall.process == _HARNESS or name in _OF_STEPS:
+        return True
+    about = history.processes.get(stall.process, {})
+    config = about.get("config")
+    role = config.get("role") if isinstance(config, dict) else None
+    if role is not None and (role == "consumer") is not (name in _OF_DELIVERIES):
+        return False
+    process = demand.params.get("process")
+    return process is None or stall.process.startswith(str(process))
+
+
+def _paused(window: FaultWindow, stall: Stall) -> bool:
+    until = window.recovered_ns or window.heal_ns or FOREVER_NS
+    hit = window.fault == "pause" and stall.process in window.targets
+    return hit and stall.to_ns >= window.inject_ns and stall.from_ns <= until
+
+
+def _text(seen: tuple[Stall, ...]) -> str:
+    longest = sorted(seen, key=lambda s: s.from_ns - s.to_ns)
+    return "; ".join(s.text() for s in longest[:3]) + (f" and {len(seen) - 3} more stalls" if len(seen) > 3 else "")

@@ -1,0 +1,23 @@
+"""Names under which the harness records what it did itself, for the judge to find."""
+
+from __future__ import annotations
+
+from typing import Final
+
+DRAIN: Final = "drain."
+"""An observation `drain.<group>`: what was undelivered when the wait for deliveries ended, and if it still got less."""
+
+ROSTER: Final = "roster"
+"""An event: a worker was started. `{"process", "role"}`."""
+
+COUNTS: Final = "counts"
+"""An event: what a worker said it had done. `{"process", "final", invoked, ok, fail, info, in_flight, delivered}`.
+
+`final` is false of one that never said how much it was in the end: then it had done at least that.
+"""
+
+COUNTED: Final = "counted"
+"""In a worker's first line: the harness that started it keeps a roster."""
+
+STALL: Final = "stall"
+"""An event of the process that stood still: `{"from_ns", "to_ns"}`."""

@@ -1,0 +1,198 @@
+"""A client that stood still: which violations it excuses, which it does not, and that it takes nothing from a held."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from harness.checkers.finders import FINDERS
+from harness.checkers.judge import judge
+from harness.checkers.metrics import METRICS
+from harness.checkers.planting import plant
+from harness.checkers.stalls import _METRICS, clients_ran, stalls
+from harness.core.expectation import Expectation, Forbid, Gates, Require, Rules
+from harness.core.history import History
+from harness.core.op import OpName, OpType, line
+from harness.core.verdict import Verdict
+from harness.judging import judge_planted
+from tests.builder import HistoryBuilder, healthy_run
+
+OFF = Gates(min_acked=0, min_acked_before_fault=0, in_flight_at_fault=False, faults_bite=False, faults_heal=False,
+            drained=False, healthy=False)  # fmt: skip
+
+
+def require(metric: str, op: Any, bound: float, **params: Any) -> Require:
+    return Require(metric=metric, op=op, bound=bound, params=params)
+
+
+def stall(h: HistoryBuilder, process: str, from_s: float, to_s: float) -> None:
+    detail = {"from_ns": int(from_s * 1e9), "to_ns": int(to_s * 1e9)}
+    h.add(process, line(OpName.EVENT, OpType.INFO, int(to_s * 1e9), s="stall", x=json.dumps(detail)))
+
+
+def outage() -> HistoryBuilder:
+    """p-1 is acknowledged at 49 s and at 56 s, a kill is from 50 s to 52 s, the run from 10 s to 120 s."""
+    h = HistoryBuilder()
+    h.hello("p-1", role="producer")
+    h.hello("p-2", role="producer")
+    h.consumer("c-1")
+    h.send("p-1", "p-1-0", at_s=10).ok(at_s=10.01)
+    h.send("p-1", "p-1-1", at_s=49).ok(at_s=49.01)
+    lost = h.send("p-1", "p-1-2", at_s=49.9)
+    h.fault("kill", "inject", at_s=50)
+    h.fault("kill", "observed", at_s=50.1)
+    late = h.send("p-1", "p-1-3", at_s=50.5)
+    h.step("back", 1.0)
+    h.observe("back", {"reached": False, "seconds": 9.0, "all": False, "missing": 3, "stored": 1})
+    h.fault("kill", "heal", at_s=52)
+    h.fault("kill", "recovered", at_s=53)
+    lost.info(at_s=54)
+    late.info(at_s=54.1)
+    h.send("p-1", "p-1-4", at_s=55).ok(at_s=56)
+    h.send("p-1", "p-1-5", at_s=119).ok(at_s=120)
+    for id in ("p-1-0", "p-1-1", "p-1-4", "p-1-5"):
+        h.deliver("c-1", id)
+    return h
+
+
+TOUCHED = [
+    require("rto_max_s", "<", 5, window="kill"),
+    require("rto_max_s", "<=", 5),
+    require("unacknowledged_begun_in", "==", 0, window="kill", until="end"),
+    require("unacknowledged_in", "<=", 1, window="kill"),
+    require("unacknowledged", "==", 0),
+    require("unacknowledged", "==", 0, process="p-"),
+    require("unknown", "==", 0),
+    require("outage_s", "<", 0.05, window="kill"),
+    require("success_ratio", ">", 0.9),
+    require("ok_in", ">", 5, window="kill", since="recovered", until="end"),
+    require("latency_max_ms", "<", 500),
+    require("step_s", "<", 0.5, name="back"),
+    require("observed", "==", 1, name="back.reached"),
+    require("observed", "<=", 5, name="back.seconds"),
+    require("observed", "==", 1, name="back.all"),
+    require("observed", "==", 0, name="back.missing"),
+]
+UNTOUCHED = [
+    require("ok_in", "==", 1, window="kill", since="recovered", until="end"),
+    require("unacknowledged", ">", 5),
+    require("observed", "==", 0, name="back.stored"),
+    require("observed", ">", 9, name="back.missing"),
+    require("broker_share", "<", 0.5, broker="broker-a"),
+    Forbid(anomaly="lost"),
+    Forbid(anomaly="phantom"),
+]
+
+
+def verdict(h: HistoryBuilder, demand: Expectation) -> Verdict:
+    return judge(h.history(), Rules(gates=OFF, expectations=(demand,))).verdict
+
+
+@pytest.mark.parametrize("demand", TOUCHED, ids=lambda d: d.text())
+class TestScheduled:
+    def test_without_a_stall_it_is_broken(self, demand):
+        assert verdict(outage(), demand) is Verdict.BROKEN
+
+    @pytest.mark.parametrize("who", ["p-1", "scenario"])
+    def test_with_one_it_is_inconclusive(self, demand, who):
+        h = outage()
+        stall(h, who, 50.5, 55.5)
+        judged = judge(h.history(), Rules(gates=OFF, expectations=(demand,)))
+        assert judged.verdict is Verdict.INCONCLUSIVE, judged.reason
+        assert "stood still for 5.0 s" in judged.reason
+
+    def test_one_of_a_paused_client_is_none(self, demand):
+        h = outage()
+        h.add("nemesis", line(OpName.FAULT, OpType.INFO, int(50.4e9), id="asleep", s="inject",
+                              x=json.dumps({"fault": "pause", "targets": ["p-1"], "lasting": False})))  # fmt: skip
+        h.add("nemesis", line(OpName.FAULT, OpType.INFO, int(55.5e9), id="asleep", s="heal"))
+        stall(h, "p-1", 50.4, 55.5)
+        assert stalls(h.history()) == ()
+
+
+def test_a_stall_far_from_the_window_excuses_nothing():
+    h = outage()
+    stall(h, "p-1", 20, 25)
+    stall(h, "p-1", 100, 105)
+    assert verdict(h, require("rto_max_s", "<", 5, window="kill")) is Verdict.BROKEN
+    assert verdict(h, require("unacknowledged", "==", 0)) is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("who", ["p-2", "c-1"])
+def test_a_stall_of_another_client_excuses_nothing(who):
+    h = outage()
+    stall(h, who, 50.5, 55.5)
+    assert verdict(h, require("unacknowledged", "==", 0, process="p-1")) is Verdict.BROKEN
+
+
+def test_the_oracle_reads_after_the_load():
+    """The harness stood still long after the workers were stopped."""
+    h = outage()
+    stall(h, "scenario", 200, 205)
+    assert verdict(h, require("unacknowledged", "==", 0)) is Verdict.BROKEN
+
+
+@pytest.mark.parametrize("demand", UNTOUCHED, ids=lambda d: d.text())
+def test_what_does_not_depend_on_scheduling_is_not_excused(demand):
+    h = outage()
+    h.read("p-1-0", "p-1-1", "p-1-4", "p-9-9")
+    stall(h, "p-1", 50.5, 55.5)
+    assert verdict(h, demand) is Verdict.BROKEN
+
+
+@pytest.mark.parametrize("kind", sorted(FINDERS))
+def test_of_anomalies_only_deliveries_are_excused(thin, kind):
+    h = healthy_run()
+    for process in ("p1", "c1", "scenario"):
+        stall(h, process, 1.01, 1.03)
+    bad = plant(h.history(), Forbid(anomaly=kind))
+    assert bad is not None
+    excused = kind in ("undelivered", "redelivered", "unread-or-undelivered")
+    seen = judge(bad, Rules(gates=thin, expectations=(Forbid(anomaly=kind),)))
+    unread = seen.checks[0].finding is not None and seen.checks[0].finding.figures.get("unread", 0) > 0
+    assert seen.verdict is (Verdict.INCONCLUSIVE if excused and not unread else Verdict.BROKEN)
+
+
+def test_a_held_stays_held_and_its_planted_controls_broken(thin):
+    h = healthy_run()
+    for process in ("p1", "c1", "scenario"):
+        stall(h, process, 1.01, 1.03)
+    demands = (Forbid(anomaly="undelivered"), require("rto_max_s", "<", 5), require("unacknowledged", "<", 5))
+    rules = Rules(gates=thin, expectations=demands)
+    assert judge(h.history(), rules).verdict is Verdict.HELD
+    assert {p.observed for p in judge_planted(h.history(), rules)} == {Verdict.BROKEN}
+
+
+def test_a_recovery_point_is_moved_by_no_more_than_the_stall():
+    def lossy(to_s: float) -> HistoryBuilder:
+        h = HistoryBuilder()
+        h.send("p-1", "m0", at_s=10).ok(at_s=10.1)
+        h.send("p-1", "m1", at_s=11).ok(at_s=to_s)
+        h.read("m1")
+        stall(h, "p-1", 11.0, to_s)
+        return h
+
+    bound = require("rpo_ms", "<=", 2000)
+    assert verdict(lossy(14), bound) is Verdict.INCONCLUSIVE
+    h = lossy(14)
+    h.send("p-1", "m2", at_s=18).ok(at_s=18.1)
+    assert verdict(h, bound) is Verdict.BROKEN
+
+
+def test_what_is_said_of_it():
+    assert clients_ran(History.empty()).message == "not known: it was not watched"
+    h = outage()
+    stall(h, "p-1", 50.5, 55.5)
+    assert clients_ran(h.history()).message == "not all the time: p-1 stood still for 5.0 s"
+    assert clients_ran(h.history()).met
+
+
+def test_nothing_is_inconclusive():
+    for demand in (*TOUCHED, *UNTOUCHED):
+        assert judge(History.empty(), Rules(expectations=(demand,))).verdict is Verdict.INCONCLUSIVE
+
+
+def test_the_table_names_metrics():
+    assert set(_METRICS) <= set(METRICS)
