@@ -286,8 +286,9 @@ class _Run:
         active = (s.act.fault for s in self.scenario.steps if isinstance(s.act, Inject) and s.name in injector.active)
         taken = ended_on_purpose(active, cluster)
         seen = stage.read_back("final", tuple(node for node in wanted if node not in taken))
-        if seen["incomplete"]:
-            self.say(f"not read to their end: {_short('; '.join(seen['incomplete']))}")
+        odd = [*seen["incomplete"], *(f"{node}: {why}" for node, why in seen["still"].items())]
+        for text in odd[:4]:
+            self.say(f"the oracle ({len(odd)} remarks): {_short(text)}")
         stage.observe("oracle.final", {**seen, "taken": [node for node in wanted if node in taken]})
 
     def _open_slaves(self, stage: Stage) -> None:

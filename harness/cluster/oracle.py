@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any, Final
 
 from harness.cluster.cluster import Cluster
@@ -28,6 +29,9 @@ Record = Callable[[Sequence[Mapping[str, Any]]], None]
 PARALLEL: Final = 16
 SETTLE_S: Final = 0.02
 DISPATCH_TIMEOUT_S: Final = 60.0
+STILL_S: Final = 45.0
+"""An index that did not move for so long stands still. Longer than 4.x tries to index one message (30 times, 1 s)."""
+STILL_LOOKS: Final = 10
 READ_TIMEOUT_S: Final = 300.0
 TOPIC_LOOKS: Final = 10
 TOPIC_POLL_S: Final = 0.5
@@ -38,6 +42,7 @@ class ReadSummary:
     """What one `read_all` did. `skipped`: replica -> why none of its queues was read.
 
     `incomplete`: one line for each queue that was not read to its end, and for each replica that was skipped.
+    `still`: replica -> that its index stands still behind its log: what it serves is all that it ever will.
     """
 
     phase: str
@@ -46,6 +51,7 @@ class ReadSummary:
     incomplete: tuple[str, ...]
     skipped: Mapping[str, str]
     took_s: float
+    still: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -60,6 +66,23 @@ class _Queue:
     ref: QueueRef
 
 
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    still: bool
+    text: str
+
+
+def _behind(told: Sequence[tuple[float, int | None]]) -> _Behind:
+    """What the looks at an index that did not catch up come to: on its way, untold, or standing still for long."""
+    last_s, last = told[-1]
+    if last is None:
+        return _Behind(False, "the broker does not tell how far its index is behind its log")
+    same = [at_s for at_s, behind in takewhile(lambda look: look[1] == last, reversed(told))]
+    if last_s - same[-1] >= STILL_S and len(same) >= STILL_LOOKS:
+        return _Behind(True, f"the index has stood still {last:,} bytes behind the log for {last_s - same[-1]:.0f} s")
+    return _Behind(False, f"the index was still {last:,} bytes behind the log after {last_s - told[0][0]:.0f} s")
+
+
 class Oracle:
     """Reads a cluster's stores over the wire. A complete read proves what is served now, not what a recovery leaves."""
 
@@ -72,15 +95,16 @@ class Oracle:
 
         A replica that is not running, or is a slave that refuses reads (5.x without slaveReadEnable), is skipped and
         named: each of its queues is recorded as one that was not read. So leave out whom the scenario itself took away.
-        A queue that could not be read to its end is recorded as such, with the reason; nothing is raised for it. Nor is
-        it complete where the broker's index is behind its log, or the broker does not say so: what is stored and not
-        indexed yet cannot be read, and is not lost.
+        A queue that could not be read to its end is recorded as such, with the reason; nothing is raised for it.
+        Nor is it complete where the broker's index is on its way behind its log, or the broker does not say where it
+        is: what is stored and not indexed yet cannot be read, and is not lost. One that stands still is its last word.
         A topic of the plan that a replica does not know counts as a queue not read; any other is taken not to be there.
         """
         began = time.monotonic()
         wanted = tuple(dict.fromkeys(topics))
         skipped: dict[str, str] = {}
         doubts: dict[str, str] = {}
+        still: dict[str, str] = {}
         queues: list[_Queue] = []
         for replica in self._cluster.brokers() if replicas is None else replicas:
             found = self._queues(replica, wanted)
@@ -92,10 +116,10 @@ class Oracle:
             queues += found
             behind = self._await_dispatch(replica)
             if behind is not None:
-                doubts[replica] = behind
-        rows, incomplete = self._cluster.admin.run(self._read(phase, queues, doubts))
+                (still if behind.still else doubts)[replica] = behind.text
+        rows, incomplete = self._cluster.admin.run(self._read(phase, queues, doubts, still))
         missed = [f"{replica}: {reason}" for replica, reason in skipped.items()]
-        return ReadSummary(phase, rows, len(queues), (*missed, *incomplete), skipped, time.monotonic() - began)
+        return ReadSummary(phase, rows, len(queues), (*missed, *incomplete), skipped, time.monotonic() - began, still)
 
     def _record_unread(self, phase: str, queues: Sequence[_Queue], reason: str) -> None:
         for queue in queues:
@@ -127,22 +151,22 @@ class Oracle:
             return "a 5.x slave without slaveReadEnable=true refuses reads"
         return None
 
-    def _await_dispatch(self, replica: str) -> str | None:
-        """Waits until all that is stored is in its queue's index; why that is not known, or None if it is.
+    def _await_dispatch(self, replica: str) -> _Behind | None:
+        """Waits until all that is stored is in its queue's index; None if it is.
 
         A message that is not in the index cannot be pulled, and the queue's max offset does not tell of it either.
         """
-        told: list[int | None] = []
+        told: list[tuple[float, int | None]] = []
 
         def dispatched() -> bool:
-            told.append(self._cluster.looks.dispatch_behind(replica))
-            return told[-1] is not None and told[-1] <= 0
+            behind = self._cluster.looks.dispatch_behind(replica)
+            told.append((time.monotonic(), behind))
+            return behind is not None and behind <= 0
 
         try:
             wait_for(dispatched, what=f"{replica} to index its log", timeout_s=DISPATCH_TIMEOUT_S)
         except WaitTimeout:
-            what = "it does not tell how far" if told[-1] is None else f"{told[-1]:,} bytes"
-            return f"the index was still behind the log after {DISPATCH_TIMEOUT_S:g} s: {what}"
+            return _behind(told)
         return None
 
     def _queues(self, replica: str, topics: Iterable[str]) -> list[_Queue]:
@@ -161,7 +185,9 @@ class Oracle:
         nodes = self._cluster.replicas(broker)
         return [node for node in nodes if self._cluster.runtime.state(node).kind == "running"]
 
-    async def _read(self, phase: str, queues: Sequence[_Queue], doubts: Mapping[str, str]) -> tuple[int, list[str]]:
+    async def _read(
+        self, phase: str, queues: Sequence[_Queue], doubts: Mapping[str, str], still: Mapping[str, str]
+    ) -> tuple[int, list[str]]:
         gate = asyncio.Semaphore(PARALLEL)
 
         async def one(queue: _Queue) -> tuple[int, str | None]:
@@ -169,7 +195,8 @@ class Oracle:
                 read = await self._read_one(queue.ref)
             if read.complete and queue.replica in doubts:
                 read = replace(read, complete=False, remark=doubts[queue.replica])
-            self._record(lines(phase, queue.replica, queue.broker, read, time.monotonic_ns()))
+            note = still.get(queue.replica, "")
+            self._record(lines(phase, queue.replica, queue.broker, read, time.monotonic_ns(), note))
             where = f"{queue.replica} {queue.ref.topic}[{queue.ref.queue}]"
             return len(read.messages), None if read.complete else f"{where}: {read.remark}"
 
@@ -197,13 +224,13 @@ def identify(message: StoredMessage) -> tuple[str, str | None]:
     return found or f"unidentified@{message.physical_offset}", altered
 
 
-def lines(phase: str, replica: str, broker: str, read: QueueRead, time_ns: int) -> list[dict[str, Any]]:
-    """The READ lines of one queue of one replica and its DRAIN line, which comes last."""
+def lines(phase: str, replica: str, broker: str, read: QueueRead, time_ns: int, note: str = "") -> list[dict[str, Any]]:
+    """The READ lines of one queue of one replica and its DRAIN line, which comes last; `note` is for its detail."""
     topic, queue = read.queue.topic, read.queue.queue
     where: dict[str, Any] = {"s": phase, "r": replica, "b": broker, "tp": topic, "q": queue}
     rows = [_row(message, where, time_ns) for message in read.messages]
-    jumps = "; ".join(f"offsets {jump.at} to {jump.to} were skipped by the broker" for jump in read.jumps)
-    detail = read.remark if not read.complete else jumps or None
+    jumps = [f"offsets {jump.at} to {jump.to} were skipped by the broker" for jump in read.jumps]
+    detail = read.remark if not read.complete else "; ".join(filter(None, (*jumps, note))) or None
     outcome = OpType.OK if read.complete else OpType.FAIL
     return [*rows, line(OpName.DRAIN, outcome, time_ns, **where, k=len(rows), e=detail, a=COMPARED)]
 

@@ -131,6 +131,7 @@ class Stage:
             "queues": summary.queues,
             "incomplete": list(summary.incomplete),
             "skipped": dict(summary.skipped),
+            "still": dict(summary.still),
             "complete": summary.complete,
         }
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from harness.checkers.gates import drained, well_formed
-from harness.cluster import Cluster, Oracle
+from harness.cluster import Cluster, Oracle, oracle
 from harness.cluster.oracle import identify
 from harness.core.content import body_of
 from harness.core.history import RAW_SCHEMA, History
@@ -152,6 +152,43 @@ def test_an_index_behind_its_log_is_no_end_of_a_queue(
     assert judged(lines).met is not bool(reason)
     assert reason in judged(lines).message
     assert judged(lines, "slave").met, "the other replica told that it had indexed everything"
+
+
+def test_an_index_that_stands_still_is_the_brokers_last_word(
+    make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of a slave which follows in the middle of a message: what it does not serve it never will."""
+    monkeypatch.setattr("harness.cluster.oracle.DISPATCH_TIMEOUT_S", 1.5)
+    monkeypatch.setattr("harness.cluster.oracle.STILL_S", 0.8)
+    cluster, runtime = make_cluster(topology="1m-1s-sync")
+    cluster.start()
+    fill(cluster, runtime, 8)
+    runtime.server("broker-a-1").misbehaviour.dispatch_behind = "77"
+    runtime.server("broker-a-1").store.drop_tail("t", 0, 1)
+    summary, lines = read(cluster)
+    assert summary.complete
+    assert "stood still 77 bytes behind the log" in summary.still["broker-a-1"]
+    assert judged(lines).met
+    details = {line["r"]: line.get("e") for line in lines if line["f"] == "drain"}
+    assert "stood still" in details["broker-a-1"]
+    assert details["broker-a-0"] is None
+
+
+@pytest.mark.parametrize(
+    ("looks", "still"),
+    [
+        ([(n, 77) for n in range(61)], True),
+        ([(n, 5000 - n) for n in range(61)], False),  # on its way, however slowly
+        ([(n, 5000 if n < 30 else 77) for n in range(61)], False),  # it moved half a minute ago
+        ([(n, 5000 if n < 10 else 77) for n in range(61)], True),
+        ([(n, None) for n in range(61)], False),
+        ([(n, 77) for n in range(60)] + [(60, None)], False),
+        ([(n, None if n == 40 else 77) for n in range(61)], False),  # a look that was not answered may hide anything
+        ([(0, 77), (60, 77)], False),  # two looks are no watch
+    ],
+)
+def test_what_looks_at_an_index_come_to(looks: list[tuple[float, int | None]], still: bool) -> None:
+    assert oracle._behind(looks).still is still
 
 
 def test_an_index_that_catches_up_is_waited_for(make_cluster: MakeCluster) -> None:

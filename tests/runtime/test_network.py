@@ -70,8 +70,9 @@ def test_a_cut_is_one_way_idempotent_reported_and_heals(trio: LocalRuntime):
         trio.cut(("a", "b"))
         trio.cut(("a", "b"))
         assert trio.cuts() == {("a", "b")}
-        seen = {pair: trio.passes(*pair) for pair in (("a", "b"), ("b", "a"), ("c", "b"), ("a", "c"), ("hub", "b"))}
-        assert seen == {("a", "b"): False, ("b", "a"): True, ("c", "b"): True, ("a", "c"): True, ("hub", "b"): True}
+        open_ = (("b", "a"), ("c", "b"), ("a", "c"), ("hub", "b"), ("a", "hub"))
+        assert not trio.passes("a", "b")
+        assert {pair: trio.passes(*pair) for pair in open_} == dict.fromkeys(open_, True)
         trio.heal(("a", "b"))
         trio.heal(("a", "b"))
         assert trio.cuts() == frozenset()
