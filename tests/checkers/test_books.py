@@ -173,5 +173,5 @@ def test_planted_defects_are_seen_as_such_and_not_as_forgeries(thin):
     h = booked(healthy_run())
     h.rows = [r | {"x": json.dumps({"counted": True} | json.loads(r["x"]))} if r["f"] == "hello" else r for r in h.rows]
     outcomes = judge_planted(h.history(), rules)
-    assert {p.demand: p.observed for p in outcomes} == {f"0 {kind}": Verdict.BROKEN for kind in kinds}
+    assert {p.demand: p.observed for p in outcomes if not p.implied} == {f"0 {kind}": Verdict.BROKEN for kind in kinds}
     assert complete_record(unbooked(h.history())).met
