@@ -110,6 +110,66 @@ class TestLost:
         assert (finding.count, len(finding.examples)) == (20, 8)
 
 
+class TestLacking:
+    """Every replica owes every acknowledged message of its broker name, whatever the others have."""
+
+    SECOND = "broker-a-2"
+
+    def both(self, h, *ids):
+        for id in ids:
+            h.send("p1", id).ok()
+        return ids
+
+    def test_the_second_slave_alone(self, h):
+        ids = self.both(h, *(f"m{n}" for n in range(10)))
+        h.read(*ids, replica=MASTER)
+        h.read(*ids, replica=SLAVE)
+        h.read(*ids[:3], replica=self.SECOND)
+        history = h.history()
+        assert find(history, "lost", {"replicas": "slave"}).count == 0
+        assert find(history, "diverged", {}).count == 0
+        finding = find(history, "lacking", {})
+        assert (finding.count, finding.of, finding.figures) == (7, 30, {f"on {self.SECOND}": 7})
+        assert find(history, "lacking", {"replicas": "slave"}).count == 7
+        assert find(history, "lacking", {"replicas": "master"}).count == 0
+
+    def test_a_master_that_lost_what_its_slave_has(self, h):
+        h.read(*self.both(h, "m1", "m2"), replica=SLAVE)
+        h.read("m1", replica=MASTER)
+        assert find(h.history(), "lost", {}).count == 0
+        assert find(h.history(), "lacking", {}).count == 1
+
+    def test_it_owes_nothing_of_other_brokers_and_nothing_unanswered(self, h):
+        h.send("p1", "m1").ok(broker="broker-b")
+        h.send("p1", "m2").info()
+        h.send("p1", "m3").ok()
+        h.read("m1", replica="broker-b-0")
+        h.read("m3", "m2", replica=MASTER)
+        h.read("m3", replica=SLAVE)
+        finding = find(h.history(), "lacking", {})
+        assert (finding.count, finding.of) == (0, 3)
+
+    def test_another_place_is_not_absence(self, h):
+        h.send("p1", "m1").ok(queue=0)
+        h.read(queue=0)
+        h.read("m1", queue=1)
+        assert find(h.history(), "lacking", {}).count == 0
+
+    def test_a_queue_that_one_replica_was_not_asked_for_is_unsound(self, thin):
+        h = healthy_run()
+        h.send("p1", "more").ok(queue=2)
+        h.read("more", replica=MASTER, queue=2)
+        judged = judge(h.history(), Rules(gates=thin, expectations=(Forbid(anomaly="lacking"),)))
+        assert judged.verdict is Verdict.INCONCLUSIVE
+        assert SLAVE in judged.reason
+
+    def test_the_defect_is_on_one_replica_alone(self):
+        bad = plant(healthy_run().history(), Forbid(anomaly="lacking"))
+        assert bad is not None
+        assert find(bad, "lacking", {}).figures == {f"on {SLAVE}": 1}
+        assert find(bad, "lost", {}).count == 0
+
+
 class TestWeakerStatuses:
     """What was answered with a status below SEND_OK is stored, too, and its absence is a loss if one asks for it."""
 
