@@ -312,6 +312,66 @@ class TestOffsets:
         assert find(h.history(), "duplicate", {}).count == 1
 
 
+class TestMisplaced:
+    """Acknowledged at one place and stored at another."""
+
+    def misplaced(self, h):
+        return find(h.history(), "offset-reuse", {}).figures["misplaced"]
+
+    def test_in_another_queue(self, h):
+        for n in range(10):
+            h.send("p1", f"m{n}").ok(queue=0)
+        h.read(queue=0)
+        h.read(*(f"m{n}" for n in range(10)), queue=1)
+        assert find(h.history(), "lost", {}).count == 0
+        assert self.misplaced(h) == 10
+
+    def test_on_another_broker(self, h):
+        h.send("p1", "m1").ok()
+        h.read()
+        h.read("m1", replica="broker-b-0")
+        assert self.misplaced(h) == 1
+
+    def test_its_place_holds_another_message(self, h):
+        h.send("p1", "m1").ok(offset=0)
+        h.send("p1", "m2").info()
+        h.read("m2")
+        h.read("m1", queue=1)
+        assert self.misplaced(h) == 1
+
+    def test_the_same_wrong_place_on_every_replica_is_one(self, h):
+        h.send("p1", "m1").ok()
+        for replica in (MASTER, SLAVE):
+            h.read(replica=replica)
+            h.read("m1", replica=replica, queue=1)
+        assert self.misplaced(h) == 1
+
+    def test_a_send_that_was_tried_again_is_stored_twice(self, h):
+        h.send("p1", "m1").ok(broker="broker-b")
+        h.read("m1")
+        h.read("m1", replica="broker-b-0")
+        assert self.misplaced(h) == 0
+
+    def test_at_two_places_elsewhere_it_is_ambiguous(self, h):
+        h.send("p1", "m1").ok()
+        h.read()
+        h.read("m1", queue=1)
+        h.read("m1", replica="broker-b-0")
+        assert self.misplaced(h) == 0
+
+    def test_lost_and_its_place_given_away_again(self, h):
+        h.send("p1", "m1").ok(offset=0)
+        h.fault("power-cut")
+        h.send("p1", "m2").ok(offset=0)
+        h.read("m2")
+        assert self.misplaced(h) == 0
+
+    def test_unanswered_it_may_lie_anywhere(self, h):
+        h.send("p1", "m1").info()
+        h.read("m1", queue=3)
+        assert self.misplaced(h) == 0
+
+
 class TestOrder:
     def test_overlapping_sends_may_be_stored_either_way(self, h):
         first = h.send("p1", "m1")
