@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from harness.checkers import content, copies, loss, order
+from harness.checkers import content, copies, lacking, loss, order
 from harness.core.errors import UsageError
 from harness.core.history import History
 from harness.core.verdict import Finding
@@ -16,6 +16,7 @@ FINDERS: Final[Mapping[str, Callable[..., Finding]]] = MappingProxyType(
     {
         "lost": loss.lost,
         "lost-inside": loss.lost_inside,
+        "lacking": lacking.lacking,
         "undelivered": loss.undelivered,
         "unread-or-undelivered": loss.unread_or_undelivered,
         "phantom": loss.phantom,

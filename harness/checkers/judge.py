@@ -20,7 +20,7 @@ from harness.core.history import History
 from harness.core.verdict import Assumption, Check, Finding, Judgement, conclude
 
 _OF_READS: Final = frozenset(
-    {"lost", "lost-inside", "unread-or-undelivered", "duplicate", "diverged", "offset-gap", "offset-reuse"}
+    {"lost", "lost-inside", "lacking", "unread-or-undelivered", "duplicate", "diverged", "offset-gap", "offset-reuse"}
     | {"lost_count", "rpo_count", "rpo_ms", "rpo_excess_ms", "duplicates_stored", "stored_count"}
 )
 """Finders and metrics that rest on a phase having been read to its end."""

@@ -8,6 +8,7 @@ import polars as pl
 
 from harness.checkers import narrow
 from harness.checkers.narrow import QUEUE, Replicas
+from harness.checkers.places import misplaced
 from harness.core.errors import MetricUnavailable
 from harness.core.history import History
 from harness.core.verdict import Finding
@@ -117,22 +118,19 @@ def offset_reuse(
 ) -> Finding:
     """Queue offsets that hold two messages on one replica, and messages stored elsewhere than was acknowledged.
 
-    `misplaced`: the message is in the acknowledged queue, but at no copy's offset is what the broker answered.
+    `misplaced`: the message is stored, but not where the broker answered that it is; see `places.misplaced`.
     """
     reads = narrow.reads_of(history, phase, replicas)
     if topic is not None:
         reads = reads.filter(narrow.text("topic").str.starts_with(topic))
     slot = ["replica", *QUEUE, "offset"]
     shared = _shared_slots(reads, slot)
-    acked = narrow.acked_of(history, topic=topic).filter(pl.col("offset").is_not_null())
-    stored = reads.select("m", *QUEUE, "offset")
-    exact = acked.join(stored, on=["m", *QUEUE, "offset"], how="anti")
-    misplaced = exact.join(stored, on=["m", *QUEUE], how="semi") if exact.height else exact
+    moved = misplaced(narrow.acked_of(history, topic=topic), reads)
     shown = (
         *narrow.examples(shared.sort("offset"), "id", *slot),
-        *narrow.examples(misplaced, "id", *QUEUE, "offset"),
+        *narrow.examples(moved, "id", *QUEUE, "offset"),
     )
-    figures = {"shared": shared.select(slot).n_unique() if shared.height else 0, "misplaced": misplaced.height}
+    figures = {"shared": shared.select(slot).n_unique() if shared.height else 0, "misplaced": moved.height}
     return Finding("offset-reuse", int(sum(figures.values())), reads.height, shown[:8], figures)
 
 

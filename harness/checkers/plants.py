@@ -38,6 +38,15 @@ def lost_inside(history: History, params: Params) -> History | None:
     return None if victim is None else edit.without_reads(history, pl.col("m") == victim)
 
 
+def lacking(history: History, params: Params) -> History | None:
+    """The last of the replicas lacks one acknowledged message; the others have it."""
+    nodes = narrow.drains_of(history, params.get("phase", "final"), params.get("replicas"))
+    last = nodes.select(narrow.text("replica")).to_series().max()
+    here = narrow.text("replica") == last
+    victim = middle(_acked(history, params).join(_reads(history, params).filter(here).select("m"), on="m", how="semi"))
+    return None if victim is None else edit.without_reads(history, (pl.col("m") == victim) & here)
+
+
 def undelivered(history: History, params: Params) -> History | None:
     """One acknowledged message was given to no member of the group."""
     group = narrow.groups_of(history, params.get("group"))[0]
@@ -121,15 +130,18 @@ def reordered_delivery(history: History, params: Params) -> History | None:
     first = given.sort("time_ns", maintain_order=True).unique(["group", *QUEUE, "m"], keep="first", maintain_order=True)
     lane = ["group", *QUEUE] if not any(narrow.is_broadcast(history, g) for g in wanted) else ["group", *_LANE]
     later = first.with_columns(
-        other=pl.col("_row").shift(1).over(lane),
+        m_before=pl.col("m").shift(1).over(lane),
         then_ns=pl.col("time_ns").shift(1).over(lane),
         before=pl.col("offset").shift(1).over(lane),
     ).filter((pl.col("then_ns") < pl.col("time_ns")) & (pl.col("before") < pl.col("offset")))
     if not later.height:
         return None
     one = later.slice(later.height // 2, 1).to_dicts()[0]
-    delayed = pl.when(pl.int_range(pl.len()) == one["other"]).then(one["time_ns"] + 1).otherwise(pl.col("time_ns"))
-    return edit.replace_deliveries(history, history.deliveries.with_columns(time_ns=delayed))
+    # All that the group was given of it until then: a second delivery before the later message would stand in order.
+    same = [pl.col(name) == one[name] if name == "queue" else narrow.text(name) == one[name] for name in lane]
+    early = pl.all_horizontal(*same, pl.col("m") == one["m_before"], pl.col("time_ns") <= one["time_ns"])
+    late = edit.set_rows(history.deliveries, early, time_ns=one["time_ns"] + 1)
+    return edit.replace_deliveries(history, late)
 
 
 def reordered_store(history: History, params: Params) -> History | None:
@@ -257,6 +269,7 @@ PLANTS: Final[Mapping[str, Plant]] = MappingProxyType(
     {
         "lost": lost,
         "lost-inside": lost_inside,
+        "lacking": lacking,
         "undelivered": undelivered,
         "unread-or-undelivered": lost,
         "phantom": phantom,

@@ -33,6 +33,16 @@ def lost_inside(history: History, params: Params) -> History | None:
     return None if victim is None else edit.without_reads(history, pl.col("m") == victim)
 
 
+def lacking(history: History, params: Params) -> History | None:
+    """The message that one replica lacks had never been answered."""
+    bad = plants.lacking(history, params)
+    if bad is None:
+        return None
+    key = ["replica", "m"]
+    gone = history.reads.select(key).join(bad.reads.select(key), on=key, how="anti").get_column("m")
+    return _unanswered(bad, int(gone[0])) if gone.len() else None
+
+
 def undelivered(history: History, params: Params) -> History | None:
     """The message that was not delivered had never been answered."""
     bad = plants.undelivered(history, params)
@@ -97,6 +107,7 @@ def _unanswered(history: History, message: int) -> History:
 TWINS: Final[Mapping[str, plants.Plant]] = MappingProxyType(
     {
         "lost": lost,
+        "lacking": lacking,
         "undelivered": undelivered,
         "unread-or-undelivered": lost,
         "lost-inside": lost_inside,

@@ -117,6 +117,66 @@ class TestLost:
         assert (finding.count, len(finding.examples)) == (20, 8)
 
 
+class TestLacking:
+    """Every replica owes every acknowledged message of its broker name, whatever the others have."""
+
+    SECOND = "broker-a-2"
+
+    def both(self, h, *ids):
+        for id in ids:
+            h.send("p1", id).ok()
+        return ids
+
+    def test_the_second_slave_alone(self, h):
+        ids = self.both(h, *(f"m{n}" for n in range(10)))
+        h.read(*ids, replica=MASTER)
+        h.read(*ids, replica=SLAVE)
+        h.read(*ids[:3], replica=self.SECOND)
+        history = h.history()
+        assert find(history, "lost", {"replicas": "slave"}).count == 0
+        assert find(history, "diverged", {}).count == 0
+        finding = find(history, "lacking", {})
+        assert (finding.count, finding.of, finding.figures) == (7, 30, {f"on {self.SECOND}": 7})
+        assert find(history, "lacking", {"replicas": "slave"}).count == 7
+        assert find(history, "lacking", {"replicas": "master"}).count == 0
+
+    def test_a_master_that_lost_what_its_slave_has(self, h):
+        h.read(*self.both(h, "m1", "m2"), replica=SLAVE)
+        h.read("m1", replica=MASTER)
+        assert find(h.history(), "lost", {}).count == 0
+        assert find(h.history(), "lacking", {}).count == 1
+
+    def test_it_owes_nothing_of_other_brokers_and_nothing_unanswered(self, h):
+        h.send("p1", "m1").ok(broker="broker-b")
+        h.send("p1", "m2").info()
+        h.send("p1", "m3").ok()
+        h.read("m1", replica="broker-b-0")
+        h.read("m3", "m2", replica=MASTER)
+        h.read("m3", replica=SLAVE)
+        finding = find(h.history(), "lacking", {})
+        assert (finding.count, finding.of) == (0, 3)
+
+    def test_another_place_is_not_absence(self, h):
+        h.send("p1", "m1").ok(queue=0)
+        h.read(queue=0)
+        h.read("m1", queue=1)
+        assert find(h.history(), "lacking", {}).count == 0
+
+    def test_a_queue_that_one_replica_was_not_asked_for_is_unsound(self, thin):
+        h = healthy_run()
+        h.send("p1", "more").ok(queue=2)
+        h.read("more", replica=MASTER, queue=2)
+        judged = judge(h.history(), Rules(gates=thin, expectations=(Forbid(anomaly="lacking"),)))
+        assert judged.verdict is Verdict.INCONCLUSIVE
+        assert SLAVE in judged.reason
+
+    def test_the_defect_is_on_one_replica_alone(self):
+        bad = plant(healthy_run().history(), Forbid(anomaly="lacking"))
+        assert bad is not None
+        assert find(bad, "lacking", {}).figures == {f"on {SLAVE}": 1}
+        assert find(bad, "lost", {}).count == 0
+
+
 class TestWeakerStatuses:
     """What was answered with a status below SEND_OK is stored, too, and its absence is a loss if one asks for it."""
 
@@ -369,6 +429,66 @@ class TestOffsets:
         h.read("m1", "m1", first=0)
         assert find(h.history(), "offset-reuse", {}).figures["misplaced"] == 0
         assert find(h.history(), "duplicate", {}).count == 1
+
+
+class TestMisplaced:
+    """Acknowledged at one place and stored at another."""
+
+    def misplaced(self, h):
+        return find(h.history(), "offset-reuse", {}).figures["misplaced"]
+
+    def test_in_another_queue(self, h):
+        for n in range(10):
+            h.send("p1", f"m{n}").ok(queue=0)
+        h.read(queue=0)
+        h.read(*(f"m{n}" for n in range(10)), queue=1)
+        assert find(h.history(), "lost", {}).count == 0
+        assert self.misplaced(h) == 10
+
+    def test_on_another_broker(self, h):
+        h.send("p1", "m1").ok()
+        h.read()
+        h.read("m1", replica="broker-b-0")
+        assert self.misplaced(h) == 1
+
+    def test_its_place_holds_another_message(self, h):
+        h.send("p1", "m1").ok(offset=0)
+        h.send("p1", "m2").info()
+        h.read("m2")
+        h.read("m1", queue=1)
+        assert self.misplaced(h) == 1
+
+    def test_the_same_wrong_place_on_every_replica_is_one(self, h):
+        h.send("p1", "m1").ok()
+        for replica in (MASTER, SLAVE):
+            h.read(replica=replica)
+            h.read("m1", replica=replica, queue=1)
+        assert self.misplaced(h) == 1
+
+    def test_a_send_that_was_tried_again_is_stored_twice(self, h):
+        h.send("p1", "m1").ok(broker="broker-b")
+        h.read("m1")
+        h.read("m1", replica="broker-b-0")
+        assert self.misplaced(h) == 0
+
+    def test_at_two_places_elsewhere_it_is_ambiguous(self, h):
+        h.send("p1", "m1").ok()
+        h.read()
+        h.read("m1", queue=1)
+        h.read("m1", replica="broker-b-0")
+        assert self.misplaced(h) == 0
+
+    def test_lost_and_its_place_given_away_again(self, h):
+        h.send("p1", "m1").ok(offset=0)
+        h.fault("power-cut")
+        h.send("p1", "m2").ok(offset=0)
+        h.read("m2")
+        assert self.misplaced(h) == 0
+
+    def test_unanswered_it_may_lie_anywhere(self, h):
+        h.send("p1", "m1").info()
+        h.read("m1", queue=3)
+        assert self.misplaced(h) == 0
 
 
 class TestOrder:
