@@ -9,10 +9,11 @@ from pathlib import Path
 from harness.checkers.books import unbooked
 from harness.checkers.judge import judge
 from harness.checkers.planting import plant
+from harness.checkers.returns import never_returned
 from harness.core.errors import HarnessError
 from harness.core.expectation import Rules
 from harness.core.history import History
-from harness.core.verdict import Judgement, Verdict
+from harness.core.verdict import Check, Judgement, Verdict
 from harness.evidence import load_history
 from harness.scenario import Control, Scenario
 
@@ -49,20 +50,28 @@ class ControlResult:
 
     @property
     def as_expected(self) -> bool:
-        """The control came out as it must: the scenario it belongs to could have been red."""
-        return self.result.judgement.verdict is self.control.expect
+        """The control ran to its end and came out as it must: the scenario it belongs to could have been red."""
+        return self.result.judgement.verdict is self.control.expect and not self.result.trouble
 
 
 def judge_directory(directory: Path, rules: Rules, trouble: str) -> tuple[Judgement, tuple[PlantedControl, ...]]:
-    """Judges what a scenario directory holds. Trouble makes any verdict but a witnessed violation inconclusive."""
+    """Judges what a scenario directory holds.
+
+    Trouble makes it inconclusive, whatever was seen before: what was demanded was demanded of a scenario that ended,
+    on evidence that was whole. The one exception is evidence that is complete in itself and trouble by its own doing:
+    a node that twice exited by itself when it was started again is broken.
+    """
     try:
         history = load_history(directory)
     except HarnessError as error:
         return Judgement(Verdict.INCONCLUSIVE, f"{trouble or 'evidence'}: {error}", (), ()), ()
     judgement = judge(history, rules)
     if trouble:
-        judgement = Judgement(Verdict.INCONCLUSIVE, trouble, judgement.assumptions, judgement.checks, judgement.figures)
-        return judgement, ()
+        gone = never_returned(history)
+        verdict, checks = (Verdict.BROKEN if gone else Verdict.INCONCLUSIVE), judgement.checks
+        if gone:
+            checks = (Check("every node comes back", False, gone), *checks)
+        return Judgement(verdict, gone or trouble, judgement.assumptions, checks, judgement.figures), ()
     return judgement, judge_planted(history, rules) if judgement.verdict is Verdict.HELD else ()
 
 
