@@ -9,10 +9,11 @@ from pathlib import Path
 from harness.checkers.books import unbooked
 from harness.checkers.judge import ALWAYS, implied, judge
 from harness.checkers.planting import is_look, plant
+from harness.checkers.returns import never_returned
 from harness.core.errors import HarnessError
 from harness.core.expectation import Expectation, Rules
 from harness.core.history import History
-from harness.core.verdict import Judgement, Verdict
+from harness.core.verdict import Check, Judgement, Verdict
 from harness.evidence import load_history
 from harness.scenario import Control, Scenario
 
@@ -68,8 +69,9 @@ class ControlResult:
 
     @property
     def as_expected(self) -> bool:
-        """The control came out as it must, by a demand of its own: the scenario it belongs to could have been red."""
-        return self.result.judgement.verdict is self.control.expect and self._by_its_own
+        """It ran to its end and came out as it must, by a demand of its own: what it belongs to could have been red."""
+        out = self.result.judgement.verdict is self.control.expect
+        return out and self._by_its_own and not self.result.trouble
 
     @property
     def came_out(self) -> str:
@@ -88,7 +90,11 @@ class ControlResult:
 def judge_directory(
     directory: Path, rules: Rules, trouble: str, *, from_lines: bool = False
 ) -> tuple[Judgement, tuple[PlantedControl, ...]]:
-    """Judges what a scenario directory holds. Trouble makes any verdict but a witnessed violation inconclusive.
+    """Judges what a scenario directory holds.
+
+    Trouble makes it inconclusive, whatever was seen before: what was demanded was demanded of a scenario that ended,
+    on evidence that was whole. The one exception is evidence that is complete in itself and trouble by its own doing:
+    a node that twice exited by itself when it was started again is broken.
 
     With `from_lines` no packed copy of the history is believed, and nothing is written.
     """
@@ -98,8 +104,11 @@ def judge_directory(
         return Judgement(Verdict.INCONCLUSIVE, f"{trouble or 'evidence'}: {error}", (), ()), ()
     judgement = judge(history, rules)
     if trouble:
-        judgement = Judgement(Verdict.INCONCLUSIVE, trouble, judgement.assumptions, judgement.checks, judgement.figures)
-        return judgement, ()
+        gone = never_returned(history)
+        verdict, checks = (Verdict.BROKEN if gone else Verdict.INCONCLUSIVE), judgement.checks
+        if gone:
+            checks = (Check("every node comes back", False, gone), *checks)
+        return Judgement(verdict, gone or trouble, judgement.assumptions, checks, judgement.figures), ()
     return judgement, judge_planted(history, rules) if judgement.verdict is Verdict.HELD else ()
 
 

@@ -172,7 +172,7 @@ class _Run:
             crew.await_ready(names, READY_TIMEOUT_S)
             crew.go(names)
             self._await_steady(stage)
-        return stage, Injector(cluster, stage.fault)
+        return stage, Injector(cluster, stage.fault, stage.observe)
 
     def _keep(self, cluster: Cluster, runtime: Runtime, error_type: object, *_error: object) -> None:
         """With --keep, leaves up a cluster that came up, until the next scenario; an interruption keeps nothing."""

@@ -21,3 +21,9 @@ COUNTED: Final = "counted"
 
 STALL: Final = "stall"
 """An event of the process that stood still: `{"from_ns", "to_ns"}`."""
+
+RESTART_FAILED: Final = "restart-failed."
+"""An observation `restart-failed.<node>`: it exited by itself when it was started again.
+
+`{"returned", "exits": [{"own", "how", "free_memory_bytes", "free_disk_bytes", "disk_ratio", "words"}]}`.
+"""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import FaultError, HarnessError
 from harness.core.expectation import Data
+from harness.core.names import RESTART_FAILED
+from harness.faults.restart import RestartFailed
 from harness.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -67,9 +69,12 @@ class Injector:
     is legal; `heal_all` is idempotent and is called at every end, also the bad ones.
     """
 
-    def __init__(self, cluster: Cluster, record: Record) -> None:
+    def __init__(
+        self, cluster: Cluster, record: Record, observe: Callable[[str, Any], None] = lambda _name, _value: None
+    ) -> None:
         self._cluster = cluster
         self._record = record
+        self._observe = observe
         self._active: dict[str, Fault] = {}
 
     @property
@@ -103,6 +108,8 @@ class Injector:
             raise FaultError(f"fault {name!r} is not in force; active: {', '.join(self._active) or 'none'}")
         self._record(name, "heal")
         detail = dict(self._guard(name, "heal", fault.heal))
+        for node, exits in detail.pop("restart_failed", {}).items():
+            self._observe(f"{RESTART_FAILED}{node}", exits)
         seen = dict(self._guard(name, "recover", fault.await_recovery))
         del self._active[name]
         self._record(name, "recovered", detail=detail | seen)
@@ -135,5 +142,8 @@ class Injector:
     def _guard(self, name: str, stage: str, call: Callable[[Cluster], Detail]) -> Detail:
         try:
             return call(self._cluster)
+        except RestartFailed as error:
+            self._observe(f"{RESTART_FAILED}{error.node}", error.seen)
+            raise FaultError(f"fault {name!r}, {stage}: {error}") from error
         except HarnessError as error:
             raise FaultError(f"fault {name!r}, {stage}: {error}") from error

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from harness.core.errors import FaultError, HarnessError
 from harness.faults.base import Detail, Fault
+from harness.faults.restart import restart
 from harness.faults.select import select
 from harness.runtime.base import HUB
 from harness.waiting import wait_for
@@ -39,6 +40,9 @@ class ProcessFault(Fault):
     Without `await_health` it is over as soon as they run: for returns that another fault still hampers.
     """
 
+    returns: ClassVar[bool] = True
+    """The product must start again over what this fault left."""
+
     target: str
     await_health: bool = True
 
@@ -54,11 +58,16 @@ class ProcessFault(Fault):
         )
 
     def heal(self, cluster: Cluster) -> Detail:
-        """Starts the nodes again."""
+        """Starts the nodes again. What was seen of one that exited by itself is told under `restart_failed`."""
+        failed = {}
         for node in self.targets(cluster):
-            if node not in cluster.clients() and not cluster.runtime.state(node).alive:
+            if node in cluster.clients() or cluster.runtime.state(node).alive:
+                continue
+            if not self.returns:
                 cluster.start_node(node)
-        return {}
+            elif (seen := restart(cluster, node)) is not None:
+                failed[node] = seen
+        return {"restart_failed": failed} if failed else {}
 
     def await_recovery(self, cluster: Cluster) -> Detail:
         """Every restarted node is registered, in sync and answering; or merely answers, if told so."""

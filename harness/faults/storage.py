@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from harness.faults.base import Detail, Fault
 from harness.faults.process import RESTART_TIMEOUT_S, ProcessFault
@@ -39,6 +39,8 @@ class CutPower(ProcessFault):
 
 class DestroyStore(ProcessFault):
     """The machine is lost with its disk: kill -9, then everything in the store is deleted."""
+
+    returns: ClassVar[bool] = False
 
     kind: Literal["destroy-store"] = "destroy-store"
 

@@ -16,10 +16,11 @@ from harness.core.errors import CapabilityMissing, UsageError
 from harness.core.expectation import Gates
 from harness.core.verdict import Verdict
 from harness.evidence import load_history
-from harness.faults import CutPower, Kill, Pause, master
-from harness.judging import ScenarioResult, judge_directory
+from harness.faults import CutPower, DestroyStore, Kill, Pause, Stop, master
+from harness.judging import ControlResult, ScenarioResult, judge_directory
 from harness.runner import run_scenario
-from harness.scenario import Scenario, at, forbid, metric, observed, plan, rules, then
+from harness.runtime.base import DiskUsage
+from harness.scenario import Control, Scenario, at, forbid, metric, observed, plan, rules, then
 from harness.settings import Settings
 from harness.topology import load_topology
 from harness.workloads.crew import Crew
@@ -429,6 +430,56 @@ class TestReading:
         result = run(forbid("lost"), misbehave=switch(lose_every=50, dispatch_behind="4096"))
         assert result.judgement.verdict is Verdict.INCONCLUSIVE
         assert "4,096 bytes" in result.judgement.reason
+
+
+class TestRestart:
+    ROOM = DiskUsage(1 << 30, 10 << 30)
+
+    @pytest.mark.parametrize(
+        ("times", "usage", "words", "verdict"),
+        [
+            (2, ROOM, "EVIL not opened", Verdict.BROKEN),
+            (1, ROOM, "EVIL not opened", Verdict.HELD),
+            (2, DiskUsage(19 << 30, 1 << 30), "EVIL not opened", Verdict.INCONCLUSIVE),
+            (2, DiskUsage(1 << 20, 10 << 20), "EVIL not opened", Verdict.INCONCLUSIVE),
+            (2, ROOM, "java.lang.OutOfMemoryError: heap", Verdict.INCONCLUSIVE),
+        ],
+    )
+    @pytest.mark.parametrize("fault", [Kill, Stop])
+    def test_a_broker_that_exits_when_it_is_started_again(
+        self, run: Run, machines: Callable[..., Machines], tmp_path: Path, fault, times, usage, words, verdict
+    ) -> None:
+        on = machines(SLOW)
+
+        def dies(runtime: Any) -> None:
+            start, left = runtime.start, [times]
+            runtime.disk_usage = lambda node: usage
+
+            def dying(node: str, process: Any) -> int:
+                again = node == "broker-a-0" and node in runtime.states
+                runtime.dies = {node: words} if again and left[0] else {}
+                left[0] -= bool(runtime.dies)
+                return start(node, process)
+
+            runtime.start = dying
+
+        on.before_start = dies
+        result = run(
+            forbid("lost"), on=on, gates=FAULTY, load=(SHORT,), duration_s=3,
+            steps=plan(at(1, fault(target=master()), until=2)),
+        )  # fmt: skip
+        assert result.judgement.verdict is verdict, result.judgement.reason
+        seen = load_history(tmp_path / "run" / "s").observed("restart-failed.broker-a-0")
+        assert (seen["returned"], len(seen["exits"])) == (times < 2, times)
+        assert seen["exits"][0]["free_memory_bytes"] > 0
+        if verdict is Verdict.BROKEN:
+            assert "broker-a-0 does not come back" in result.judgement.reason
+            assert words in result.judgement.reason
+            assert not ControlResult(Control(scenario=result.scenario), result).as_expected
+
+    def test_a_store_that_was_destroyed_excuses_it(self) -> None:
+        assert not DestroyStore.returns
+        assert all(f.returns for f in (Kill, Stop, CutPower))
 
 
 class TestSteps:
