@@ -139,6 +139,13 @@ def unjudged(guarantee: str, commit: str, inputs: Inputs) -> StoredRow:
     )
 
 
+def not_reached(guarantee: str, commit: str) -> StoredRow:
+    """A row of a cell that is not whole yet: stale whatever the tree is, and as good as an interrupted run."""
+    nothing = Inputs(harness="", topology="", suites="", promise="")
+    row = unjudged(guarantee, commit, nothing)
+    return row.model_copy(update={"reason": "the cell was interrupted before this row was run", "infrastructure": True})
+
+
 def exit_code_of(rows: Iterable[StoredRow]) -> int:
     """1 if a row is not as the catalogue expects; 6 if one is inconclusive, blocked or none was executed; else 0."""
     kept = tuple(rows)

@@ -17,6 +17,7 @@ from harness.matrix.cells import (
     Inputs,
     StoredRow,
     exit_code_of,
+    not_reached,
     read_cell,
     stored,
     unjudged,
@@ -25,6 +26,7 @@ from harness.matrix.cells import (
 from harness.matrix.digest import Digests
 from harness.matrix.suites import Ran, SuiteRun
 from harness.matrix.table import table
+from harness.stock import STOCK_ROW
 
 Say = Callable[[str], None]
 Runner = Callable[[CellSpec, Sequence[str]], Ran]
@@ -67,8 +69,9 @@ class Matrix:
     def run(self, specs: Sequence[CellSpec]) -> int:
         """Runs every cell that needs it, and writes each and the table as soon as it has ended.
 
-        An interrupted cell leaves what was there before. Returns the gravest exit code of the cells: 1 before 6
-        before 0; a cell whose suites did not end well counts as 6, and the others are run all the same.
+        An interrupted cell leaves what its suite files that had ended came to, and of the others what was there before.
+        Returns the gravest exit code of the cells: 1 before 6 before 0; a cell whose suites did not end well counts as
+        6, and the others are run all the same.
         """
         for spec in specs:
             self.say(self.todo(spec).text())
@@ -77,7 +80,7 @@ class Matrix:
                 self._cell(spec, f"[{number}/{len(specs)}] ")
             except HarnessError as error:
                 self._failed.append(spec.name)
-                self.say(f"{spec.name}: nothing is stored of it: {error}")
+                self.say(f"{spec.name}: not all of it is stored: {error}")
         return self._conclude(specs)
 
     def write_table(self, specs: Sequence[CellSpec]) -> None:
@@ -116,18 +119,27 @@ class Matrix:
             return
         commit = commit_of(self.root)
         before = read_cell(self._path(spec))
-        rows = {} if before is None or self.fresh else before.by_id
+        kept = {} if before is None or self.fresh else before.by_id
         versions = {} if before is None else before.versions
-        if any(name in digests.judged_by for name in todo.why):
-            ran = self.run_suites(spec, () if todo.standing == 0 else tuple(todo.why))
-            found = {row.id: stored(row, commit, now[row.id]) for row in ran.rows if row.id in now}
+        parts = _parts(todo, digests)
+        # What no suite judges, pytest would have nothing to run for, and says so with an exit code that means trouble.
+        found = {name: unjudged(name, commit, now[name]) for name in todo.why if not any(name in p for p in parts)}
+        waiting = {name: not_reached(name, commit) for name in todo.why}
+        for part in parts:
+            ran = self.run_suites(spec, () if len(part) == len(now) else part)
+            found |= {row.id: stored(row, commit, now[row.id]) for row in ran.rows if row.id in now}
             versions = dict(ran.run.versions)
-        else:  # pytest would have nothing to run, and says so with an exit code that means trouble
-            found = {name: unjudged(name, commit, now[name]) for name in todo.why}
-        merged = _merged(spec, commit, versions, [(rows | found)[name] for name in now if name in rows | found])
-        write_cell(self._path(spec), merged)
-        self.write_table([spec])
+            self._write(spec, commit, versions, now, waiting | kept | found)
+        merged = self._write(spec, commit, versions, now, kept | found)
         self.say(f"{prefix}{spec.name}: exit code {merged.exit_code}, {len(found)} rows written")
+
+    def _write(
+        self, spec: CellSpec, commit: str, versions: dict[str, str], now: dict[str, Inputs], rows: dict[str, StoredRow]
+    ) -> Cell:
+        cell = _merged(spec, commit, versions, [rows[name] for name in now if name in rows])
+        write_cell(self._path(spec), cell)
+        self.write_table([spec])
+        return cell
 
     def _conclude(self, specs: Sequence[CellSpec]) -> int:
         self.write_table(specs)
@@ -138,6 +150,20 @@ class Matrix:
         failed = f"; no result of {', '.join(self._failed)}" if self._failed else ""
         self.say(f"matrix: {codes.count(0)} of {len(specs)} cells as expected{failed}; exit code {worst}")
         return worst
+
+
+def _parts(todo: Todo, digests: Digests) -> tuple[tuple[str, ...], ...]:
+    """What is run at a time: the rows that one suite file judges, so that an interruption costs no more than these.
+
+    Where the row of the shipped configuration is asked for, all at once: it is made of the others of the same run.
+    """
+    judged = [name for name in todo.why if name in digests.judged_by]
+    if judged and STOCK_ROW in todo.why:
+        return (tuple(todo.why),)
+    files: dict[Path, list[str]] = {}
+    for name in judged:
+        files.setdefault(digests.judged_by[name][0], []).append(name)
+    return tuple(tuple(names) for names in files.values())
 
 
 def _merged(spec: CellSpec, commit: str, versions: dict[str, str], rows: Sequence[StoredRow]) -> Cell:

@@ -60,7 +60,7 @@ def make(tree, runner, tmp_path):
 
 def test_everything_is_run_once_and_then_left_alone(make, runner):
     assert make().run(SPECS) == 0
-    assert runner.asked == [("1m-4.9.7", ()), ("1m-5.3.3", ())]
+    assert runner.asked == [("1m-4.9.7", (ONE,)), ("1m-5.3.3", (ONE,))]
     runner.asked.clear()
     assert make().run(SPECS) == 0
     assert runner.asked == []
@@ -76,7 +76,40 @@ def test_an_interrupted_run_resumes_at_the_cell_it_was_in(make, runner):
     runner.fail = None
     runner.asked.clear()
     make().run(SPECS)
-    assert runner.asked == [("1m-5.3.3", ())]
+    assert runner.asked == [("1m-5.3.3", (ONE,))]
+
+
+def test_an_interrupted_cell_keeps_the_suite_files_that_had_ended(make, runner, tree):
+    other = "process-kill-loses-nothing"
+    edit(tree, "suites/availability/test_z.py", f'@guarantee("{other}")\ndef test_z(scenario):\n    scenario()\n')
+
+    def second_fails(spec, guarantees, real=runner.__call__):
+        if other in guarantees:
+            raise KeyboardInterrupt
+        return real(spec, guarantees)
+
+    matrix = make()
+    matrix.run_suites = second_fails
+    with pytest.raises(KeyboardInterrupt):
+        matrix.run(SPECS[:1])
+    half = read_cell(make.cells / "1m-4.9.7.json")
+    assert half.by_id[ONE].verdict is Verdict.HELD
+    assert half.by_id[other].verdict is Verdict.NOT_TESTED
+    assert "interrupted" in half.by_id[other].reason
+    assert half.exit_code == 6, "a cell that is not whole is not as expected"
+    runner.asked.clear()
+    assert make().run(SPECS[:1]) == 0
+    assert runner.asked == [("1m-4.9.7", (other,))]
+    assert {r.verdict for r in read_cell(make.cells / "1m-4.9.7.json").rows if r.id in (ONE, other)} == {Verdict.HELD}
+
+
+def test_a_stock_cell_is_run_in_one_piece(make, runner, tree):
+    """Its row of the shipped configuration is made of all the others of the same run."""
+    rows = ("sync-master-ack-means-two-copies", "slave-is-readable")
+    for n, name in enumerate(rows):
+        edit(tree, f"suites/test_{n}.py", f'@guarantee("{name}")\ndef test_it(scenario):\n    scenario()\n')
+    make().run(crossed(["2m-2s-sync-stock"], ["5.3.3"]))
+    assert runner.asked == [("2m-2s-sync-stock-5.3.3", ())]
 
 
 def test_a_cell_that_failed_leaves_nothing_and_does_not_stop_the_others(make, runner, monkeypatch):
@@ -89,7 +122,7 @@ def test_a_cell_that_failed_leaves_nothing_and_does_not_stop_the_others(make, ru
     matrix.run_suites = once
     assert matrix.run(SPECS) == 6
     assert [p.name for p in make.cells.iterdir()] == ["1m-5.3.3.json"]
-    assert "nothing is stored of it: no release" in "\n".join(make.said)
+    assert "not all of it is stored: no release" in "\n".join(make.said)
 
 
 def edit(tree, name, text):
@@ -124,7 +157,7 @@ def test_what_every_verdict_depends_on_makes_all_of_it_stale(make, runner, tree,
     runner.asked.clear()
     edit(tree, name, text)
     make().run(SPECS[:1])
-    assert runner.asked == [("1m-4.9.7", ())]
+    assert runner.asked == [("1m-4.9.7", (ONE,))]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +244,7 @@ def test_fresh_runs_everything(make, runner):
     make().run(SPECS[:1])
     runner.asked.clear()
     make(fresh=True).run(SPECS[:1])
-    assert runner.asked == [("1m-4.9.7", ())]
+    assert runner.asked == [("1m-4.9.7", (ONE,))]
 
 
 def test_the_table_shows_every_stored_cell(make, runner, tmp_path):
