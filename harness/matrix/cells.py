@@ -139,11 +139,13 @@ def unjudged(guarantee: str, commit: str, inputs: Inputs) -> StoredRow:
     )
 
 
-def not_reached(guarantee: str, commit: str) -> StoredRow:
+def not_reached(
+    guarantee: str, commit: str, reason: str = "the cell was interrupted before this row was run"
+) -> StoredRow:
     """A row of a cell that is not whole yet: stale whatever the tree is, and as good as an interrupted run."""
     nothing = Inputs(harness="", topology="", suites="", promise="")
     row = unjudged(guarantee, commit, nothing)
-    return row.model_copy(update={"reason": "the cell was interrupted before this row was run", "infrastructure": True})
+    return row.model_copy(update={"reason": tidy(reason), "infrastructure": True})
 
 
 def exit_code_of(rows: Iterable[StoredRow]) -> int:

@@ -26,6 +26,7 @@ from harness.matrix.cells import (
 from harness.matrix.digest import Digests
 from harness.matrix.suites import Ran, SuiteRun
 from harness.matrix.table import table
+from harness.report.rows import Row
 from harness.stock import STOCK_ROW
 
 Say = Callable[[str], None]
@@ -127,7 +128,7 @@ class Matrix:
         waiting = {name: not_reached(name, commit) for name in todo.why}
         for part in parts:
             ran = self.run_suites(spec, () if len(part) == len(now) else part)
-            found |= {row.id: stored(row, commit, now[row.id]) for row in ran.rows if row.id in now}
+            found |= {row.id: _outcome(row, commit, now[row.id], digests) for row in ran.rows if row.id in now}
             versions = dict(ran.run.versions)
             self._write(spec, commit, versions, now, waiting | kept | found)
         merged = self._write(spec, commit, versions, now, kept | found)
@@ -150,6 +151,12 @@ class Matrix:
         failed = f"; no result of {', '.join(self._failed)}" if self._failed else ""
         self.say(f"matrix: {codes.count(0)} of {len(specs)} cells as expected{failed}; exit code {worst}")
         return worst
+
+
+def _outcome(row: Row, commit: str, inputs: Inputs, digests: Digests) -> StoredRow:
+    """What is kept of a row; one whose suite function broke off without a verdict is to be run again."""
+    broke_off = row.verdict is Verdict.NOT_TESTED and row.missing is None and row.id in digests.judged_by
+    return not_reached(row.id, commit, row.reason) if broke_off else stored(row, commit, inputs)
 
 
 def _parts(todo: Todo, digests: Digests) -> tuple[tuple[str, ...], ...]:

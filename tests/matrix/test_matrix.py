@@ -103,6 +103,16 @@ def test_an_interrupted_cell_keeps_the_suite_files_that_had_ended(make, runner, 
     assert {r.verdict for r in read_cell(make.cells / "1m-4.9.7.json").rows if r.id in (ONE, other)} == {Verdict.HELD}
 
 
+def test_a_suite_function_that_broke_off_is_not_as_expected_and_is_run_again(make, runner):
+    runner.verdicts[ONE] = "not-tested"
+    assert make().run(SPECS[:1]) == 6
+    assert read_cell(make.cells / "1m-4.9.7.json").exit_code == 6
+    runner.verdicts.clear()
+    runner.asked.clear()
+    assert make().run(SPECS[:1]) == 0
+    assert runner.asked == [("1m-4.9.7", (ONE,))]
+
+
 def test_a_stock_cell_is_run_in_one_piece(make, runner, tree):
     """Its row of the shipped configuration is made of all the others of the same run."""
     rows = ("sync-master-ack-means-two-copies", "slave-is-readable")
