@@ -173,8 +173,9 @@ def scenario(request: pytest.FixtureRequest) -> Generator[Prover]:
     session = request.config.stash[SESSION]
     topology = str(request.param)
     prover = _Prover(_suite_function(request.node), session, session.settings[topology], _sayer(request.config))
-    yield prover
+    # Filed before it is known: an interruption publishes the run before it comes back here.
     session.add(topology, prover.outcome)
+    yield prover
     write_run(session)
 
 
@@ -186,6 +187,8 @@ def pytest_runtest_makereport(
     report = yield
     if call.excinfo is not None and _topology_of(item) is not None:
         error = call.excinfo.value
+        if isinstance(error, pytest.skip.Exception) and isinstance(prover := _prover_of(item), Prover):
+            prover.skipped(str(error))
         if isinstance(error, HarnessError | Inconclusive):
             report.when = "setup"
             report.longrepr = f"inconclusive: {error}"
@@ -266,6 +269,10 @@ def _topology_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     name = callspec.params.get("scenario") if callspec is not None else None
     return str(name) if name is not None else None
+
+
+def _prover_of(item: pytest.Item) -> object:
+    return getattr(item, "funcargs", {}).get("scenario")
 
 
 def _suite_function(item: pytest.Item) -> SuiteFunction:

@@ -55,11 +55,15 @@ def machine() -> dict[str, Any]:
 
 def git_commit() -> str:
     """The commit the harness runs from, with `+` if the tree differs from it; empty outside a repository."""
-    root = Path(harness.__file__).resolve().parent.parent
+    return commit_of(Path(harness.__file__).resolve().parent.parent)
+
+
+def commit_of(root: Path, *parts: str) -> str:
+    """The commit of a repository's root, with `+` if the tree (or these parts of it) differs; else empty."""
     if not (root / ".git").exists():
         return ""
     head = _git(root, "rev-parse", "--short=12", "HEAD")
-    return head + ("+" if head and _git(root, "status", "--porcelain") else "")
+    return head + ("+" if head and _git(root, "status", "--porcelain", "--", *parts) else "")
 
 
 def _git(root: Path, *words: str) -> str:

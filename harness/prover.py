@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.core.errors import CapabilityMissing
+from harness.core.errors import CapabilityMissing, HarnessError
 from harness.core.expectation import Expectation, Gates, Rules
 from harness.core.verdict import Verdict
 from harness.judging import ControlResult
@@ -65,7 +65,7 @@ class Prover:
         self.topology = settings.topology
         self.version = session.equipment.release.version
         self.timers = settings.timers
-        self.outcome = Outcome(suite.guarantees, not_tested="the suite function ran no scenario")
+        self.outcome = Outcome(suite.guarantees, broke_off="the suite function ended before it ran a scenario")
 
     def __call__(
         self,
@@ -119,11 +119,17 @@ class Prover:
             why=why,
         )
 
+    def skipped(self, reason: str) -> None:
+        """The suite function itself says that it does not apply: not tested, unless it had run something."""
+        if self.outcome.result is None and not self.outcome.missing:
+            self.outcome.broke_off, self.outcome.not_tested = "", reason
+
     def prove(self, scenario: Scenario, control: Control | None = None) -> None:
         """The same with a scenario that was built by hand."""
         equipment = self._session.equipment
         assert equipment is not None
         base = self._session.directory / "scenarios" / self.topology.name
+        self.outcome.broke_off = f"{scenario.name} was broken off"
         try:
             self.outcome.result = run_scenario(scenario, self._settings, equipment, base / scenario.name, self._say)
             if control is not None and self.outcome.result.judgement.verdict is Verdict.HELD:
@@ -135,7 +141,12 @@ class Prover:
         except CapabilityMissing as missing:
             self.outcome.missing = missing.capability
             self.outcome.not_tested = str(missing)
+            self.outcome.broke_off = ""
             raise NotTested(str(missing)) from None
+        except HarnessError as error:
+            self.outcome.broke_off += f": {error}"
+            raise
+        self.outcome.broke_off = ""
         self._conclude()
 
     def _conclude(self) -> None:

@@ -100,7 +100,9 @@ def _stored_rows(directory: Path) -> tuple[Row, ...]:
 
 
 def _outcome(directory: Path, stored: StoredOutcome, problems: dict[str, list[str]]) -> Outcome:
-    outcome = Outcome(stored.guarantees, missing=stored.missing, not_tested=stored.not_tested)
+    outcome = Outcome(
+        stored.guarantees, missing=stored.missing, not_tested=stored.not_tested, broke_off=stored.broke_off
+    )
     if stored.scenario is not None:
         outcome.result = _judged(directory, stored.scenario, problems)
     controls = []

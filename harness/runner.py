@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from harness.clients.ticks import Ticker
 from harness.cluster import Cluster
-from harness.core.errors import CapabilityMissing, HarnessError, SetupError, WaitTimeout
+from harness.core.errors import CapabilityMissing, HarnessError, UsageError, WaitTimeout
 from harness.distribution import Jre, Release
 from harness.evidence import Recorder, write_json
 from harness.faults import Injector
@@ -98,7 +98,7 @@ def run_scenario(
 
 
 class _Run:
-    """The moving parts of one scenario; `to_the_end` never raises a HarnessError and always tears down."""
+    """The moving parts of one scenario; `to_the_end` raises no HarnessError but UsageError, and always tears down."""
 
     def __init__(
         self,
@@ -125,7 +125,9 @@ class _Run:
             with ExitStack() as stack:
                 try:
                     stage, injector = self._set_up(stack)
-                except SetupError as error:
+                except UsageError:
+                    raise
+                except HarnessError as error:
                     if attempt == BRING_UP_ATTEMPTS:
                         return f"infrastructure: {error}"
                     self.say(f"bring-up failed, trying once more on a fresh cluster: {error}")

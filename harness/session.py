@@ -37,6 +37,8 @@ class Outcome:
     controls: tuple[ControlResult, ...] = ()
     missing: str | None = None
     not_tested: str = ""
+    broke_off: str = ""
+    """Why the suite function ended before scenario and control had: whatever it ran till then shows too little."""
 
     @property
     def infrastructure(self) -> bool:
@@ -49,12 +51,14 @@ class Outcome:
 
         A witnessed violation stays broken whatever the controls say: only "held" needs them.
         """
+        if self.result is None and self.broke_off:
+            return Verdict.INCONCLUSIVE, self.broke_off
         if self.result is None:
             return Verdict.NOT_TESTED, self.not_tested or f"capability {self.missing} is missing"
         verdict, reason = self.result.judgement.verdict, self.result.judgement.reason
         if verdict is not Verdict.HELD:
             return verdict, reason
-        failed = unproved(self.result, self.controls)
+        failed = [self.broke_off] if self.broke_off else unproved(self.result, self.controls)
         return (Verdict.INCONCLUSIVE, "; ".join(failed)) if failed else (verdict, reason)
 
 
@@ -79,7 +83,6 @@ class Session:
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
     equipment: Equipment | None = None
     subject: Subject | None = None
-    deviations: set[str] = field(default_factory=set)
     started_utc: str = field(default_factory=now_utc)
     ended_utc: str = ""
     """Empty until the last suite function has ended: a run that was cut short is known by it."""
@@ -87,13 +90,18 @@ class Session:
     """Of the code that was loaded: taken at the start, for the tree may move while a run goes on."""
 
     def add(self, topology: str, outcome: Outcome) -> None:
-        """Files one suite function's outcome."""
+        """Files one suite function's outcome, which may still be to come."""
         self.outcomes.setdefault(topology, []).append(outcome)
-        if outcome.result is not None:
-            self.deviations |= {
-                f"{key}={ours} (product default {theirs}): {why}"
-                for key, ours, theirs, why in outcome.result.deviations
-            }
+
+    @property
+    def deviations(self) -> frozenset[str]:
+        """Where the clusters that ran were configured otherwise than the product's defaults, and why."""
+        ran = (o.result for mine in self.outcomes.values() for o in mine if o.result is not None)
+        return frozenset(
+            f"{key}={ours} (product default {theirs}): {why}"
+            for result in ran
+            for key, ours, theirs, why in result.deviations
+        )
 
     def rows(self) -> tuple[Row, ...]:
         """One row per promised guarantee and topology, also for those that no suite reached."""

@@ -43,6 +43,7 @@ class StoredOutcome(Data):
     controls: tuple[StoredControl, ...] = ()
     missing: str | None = None
     not_tested: str = ""
+    broke_off: str = ""
 
 
 class StoredTopology(Data):
@@ -101,6 +102,7 @@ def _outcome(directory: Path, topology: str, outcome: Outcome) -> StoredOutcome:
         ),
         missing=outcome.missing,
         not_tested=outcome.not_tested,
+        broke_off=outcome.broke_off,
     )
 
 

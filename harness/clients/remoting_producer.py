@@ -86,7 +86,6 @@ class RemotingProducer:
         self._pump_due = False
         self._timer: asyncio.TimerHandle | None = None
         self._exhausted = 0
-        self._idle = threading.Event()
         self._loop = Loop()
 
     def versions(self) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from harness.matrix.cells import (
 from harness.matrix.digest import Digests
 from harness.matrix.suites import Ran, SuiteRun
 from harness.matrix.table import table
+from harness.provenance import commit_of
 from harness.report.rows import Row
 from harness.stock import STOCK_ROW
 
@@ -118,7 +118,8 @@ class Matrix:
         self.say(prefix + todo.text())
         if not todo.why:
             return
-        commit = commit_of(self.root)
+        # What verdicts depend on: the cells that are being written do not count.
+        commit = commit_of(self.root, "harness", "suites", "topologies")
         before = read_cell(self._path(spec))
         kept = {} if before is None or self.fresh else before.by_id
         versions = {} if before is None else before.versions
@@ -155,7 +156,8 @@ class Matrix:
 
 def _outcome(row: Row, commit: str, inputs: Inputs, digests: Digests) -> StoredRow:
     """What is kept of a row; one whose suite function broke off without a verdict is to be run again."""
-    broke_off = row.verdict is Verdict.NOT_TESTED and row.missing is None and row.id in digests.judged_by
+    nothing = row.verdict in (Verdict.NOT_TESTED, Verdict.INCONCLUSIVE) and not row.scenarios
+    broke_off = nothing and row.missing is None and row.id in digests.judged_by
     return not_reached(row.id, commit, row.reason) if broke_off else stored(row, commit, inputs)
 
 
@@ -207,17 +209,3 @@ def matrix(
         say(run.todo(spec).text())
     run.write_table(specs)
     return 0
-
-
-def commit_of(root: Path) -> str:
-    """The commit of what verdicts depend on, with `+` if the tree differs from it there; empty outside a repository."""
-    head = _git(root, "rev-parse", "--short=12", "HEAD")
-    return head + ("+" if head and _git(root, "status", "--porcelain", "--", "harness", "suites", "topologies") else "")
-
-
-def _git(root: Path, *words: str) -> str:
-    try:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

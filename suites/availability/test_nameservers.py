@@ -185,7 +185,7 @@ def test_a_partitioned_broker_expires_only_where_it_is_cut_off(scenario: Prover)
         cluster=ClusterNeeds(timers="documented"),
         load=[produce(2, rate=200, threads=4)],
         steps=plan(
-            then(Elapse(seconds=4), name="loaded"),
+            then(AwaitCount(who="p", what="ok", at_least=1000, from_start=True, timeout_s=120), name="loaded"),
             *(then(fault, name=name) for name, fault in cuts.items()),
             then(Elapse(seconds=PATIENCE_S), name="patience"),
             *(then(_still(*who), name=f"{name}-still") for name, who in watched.items()),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness import runner
-from harness.core.errors import CapabilityMissing, UsageError
+from harness.core.errors import CapabilityMissing, ClientError, UsageError
 from harness.core.expectation import Gates
 from harness.core.verdict import Verdict
 from harness.evidence import load_history
@@ -255,6 +255,28 @@ class TestTrouble:
         result = run(forbid("lost"), on=on)
         assert result.judgement.verdict is Verdict.HELD, result.judgement.reason
         assert len(on.opened) == 2
+
+    @pytest.mark.parametrize("times", [1, 2])
+    def test_clients_that_do_not_start_are_tried_twice(
+        self, run: Run, machines: Callable[..., Machines], monkeypatch: pytest.MonkeyPatch, times: int
+    ) -> None:
+        """A nameserver that answers a starting client too late is not the guarantee's affair."""
+        on, begin, failed = machines(), Crew.start, []
+
+        def start(self: Any, *words: Any) -> Any:
+            if len(failed) < times:
+                failed.append(1)
+                raise ClientError("client c-1: route of orders: no answer in 3 s")
+            return begin(self, *words)
+
+        monkeypatch.setattr(Crew, "start", start)
+        result = run(forbid("lost"), on=on)
+        assert len(on.opened) == 2
+        if times == 1:
+            assert result.judgement.verdict is Verdict.HELD, result.judgement.reason
+        else:
+            assert result.judgement.verdict is Verdict.INCONCLUSIVE
+            assert result.trouble.startswith("infrastructure: client c-1")
 
     def test_no_machine_at_all(self, run: Run, machines: Callable[..., Machines]) -> None:
         on = machines()

@@ -71,6 +71,7 @@ class TestOutcome:
         ended = inner()
         assert (ended.code, ended.outcomes) == (6, {"errors": 1})
         assert "Traceback" not in ended
+        assert ended.row()["reason"] == "kill was broken off: fault 'x' did not bite"
 
     def test_known_broken_is_expected(self, inner: Inner, stub: Stub) -> None:
         stub.outcomes["kill"] = Verdict.BROKEN
@@ -257,8 +258,17 @@ def test_kill(scenario):
 '''
         ended = inner(suite=empty)
         assert ended.code == 6
-        assert ended.row()["verdict"] == "not-tested"
+        assert ended.row()["verdict"] == "inconclusive"
+        assert "ended before it ran a scenario" in ended.row()["reason"]
         assert "no scenario was executed" in ended
+
+    def test_a_suite_function_that_skips_itself_is_not_tested(self, inner: Inner, stub: Stub) -> None:
+        skips = SUITE.replace(
+            "    scenario(load", "    import pytest; pytest.skip('not on Mondays')\n    scenario(load"
+        )
+        ended = inner(suite=skips)
+        assert (ended.code, ended.outcomes) == (6, {"skipped": 1})
+        assert (ended.row()["verdict"], ended.row()["reason"]) == ("not-tested", "not on Mondays")
 
     def test_everything_deselected_is_an_error(self, inner: Inner, stub: Stub) -> None:
         ended = inner(suite=SUITE.replace("process-kill-loses-nothing", "master-outage-leaves-sends-working"))
@@ -295,7 +305,7 @@ def test_bug(scenario):
         ended = inner(suite=two)
         assert ended.code == 6
         assert ended.row()["verdict"] == "held"
-        assert ended.row("at-least-once")["verdict"] == "not-tested"
+        assert ended.row("at-least-once")["verdict"] == "inconclusive"
         assert "ZeroDivisionError" in ended
 
     def test_a_bug_after_the_verdict_does_not_end_in_0(self, inner: Inner, stub: Stub) -> None:
@@ -315,7 +325,16 @@ def test_bug(scenario):
         ended = inner(suite=two)
         assert ended.code == 2
         assert ended.row()["verdict"] == "held"
-        assert ended.row("at-least-once")["verdict"] == "not-tested"
+        assert ended.row("at-least-once")["verdict"] == "inconclusive"
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt(), FaultError("it did not bite"), ZeroDivisionError("a bug")])
+    def test_a_control_that_was_broken_off_proves_nothing(self, inner: Inner, stub: Stub, error: BaseException) -> None:
+        """What held is worth its control: planted defects do not stand in for one that was to be run and was not."""
+        stub.outcomes["kill--worse"] = error
+        ended = inner(suite=CONTROLLED)
+        assert ended.code in (2, 6)
+        assert ended.row()["verdict"] == "inconclusive"
+        assert "kill was broken off" in ended.row()["reason"]
 
     def test_a_suite_that_cannot_be_imported(self, inner: Inner, stub: Stub) -> None:
         ended = inner(suite="from harness.suite import NoSuchThing\n")
