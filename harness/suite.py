@@ -41,7 +41,7 @@ from harness.scenario import (
     rules,
     then,
 )
-from harness.workloads.load import consume, produce
+from harness.workloads.load import Load, consume, produce
 from harness.workloads.probes import (
     AgeCommitLog,
     AwaitAnswer,
@@ -65,6 +65,7 @@ from harness.workloads.probes import (
     StopLoad,
     SyncDisks,
     Watch,
+    Writable,
 )
 
 __all__ = [
@@ -94,6 +95,7 @@ __all__ = [
     "FillDisk",
     "Gates",
     "Kill",
+    "Load",
     "Partition",
     "Pause",
     "Prover",
@@ -113,6 +115,7 @@ __all__ = [
     "Verdict",
     "Watch",
     "WipeWritePermission",
+    "Writable",
     "at",
     "consume",
     "forbid",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from harness.checkers import counts, despite, observed, timing, usage
+from harness.checkers import counts, despite, groups, observed, timing, usage
 from harness.checkers.finders import FINDERS, known
 from harness.core.expectation import Forbid, Rules
 from harness.core.history import History
@@ -40,6 +40,11 @@ METRICS: Final[Mapping[str, Callable[..., float]]] = MappingProxyType(
         "stored_count": counts.stored_count,
         "drained_queues": counts.drained_queues,
         "found": counts.found,
+        "queues_per_member": groups.queues_per_member,
+        "queues_in_use": groups.queues_in_use,
+        "owners_per_queue": groups.owners_per_queue,
+        "least_delivered_ratio": groups.least_delivered_ratio,
+        "taken_over_s": groups.taken_over_s,
         "rto_max_s": timing.rto_max_s,
         "outage_s": timing.outage_s,
         "latency_p50_ms": timing.latency_p50_ms,

@@ -147,11 +147,24 @@ def _deliveries(history: History, params: Any) -> Iterator[History]:
         except MetricUnavailable:
             return
         yield edit.without_deliveries(history, mine & (pl.col("time_ns") >= begin))
+        yield _given_at_once(history, mine, max(begin, narrow.window_of(history, params["window"]).observed_ns or 0))
     yield edit.without_deliveries(history, mine)
     one = history.deliveries.get_column("process").unique().sort()[0]
     yield edit.replace_deliveries(history, edit.set_rows(history.deliveries, mine, process=one))
     apart = pl.format("planted-{}", pl.int_range(pl.len()))
     yield edit.replace_deliveries(history, edit.set_rows(history.deliveries, mine, process=apart))
+    twice = edit.set_rows(history.deliveries.filter(mine), pl.lit(True), process="planted")
+    yield edit.replace_deliveries(history, pl.concat([history.deliveries, twice]))
+    yield edit.without_deliveries(history, mine & (pl.col("queue") == pl.col("queue").filter(mine).max()))
+
+
+def _given_at_once(history: History, mine: pl.Expr, begin_ns: int) -> History:
+    """What was given after the fault was given at its begin, or as soon as it was sent."""
+    sent = history.sends.select("m", "invoke_ns").unique("m")
+    given = history.deliveries.join(sent, on="m", how="left", maintain_order="left")
+    at_ns = pl.max_horizontal(pl.lit(begin_ns), pl.col("invoke_ns").fill_null(0)) + 1
+    moved = edit.set_rows(given, mine & (pl.col("time_ns") > begin_ns), time_ns=at_ns)
+    return edit.replace_deliveries(history, moved.drop("invoke_ns"))
 
 
 def _reads(history: History, params: Any) -> Iterator[History]:

@@ -22,7 +22,7 @@ _EDGE_NS: Final = 10_000_000_000
 """A stall so close to what is looked at may reach into it: sends time out and are made again, queues change hands."""
 
 _HARNESS: Final = "scenario"
-_RAISED, _LOWERED, _STAMPED = "raised", "lowered", "stamped"
+_RAISED, _LOWERED, _STAMPED, _EITHER = "raised", "lowered", "stamped", "either"
 _METRICS: Final = MappingProxyType(
     {
         **dict.fromkeys(("rto_max_s", "outage_s", "latency_p50_ms", "latency_p99_ms", "latency_max_ms"), _RAISED),
@@ -31,7 +31,10 @@ _METRICS: Final = MappingProxyType(
         **dict.fromkeys(("step_s", "stops_using_s", "time_to_first_delivery_s"), _RAISED),
         **dict.fromkeys(("duplicates_delivered", "duplicate_ratio"), _RAISED),
         **dict.fromkeys(("success_ratio", "invoked", "acked", "ok_in", "invoked_in", "delivered"), _LOWERED),
-        "members_served": _LOWERED,
+        **dict.fromkeys(("members_served", "least_delivered_ratio", "queues_in_use"), _LOWERED),
+        # Who stands still is given nothing, or is taken for dead and others are given its queues.
+        **dict.fromkeys(("queues_per_member", "owners_per_queue"), _EITHER),
+        "taken_over_s": _RAISED,
         **dict.fromkeys(("rpo_ms", "rpo_excess_ms"), _STAMPED),  # by no more than the stall
     }
 )
@@ -52,9 +55,14 @@ _OF_DELIVERIES: Final = _ANOMALIES | {
     "duplicates_delivered",
     "duplicate_ratio",
     "time_to_first_delivery_s",
+    "queues_per_member",
+    "queues_in_use",
+    "owners_per_queue",
+    "least_delivered_ratio",
+    "taken_over_s",
 }
 _OF_STEPS: Final = frozenset({"observed", "step_s"})
-_OPEN_ENDED: Final = frozenset({"outage_s", "time_to_first_delivery_s", "stops_using_s"})
+_OPEN_ENDED: Final = frozenset({"outage_s", "time_to_first_delivery_s", "stops_using_s", "taken_over_s"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +130,8 @@ def _moved(history: History, demand: Require, near: tuple[Stall, ...]) -> bool:
         way = _LEAVES.get(str(demand.params.get("name", "")).rpartition(".")[2])
     else:
         way = _METRICS.get(name)
-    if way is None:
-        return False
+    if way is None or way == _EITHER:
+        return way is not None
     try:
         value = measure(history, name, demand.params)
     except HarnessError:

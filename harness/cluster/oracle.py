@@ -35,6 +35,8 @@ STILL_LOOKS: Final = 10
 READ_TIMEOUT_S: Final = 300.0
 TOPIC_LOOKS: Final = 10
 TOPIC_POLL_S: Final = 0.5
+ANSWER_LOOKS: Final = 3
+"""So often a queue is read whose broker, though connected, leaves a request without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +194,10 @@ class Oracle:
 
         async def one(queue: _Queue) -> tuple[int, str | None]:
             async with gate:
-                read = await self._read_one(queue.ref)
+                read, again = await self._read_one(queue.ref)
             if read.complete and queue.replica in doubts:
                 read = replace(read, complete=False, remark=doubts[queue.replica])
-            note = still.get(queue.replica, "")
+            note = "; ".join(filter(None, (still.get(queue.replica), again)))
             self._record(lines(phase, queue.replica, queue.broker, read, time.monotonic_ns(), note))
             where = f"{queue.replica} {queue.ref.topic}[{queue.ref.queue}]"
             return len(read.messages), None if read.complete else f"{where}: {read.remark}"
@@ -203,13 +205,19 @@ class Oracle:
         done = await asyncio.gather(*(one(queue) for queue in queues))
         return sum(rows for rows, _ in done), [why for _, why in done if why is not None]
 
-    async def _read_one(self, queue: QueueRef) -> QueueRead:
-        """A 5.x slave that takes over its master's metadata has no topic for an instant: such a reading is repeated."""
-        looks = 1
+    async def _read_one(self, queue: QueueRef) -> tuple[QueueRead, str]:
+        """The queue as the last reading of it found it, and why there was more than one, if so.
+
+        A 5.x slave that takes over its master's metadata has no topic for an instant, and drops what it is asked just
+        then: a pull gets no answer at all. Such a reading is repeated, from the queue's beginning.
+        """
+        reason, looks = "", 1
         while True:
             read = await self._cluster.admin.calls.read_queue(queue, settle_s=SETTLE_S, timeout_s=READ_TIMEOUT_S)
-            if read.complete or read.code != ResponseCode.TOPIC_NOT_EXIST or looks >= TOPIC_LOOKS:
-                return read
+            missing, mute = read.code == ResponseCode.TOPIC_NOT_EXIST, read.unanswered
+            if read.complete or not (missing or mute) or looks >= (ANSWER_LOOKS if mute else TOPIC_LOOKS):
+                return read, reason
+            reason = f"read again after: {read.remark}"
             looks += 1
             await asyncio.sleep(TOPIC_POLL_S)
 

@@ -15,50 +15,51 @@ WRITE = 2
 
 
 class WipeWritePermission(Fault):
-    """`wipeWritePerm` on every nameserver: the broker's queues stop being writable in the route.
+    """`wipeWritePerm` on the nameservers in `on`: the broker's queues stop being writable in their route.
 
     The broker itself goes on accepting: a client with a cached route keeps sending until its next poll.
     """
 
     kind: Literal["wipe-write-permission"] = "wipe-write-permission"
     target: str
+    on: str = "nameserver/*"
 
     def targets(self, cluster: Cluster) -> tuple[str, ...]:
         """The selected masters."""
         return select(self.target, cluster)
 
     def inject(self, cluster: Cluster) -> Detail:
-        """Asks every nameserver, for each is on its own."""
+        """Asks each of the nameservers, for each is on its own."""
         wiped: dict[str, int] = {}
-        for nameserver in cluster.nameservers():
+        for nameserver in select(self.on, cluster):
             for node in self.targets(cluster):
                 count = cluster.admin.wipe_write_perm(cluster.address(nameserver), cluster.broker_name(node))
                 wiped[f"{nameserver}/{node}"] = count
         return {"wiped_topics": wiped}
 
     def bites(self, cluster: Cluster) -> bool:
-        """Every nameserver answers, routes every topic of the cluster to the broker, and none of them for writing."""
+        """Each of them answers, routes every topic of the cluster to the broker, and none of them for writing."""
         return self._all(cluster, writable=False)
 
     def heal(self, cluster: Cluster) -> Detail:
-        """`addWritePerm` on every nameserver (4.9.2 and later)."""
-        for nameserver in cluster.nameservers():
+        """`addWritePerm` on each of them (4.9.2 and later)."""
+        for nameserver in select(self.on, cluster):
             for node in self.targets(cluster):
                 cluster.admin.add_write_perm(cluster.address(nameserver), cluster.broker_name(node))
         return {}
 
     def await_recovery(self, cluster: Cluster) -> Detail:
-        """Every nameserver routes writes to it again."""
+        """Each of them routes writes to it again."""
         wait_for(
             lambda: self._all(cluster, writable=True),
-            what="every nameserver to route writes to " + ", ".join(self.targets(cluster)),
+            what="the nameservers to route writes to " + ", ".join(self.targets(cluster)),
             timeout_s=30,
             last_seen=lambda: str([cluster.permissions(ns, cluster.broker_name(n)) for ns, n in self._pairs(cluster)]),
         )
         return {}
 
     def _pairs(self, cluster: Cluster) -> list[tuple[str, str]]:
-        return [(ns, node) for ns in cluster.nameservers() for node in self.targets(cluster)]
+        return [(ns, node) for ns in select(self.on, cluster) for node in self.targets(cluster)]
 
     def _all(self, cluster: Cluster, *, writable: bool) -> bool:
         """A nameserver that does not answer, and a topic that it does not route at all, are no sign of either."""

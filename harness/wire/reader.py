@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from harness.core.errors import WireError
 from harness.wire.codes import ResponseCode, response_name
-from harness.wire.errors import Refused
+from harness.wire.errors import Refused, ReplyTimeout
 from harness.wire.message import StoredMessage
 from harness.wire.messaging import MessageCalls
 from harness.wire.remoting import DEFAULT_TIMEOUT_S
@@ -46,6 +46,7 @@ class ReaderCalls(MessageCalls):
             reading.stop(refused.code, str(refused))
         except WireError as error:
             reading.stop(None, str(error))
+            reading.unanswered = isinstance(error, ReplyTimeout)
         return reading.result()
 
     async def read_queues(
@@ -82,6 +83,7 @@ class _Reading:
     looks: int = 0
     stalls: int = 0
     stopped: bool = False
+    unanswered: bool = False
 
     async def run(self) -> None:
         self.first = self.at = await self.calls.min_offset(self.queue, timeout_s=DEFAULT_TIMEOUT_S)
@@ -112,6 +114,7 @@ class _Reading:
             min_offset=self.first,
             max_offset=self.end if self.complete else self.at,
             jumps=tuple(self.jumps),
+            unanswered=self.unanswered,
         )
 
     def _found(self, reply: PullReply) -> None:

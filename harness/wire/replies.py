@@ -147,6 +147,8 @@ class QueueRead:
     min_offset: int
     max_offset: int
     jumps: tuple[Jump, ...] = ()
+    unanswered: bool = False
+    """It ended because the broker, though connected, did not answer a request in time."""
 
     @property
     def repeated_offsets(self) -> tuple[int, ...]:

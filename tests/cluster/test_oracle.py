@@ -255,27 +255,37 @@ def test_what_was_compressed_on_its_way_is_compared_as_it_was_sent() -> None:
     assert identify(decode_message(torn)) == ("p1-7", "body")
 
 
-def test_a_topic_that_is_missing_for_an_instant_is_looked_for_again(
-    make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"code": 17, "remark": "TOPIC_NOT_EXIST"},
+        {"code": None, "remark": "did not answer PULL_MESSAGE in time", "unanswered": True},
+    ],
+)
+def test_a_reading_that_failed_for_an_instant_is_repeated(
+    make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch, bad: dict[str, Any]
 ) -> None:
     cluster, runtime = make_cluster()
     cluster.start()
     fill(cluster, runtime, 8)
     calls = cluster.admin.calls
-    really, missing = calls.read_queue, [3]
+    really, missing = calls.read_queue, [2]
 
     async def read_queue(queue: QueueRef, **options: Any) -> QueueRead:
         found = await really(queue, **options)
         if not missing[0]:
             return found
         missing[0] -= 1
-        return replace(found, messages=(), complete=False, code=17, remark="TOPIC_NOT_EXIST")
+        return replace(found, messages=found.messages[:1], complete=False, **bad)
 
     monkeypatch.setattr(calls, "read_queue", read_queue)
     monkeypatch.setattr("harness.cluster.oracle.TOPIC_POLL_S", 0.01)
-    summary, _ = read(cluster)
+    summary, lines = read(cluster)
     assert summary.complete
-    assert summary.rows == 16
+    assert summary.rows == 16, "nothing of a reading that failed is kept"
+    told = [line["e"] for line in lines if line["f"] == "drain" and line.get("e")]
+    assert told
+    assert all(text == f"read again after: {bad['remark']}" for text in told)
     missing[0] = 10_000
     summary, _ = read(cluster)
     assert not summary.complete

@@ -11,7 +11,7 @@ import pytest
 from harness.cluster import Cluster
 from harness.faults import Kill, WipeWritePermission
 from harness.wire.codes import RequestCode
-from harness.workloads.probes import AwaitRoute, Probe, Registered, Same, Snapshot
+from harness.workloads.probes import AwaitRoute, Probe, Registered, Same, Snapshot, Writable
 from tests.cluster.conftest import MakeCluster, MemoryRuntime
 
 WIPE = WipeWritePermission(target="master/0")
@@ -90,6 +90,27 @@ class TestWipe:
         cluster, _ = pair
         cluster.admin.wipe_write_perm(cluster.address(wiped), "broker-a")
         assert not WIPE.bites(cluster)
+
+    def test_it_may_be_meant_for_one_nameserver_alone(self, pair: tuple[Cluster, MemoryRuntime]) -> None:
+        cluster, _ = pair
+        here = WipeWritePermission(target="master/0", on="nameserver/1")
+        here.inject(cluster)
+        assert here.bites(cluster)
+        assert not WIPE.bites(cluster)
+        assert run(Writable(target="master/0", on="nameserver/0"), cluster)["yes"] == 1
+        assert run(Writable(target="master/0", on="nameserver/1"), cluster)["no"] == 1
+        assert run(Writable(target="master/*"), cluster) == {"yes": 3, "no": 1, "unknown": 0, "silent": []}
+        here.heal(cluster)
+        here.await_recovery(cluster)
+        assert not here.bites(cluster)
+
+    def test_what_is_partly_writable_or_untold_is_neither(self, pair: tuple[Cluster, MemoryRuntime]) -> None:
+        cluster, runtime = pair
+        del runtime.server("namesrv-2").topics["t"]["broker-a"]
+        nobody = {"yes": None, "no": None, "unknown": 1, "silent": []}
+        assert run(Writable(target="master/0"), cluster) == nobody
+        silence(runtime, "namesrv-2")
+        assert run(Writable(target="master/0"), cluster) == nobody | {"silent": ["namesrv-2"]}
 
     def test_one_that_does_not_answer_does_not_confirm_it(self, pair: tuple[Cluster, MemoryRuntime]) -> None:
         cluster, runtime = pair

@@ -16,7 +16,7 @@ from harness.workloads.probes.commitlog import AgeCommitLog, AwaitCommitLog, Awa
 from harness.workloads.probes.lag import ReplicationLag
 from harness.workloads.probes.loads import AwaitCount, AwaitDelivered, StartLoad, StopLoad
 from harness.workloads.probes.plain import Elapse, Same
-from harness.workloads.probes.routes import AwaitRoute, AwaitRoutes, Registered, Snapshot, Watch
+from harness.workloads.probes.routes import AwaitRoute, AwaitRoutes, Registered, Snapshot, Watch, Writable
 from harness.workloads.probes.sends import AwaitAnswer, SendDirect
 
 AnyProbe = Annotated[
@@ -40,7 +40,8 @@ AnyProbe = Annotated[
     | AwaitGone
     | AwaitHealthy
     | ExactlyDeleted
-    | SyncDisks,
+    | SyncDisks
+    | Writable,
     Field(discriminator="kind"),
 ]
 
@@ -69,4 +70,5 @@ __all__ = [
     "StopLoad",
     "SyncDisks",
     "Watch",
+    "Writable",
 ]

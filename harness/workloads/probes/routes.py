@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from harness.core.expectation import Data
+from harness.faults.permission import WRITE
 from harness.faults.select import select
 from harness.workloads.probes.base import Probe, in_time
 
@@ -184,6 +185,33 @@ class Registered(Probe):
             "unknown": len(unknown),
             "silent": list(dict.fromkeys(unknown)),
         }
+
+
+class Writable(Probe):
+    """On how many of the nameservers in `on` the targets' queues may be written, by the nameservers' own word."""
+
+    kind: Literal["writable"] = "writable"
+    target: str
+    on: str = "nameserver/*"
+
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """`{"yes": pairs with every topic writable, "no": pairs with none, "unknown": others, "silent": [...]}`.
+
+        With anything unknown, which is also a broker of which only some topics are writable or routed at all, both
+        `yes` and `no` are null.
+        """
+        wanted = {topic.name for topic in stage.cluster.plan.topics}
+        counts = {"yes": 0, "no": 0, "unknown": 0}
+        silent: list[str] = []
+        for nameserver in select(self.on, stage.cluster):
+            for node in select(self.target, stage.cluster):
+                perms = stage.cluster.permissions(nameserver, stage.cluster.broker_name(node))
+                if perms is None:
+                    silent.append(nameserver)
+                may = {bool(perms[topic] & WRITE) for topic in wanted} if perms and wanted <= set(perms) else set()
+                counts["unknown" if len(may) != 1 else "yes" if may.pop() else "no"] += 1
+        seen = counts if not counts["unknown"] else {"yes": None, "no": None, "unknown": counts["unknown"]}
+        return {**seen, "silent": list(dict.fromkeys(silent))}
 
 
 class Snapshot(Probe):
