@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,17 @@ def test_a_planted_control_says_why_the_product_has_none():
         if row.control.kind == "planted":
             said = row.control.text.lower()
             assert any(word in said for word in ("no setting", "no switch", "has no", "never", "own way")), row.id
+
+
+def test_a_control_of_the_product_is_run_by_every_suite_that_judges_the_row():
+    """And the other way round: `explain` tells no other control than the one that the table shows."""
+    for row in load_catalogue().guarantees:
+        for path in row.scenarios:
+            file, _, name = path.partition("::")
+            found = [n for n in ast.parse((ROOT / file).read_text()).body if getattr(n, "name", "") == name]
+            assert len(found) == 1, path
+            runs = any(isinstance(n, ast.keyword) and n.arg == "control" for n in ast.walk(found[0]))
+            assert runs is (row.control.kind == "product"), f"{row.id}: {row.control.kind}, {path}"
 
 
 def test_rows_that_are_broken_say_where_that_was_read_or_seen():
