@@ -28,6 +28,8 @@ from harness.suite import (
 DOCUMENTED_WAIT_S = 40
 """The documents' own figure: after about 40 s every client has polled the route."""
 POLL_S = 30
+NEWBORN_S = 62
+"""A 4.x master makes the topic of half messages 60 s after its start, and so undoes whatever wipe there is."""
 LOAD = produce(2, rate=800, threads=4, retries=0)
 ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_s=120)
 """The load before the first fault, however slow the machine is."""
@@ -37,6 +39,7 @@ ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_
 def test_a_wiped_broker_restarts_unnoticed(scenario: Prover) -> None:
     """Write permission wiped on every nameserver, 40 s waited, broker stopped and started: no send fails.
 
+    The broker is one that has been running for a while, as in any maintenance (see docs/findings on newborn brokers).
     Judged until every client has found its way back to the broker, one poll later. Where a slave must acknowledge, a
     client that comes back before the slave does may be answered 11 or 12: stored, and no failed send.
     """
@@ -46,6 +49,7 @@ def test_a_wiped_broker_restarts_unnoticed(scenario: Prover) -> None:
         load=[LOAD],
         steps=plan(
             then(ENOUGH, name="loaded"),
+            *([then(Elapse(seconds=NEWBORN_S), name="of-age")] * (scenario.version.major < 5)),
             then(WipeWritePermission(target=master(0)), name="wipe"),
             then(Elapse(seconds=DOCUMENTED_WAIT_S), name="clients-poll"),
             outage("stop", Stop(target=master(0)), after_s=0, for_s=0),
@@ -95,6 +99,20 @@ def test_a_careless_restart_loses_nothing(scenario: Prover) -> None:
             metric("ok_in", window="stop", since="recovered", until="end", broker=_first(scenario)) > 0,
             metric("ok_in", window="kill", since="recovered", until="end", broker=_first(scenario)) > 0,
         ],
+        control=scenario.control(
+            "wiped-meanwhile",
+            load=[LOAD],
+            steps=plan(
+                then(ENOUGH, name="loaded"),
+                then(Snapshot(), name="before"),
+                then(WipeWritePermission(target=master(0)), name="wipe"),
+                then(Snapshot(), name="after"),
+                then(Same(first="before", second="after"), name="intact"),
+                heal("wipe"),
+            ),
+            demand=[observed("intact").equals(1)],
+            why="a permission that was wiped meanwhile must be seen to have changed",
+        ),
     )
 
 
