@@ -60,7 +60,7 @@ class ScenarioResult:
         """
         excusable = {demand.text() for demand in self.scenario.rules.expectations if demand not in ALWAYS}
         broken = self.judgement.verdict is Verdict.BROKEN
-        return broken and any(not check.met and check.demand not in excusable for check in self.judgement.checks)
+        return broken and any(check.violated and check.demand not in excusable for check in self.judgement.checks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class ControlResult:
         """Not broken, or not only by what is demanded of every history."""
         judgement = self.result.judgement
         others = {demand.text() for demand in implied(self.result.scenario.rules)}
-        violated = [check.demand for check in judgement.checks if not check.met]
+        violated = [check.demand for check in judgement.checks if check.violated]
         return judgement.verdict is not Verdict.BROKEN or not violated or any(d not in others for d in violated)
 
 
@@ -172,7 +172,7 @@ def on_looks_alone(result: ScenarioResult, controls: Sequence[ControlResult]) ->
 def _violated(controls: Sequence[ControlResult]) -> frozenset[str]:
     """What controls that came out broken, as they must, were seen to violate."""
     red = [c.result.judgement for c in controls if c.as_expected and c.control.expect is Verdict.BROKEN]
-    return frozenset(check.demand for judgement in red for check in judgement.checks if not check.met)
+    return frozenset(check.demand for judgement in red for check in judgement.checks if check.violated)
 
 
 def result_json(result: ScenarioResult) -> dict[str, object]:

@@ -139,6 +139,8 @@ class Prover:
                 seen = run_scenario(control.scenario, self._settings, unkept, base / control.scenario.name, self._say)
                 self.outcome.controls = (ControlResult(control, seen),)
         except CapabilityMissing as missing:
+            # Also of a control: planted defects do not stand in for one that was to be run.
+            self.outcome.result = None
             self.outcome.missing = missing.capability
             self.outcome.not_tested = str(missing)
             self.outcome.broke_off = ""

@@ -277,7 +277,7 @@ def unexpected(outcome: Outcome, expected: Expectation) -> tuple[str, ...]:
     if expected.verdict != "broken" or not expected.demands:
         return ()
     named = {demand.text(): demand.names() for demand in result.scenario.rules.expectations}
-    violated = [check.demand for check in result.judgement.checks if not check.met]
+    violated = [check.demand for check in result.judgement.checks if check.violated]
     return tuple(text for text in violated if named.get(text, frozenset()).isdisjoint(expected.demands))
 
 

@@ -46,9 +46,12 @@ def unknown_stored(history: History, *, phase: str = "final") -> float:
     return sends.join(narrow.reads_of(history, phase).select("m"), on="m", how="semi").height
 
 
-def unacknowledged(history: History, *, process: str | None = None, topic: str | None = None) -> float:
-    """Sends without SEND_OK: failed and unknown, so also timeouts and statuses 10, 11, 12."""
-    return _made(history, process, topic).filter(pl.col("outcome") != "ok").height
+def unacknowledged(
+    history: History, *, process: str | None = None, topic: str | None = None, but: Sequence[str] = ()
+) -> float:
+    """Sends without SEND_OK: failed and unknown, so also timeouts and, unless they are in `but`, weaker statuses."""
+    allowed = (pl.col("outcome") == "ok") | narrow.text("status").is_in(list(but)).fill_null(False)
+    return _made(history, process, topic).filter(~allowed).height
 
 
 def unacknowledged_in(

@@ -56,12 +56,19 @@ def least_delivered_ratio(history: History, *, group: str, sent_after: str | Non
     return fewest / acked.height
 
 
-def taken_over_s(history: History, *, group: str, window: str, looked_back_s: float = 5.0) -> float:
-    """Seconds from the fault until another member had been given a message of each queue of the member that was hit.
+def taken_over_s(
+    history: History,
+    *,
+    group: str,
+    window: str,
+    which: Literal["first", "last"] = "last",
+    looked_back_s: float = 5.0,
+) -> float:
+    """Seconds from the fault until another member was given a message of a queue of the member that was hit.
 
-    Its queues are those of which it was given something in the `looked_back_s` before the injection. Infinite if one
-    of them was taken over by nobody. Raises MetricUnavailable if the member had no queue, or if the fault hit
-    anybody but one member.
+    Of the last of its queues, by which all are taken over; or of the first, before which it has kept them all. Its
+    queues are those of which it was given something in the `looked_back_s` before the injection. Infinite for one that
+    nobody took over. Raises MetricUnavailable if the member had no queue, or if the fault hit anybody but one member.
     """
     fault = narrow.window_of(history, window)
     given = history.deliveries.filter(narrow.text("group") == group)
@@ -76,10 +83,8 @@ def taken_over_s(history: History, *, group: str, window: str, looked_back_s: fl
     begin = narrow.instant(history, window, "observed")
     others = given.filter(~mine & (pl.col("time_ns") >= begin)).group_by(QUEUE).agg(first=pl.col("time_ns").min())
     taken = owned.join(others, on=QUEUE, how="left")
-    if taken.get_column("first").null_count():
-        return math.inf
-    latest: int = taken.get_column("first").max()  # type: ignore[assignment]
-    return (latest - begin) / 1e9
+    times = [math.inf if at is None else (at - begin) / 1e9 for at in taken.get_column("first").to_list()]
+    return float(max(times) if which == "last" else min(times))
 
 
 def _during(history: History, group: str, step: str) -> pl.DataFrame:

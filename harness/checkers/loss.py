@@ -9,7 +9,7 @@ import polars as pl
 
 from harness.checkers import narrow
 from harness.checkers.hit import with_stretch
-from harness.checkers.narrow import QUEUE, Replicas
+from harness.checkers.narrow import FOREVER_NS, QUEUE, Replicas
 from harness.core.history import History
 from harness.core.verdict import Finding
 
@@ -101,7 +101,8 @@ def lost_inside(
     another one is there. A survivor was read on the broker name that acknowledged it.
 
     Compares within one stretch of the broker's log (see `hit.with_stretch`): what is sent after a restart may be given
-    the offsets of what was lost, and its survival says nothing of them.
+    the offsets of what was lost, and its survival says nothing of them. In a stretch that no fault ended there is no
+    tail: whatever is lost of it counts, and so all that an untouched broker lost.
     """
     acked = with_stretch(history, narrow.acked_of(history, topic=topic))
     reads = narrow.reads_of(history, phase, replicas).select("m", "broker")
@@ -113,7 +114,9 @@ def lost_inside(
     behind = missing.join(survivors.group_by(lane).agg(last=pl.col("offset").max()), on=lane, how="left").join(
         survivors.group_by(log).agg(newest=pl.col("invoke_ns").max()), on=log, how="left"
     )
-    inside = behind.filter((pl.col("offset") < pl.col("last")) | (pl.col("complete_ns") < pl.col("newest")))
+    endless = pl.col("ended_ns") == FOREVER_NS
+    overtaken = (pl.col("offset") < pl.col("last")) | (pl.col("complete_ns") < pl.col("newest"))
+    inside = behind.filter(endless | overtaken.fill_null(False))
     shown = narrow.examples(inside.sort("complete_ns"), *_SHOWN)
     return Finding("lost-inside", inside.height, acked.height, shown, {"lost": missing.height})
 

@@ -133,14 +133,14 @@ def acked_of(
 ) -> pl.DataFrame:
     """Acknowledged sends; `sent_after` a fault bit (by invoke), `sent_before` one was injected (by completion).
 
-    `sent_before` may also name a step that ended well (SyncDisks): what completed before that began.
+    Both may also name a step that ended well: what was begun after it had ended, what completed before it began.
 
     With `statuses` those that were answered with one of these instead of SEND_OK.
     """
     weaker = (pl.col("outcome") == "info") & text("status").is_in(list(statuses or ()))
     acked = sends_of(history, process, topic, broker).filter(weaker if statuses else pl.col("outcome") == "ok")
     if sent_after is not None:
-        acked = acked.filter(pl.col("invoke_ns") >= instant(history, sent_after, "observed"))
+        acked = acked.filter(pl.col("invoke_ns") >= _ended(history, sent_after))
     if sent_before is not None:
         acked = acked.filter(pl.col("complete_ns") <= _began(history, sent_before))
     return acked
@@ -153,6 +153,16 @@ def _began(history: History, name: str) -> int:
     for step in history.steps:
         if step.name == name and step.ok:
             return step.start_ns
+    raise MetricUnavailable(f"no fault {name!r} was injected, and no step of that name ended well")
+
+
+def _ended(history: History, name: str) -> int:
+    """When a fault was seen to bite, or else the first step of that name that ended well ended; ns."""
+    if any(window.name == name for window in history.windows):
+        return instant(history, name, "observed")
+    for step in history.steps:
+        if step.name == name and step.ok and step.end_ns is not None:
+            return step.end_ns
     raise MetricUnavailable(f"no fault {name!r} was injected, and no step of that name ended well")
 
 

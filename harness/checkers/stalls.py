@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -14,7 +14,7 @@ from harness.checkers.narrow import FOREVER_NS
 from harness.core.errors import HarnessError
 from harness.core.expectation import COMPARE, Expectation, Forbid, Require
 from harness.core.history import History
-from harness.core.names import COUNTS, STALL
+from harness.core.names import COUNTS, QUIET_S, STALL
 from harness.core.verdict import Assumption
 from harness.core.window import FaultWindow
 
@@ -27,6 +27,7 @@ _METRICS: Final = MappingProxyType(
     {
         **dict.fromkeys(("rto_max_s", "outage_s", "latency_p50_ms", "latency_p99_ms", "latency_max_ms"), _RAISED),
         **dict.fromkeys(("unacknowledged", "unacknowledged_in", "unacknowledged_begun_in"), _RAISED),
+        "ok_despite": _RAISED,  # acknowledged in time, and written down late
         **dict.fromkeys(("failed", "unknown"), _RAISED),  # a client times out by itself, also before it has sent
         **dict.fromkeys(("step_s", "stops_using_s", "time_to_first_delivery_s"), _RAISED),
         **dict.fromkeys(("duplicates_delivered", "duplicate_ratio"), _RAISED),
@@ -42,13 +43,14 @@ _METRICS: Final = MappingProxyType(
 
 _LEAVES: Final = MappingProxyType(
     {
-        **dict.fromkeys(("seconds", "slowest_s", "fastest_s", "missing", "no"), _RAISED),
+        **dict.fromkeys(("seconds", "slowest_s", "slowest_at_least_s", "fastest_s", "missing", "no"), _RAISED),
         **dict.fromkeys(("reached", "all", "count"), _LOWERED),
     }
 )
 """The same of what a look saw, by the last word of the observation's name."""
 
-_ANOMALIES: Final = frozenset({"undelivered", "unread-or-undelivered", "redelivered"})
+_NEVER_GIVEN: Final = frozenset({"undelivered", "unread-or-undelivered"})
+_ANOMALIES: Final = _NEVER_GIVEN | {"redelivered"}
 _OF_DELIVERIES: Final = _ANOMALIES | {
     "delivered",
     "members_served",
@@ -61,6 +63,10 @@ _OF_DELIVERIES: Final = _ANOMALIES | {
     "least_delivered_ratio",
     "taken_over_s",
 }
+_OF_SENDS: Final = frozenset(
+    {"failed", "unknown", "unacknowledged", "unacknowledged_in", "unacknowledged_begun_in", "ok_despite"}
+)
+"""Counts of sends that none of them must have: those that no stall touched are witnesses enough."""
 _OF_STEPS: Final = frozenset({"observed", "step_s"})
 _OPEN_ENDED: Final = frozenset({"outage_s", "time_to_first_delivery_s", "stops_using_s", "taken_over_s"})
 
@@ -114,7 +120,27 @@ def stall_excuse(history: History, demand: Expectation) -> str:
     )
     if not near or (isinstance(demand, Require) and name not in _ANOMALIES and not _moved(history, demand, near)):
         return ""
+    if isinstance(demand, Require) and name in _OF_SENDS and _without(history, demand, near):
+        return ""
     return _text(near)
+
+
+def _without(history: History, demand: Require, near: tuple[Stall, ...]) -> bool:
+    """The demand is violated all the same without the sends that a stall may have touched: those of its process.
+
+    A stall of the harness is no send's: it makes none late.
+    """
+    done = pl.col("complete_ns").fill_null(FOREVER_NS)
+    touched = pl.lit(False)
+    for stall in near:
+        mine = narrow.text("process") == stall.process
+        meets = (pl.col("invoke_ns") <= stall.to_ns + _EDGE_NS) & (done >= stall.from_ns - _EDGE_NS)
+        touched = touched | (mine & meets)
+    rest = replace(history, sends=history.sends.filter(~touched))
+    try:
+        return not COMPARE[demand.op](measure(rest, demand.metric, demand.params), demand.bound)
+    except HarnessError:
+        return False
 
 
 def _name(demand: Expectation) -> str:
@@ -154,13 +180,29 @@ def _span(history: History, demand: Expectation, name: str) -> tuple[int, int]:
         steps = [s for s in history.steps if seen == s.name or seen.startswith(f"{s.name}.")]
         if steps:
             return _since(history, steps[-1].start_ns), steps[-1].end_ns or FOREVER_NS
+    if name in _NEVER_GIVEN:
+        return _last_wait(history)
     first = history.sends.select(pl.col("invoke_ns").min()).item()
+    return first or 0, _end(history)
+
+
+def _last_wait(history: History) -> tuple[int, int]:
+    """The last look at what a group was not given yet, back to where the wait for it must have been quiet to count.
+
+    Who stood still before that had the time to catch up, or others were given its queues.
+    """
+    end = _end(history)
+    return end - int(QUIET_S * 1e9), end
+
+
+def _end(history: History) -> int:
+    """When the workers were stopped, or the last of what they did."""
     lasts = [
         history.sends.select(pl.max_horizontal(pl.col("invoke_ns").max(), pl.col("complete_ns").max())).item(),
         history.deliveries.select(pl.col("time_ns").max()).item(),
         max((e.time_ns for e in history.events if e.name == COUNTS), default=None),
     ]
-    return first or 0, max((at for at in lasts if at is not None), default=FOREVER_NS)
+    return max((at for at in lasts if at is not None), default=FOREVER_NS)
 
 
 def _until(window: FaultWindow, params: dict[str, object], *, open_ended: bool) -> int:

@@ -27,3 +27,5 @@ RESTART_FAILED: Final = "restart-failed."
 
 `{"returned", "exits": [{"own", "how", "free_memory_bytes", "free_disk_bytes", "disk_ratio", "words"}]}`.
 """
+QUIET_S: Final = 20.0
+"""A backlog that got less within so long is in progress: the Java client looks for queues to take over every 20 s."""

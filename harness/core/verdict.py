@@ -67,6 +67,11 @@ class Check:
     finding: Finding | None = None
     excuse: str = ""
 
+    @property
+    def violated(self) -> bool:
+        """Unmet without an excuse: a witness against the product."""
+        return not self.met and not self.excuse
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -91,7 +96,7 @@ def conclude(assumptions: Iterable[Assumption], checks: Iterable[Check]) -> tupl
     unsound = [a.message for a in assumed if not a.met and a.soundness]
     if unsound:
         return Verdict.INCONCLUSIVE, "; ".join(unsound)
-    violated = [c.message for c in checked if not c.met and not c.excuse]
+    violated = [c.message for c in checked if c.violated]
     if violated:
         return Verdict.BROKEN, "; ".join(violated)
     weak = [f"{c.message}, but {c.excuse}" for c in checked if not c.met]

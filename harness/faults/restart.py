@@ -15,7 +15,14 @@ ATTEMPTS: Final = 2
 _MEMORY_BYTES: Final = 1 << 30
 _DISK_RATIO: Final = 0.9
 _DISK_BYTES: Final = 256 << 20
-_OF_THE_MACHINE: Final = ("insufficient memory", "OutOfMemoryError", "No space left", "Address already in use")
+_OF_THE_MACHINE: Final = (
+    "insufficient memory",
+    "Could not reserve enough space",
+    "Cannot allocate memory",
+    "OutOfMemoryError",
+    "No space left",
+    "Address already in use",
+)
 
 
 class RestartFailed(NodeDied):

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-from harness.core.names import DRAIN
+from harness.core.names import DRAIN, QUIET_S
 
 __all__ = ["DRAIN", "QUIET_S", "Backlog"]
-
-QUIET_S: Final = 20.0
-"""Less than before within so long is progress: the Java client looks for queues to take over every 20 s."""
 
 
 class Backlog:

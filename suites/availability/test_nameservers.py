@@ -23,6 +23,8 @@ from harness.suite import (
     Prover,
     Registered,
     Require,
+    Same,
+    Snapshot,
     StartLoad,
     Step,
     Watch,
@@ -62,6 +64,7 @@ def test_one_nameserver_less_is_not_noticed(scenario: Prover) -> None:
     Clients that come while one of them hangs find their way by another.
     """
     steps: list[Step] = [*then(ENOUGH, name="loaded")]
+    steps += plan(*(then(Snapshot(on=nameserver(index)), name=f"routes-of-{index}") for index in (0, 1)))
     routes: list[Expectation] = []
     # What a nameserver goes through now must not be an outage of its own that is just over: a registration that was
     # under way in a cut still fails after it, and then the broker closes the link that the nameserver knows it by. The
@@ -78,9 +81,10 @@ def test_one_nameserver_less_is_not_noticed(scenario: Prover) -> None:
             if name == "pause-0":
                 steps += _newcomers(NEWCOMERS, timeout_s=60)
             steps += then(Elapse(seconds=4), name=f"during-{name}")
-            steps += then(Registered(target="broker/*", on=nameserver(1 - index)), name=f"routes-{name}")
+            steps += then(Snapshot(on=nameserver(1 - index)), name=f"seen-{name}")
+            steps += then(Same(first=f"routes-of-{1 - index}", second=f"seen-{name}"), name=f"routes-{name}")
             steps += heal(name)
-            routes.append(observed(f"routes-{name}.no").equals(0))
+            routes.append(observed(f"routes-{name}").equals(1))
     scenario(
         load=[LOAD, consume(1)],
         steps=plan(steps),
@@ -156,6 +160,8 @@ def test_running_clients_need_no_nameserver(scenario: Prover) -> None:
             then(AwaitCount(who="late-consumer", what="delivered", at_least=50, timeout_s=90), name="late-gets"),
         ),
         demand=[
+            # For itself: that the return of the nameservers costs sends is expected of 5.x, and this is not.
+            metric("unacknowledged_in", window="kill", process="p-").equals(0),
             metric("unacknowledged", process="p-").equals(0),
             observed("late-fails.reached").equals(1),
             observed("running-goes-on.reached").equals(1),

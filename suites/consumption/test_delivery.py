@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.suite import (
     AwaitCount,
     Elapse,
+    Gates,
     Kill,
     Prover,
     Stop,
@@ -43,6 +44,6 @@ def test_every_acknowledged_message_is_delivered(scenario: Prover) -> None:
             forbid("lost", replicas="master"),
             forbid("phantom"),
             metric("duplicate_ratio") < 0.5,
-            observed("victim-works.reached").equals(1),
         ],
+        gates=Gates(also=(observed("victim-works.reached").equals(1),)),
     )

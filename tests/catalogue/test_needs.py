@@ -30,6 +30,9 @@ class Listener(Prover):
         self.timers = "fast"
         self.needs: set[str] = set()
 
+    def skipped(self, reason: str) -> None:
+        assert reason
+
     def prove(self, scenario: Scenario, control: Control | None = None) -> None:
         self.needs |= scenario.needs() | (control.scenario.needs() if control is not None else set())
 

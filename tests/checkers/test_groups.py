@@ -104,6 +104,12 @@ class TestTakenOver:
     def test_the_last_of_its_queues_counts(self):
         assert measure(replaced().history(), "taken_over_s", self.KILL) == pytest.approx(3.0, abs=0.01)
 
+    def test_the_first_of_them_shows_until_when_it_kept_all(self):
+        assert measure(replaced().history(), "taken_over_s", self.KILL | {"which": "first"}) == pytest.approx(
+            1.0, abs=0.01
+        )
+        assert measure(replaced(None).history(), "taken_over_s", self.KILL | {"which": "first"}) < 2
+
     def test_a_queue_that_nobody_takes_is_never_taken(self):
         assert measure(replaced(None).history(), "taken_over_s", self.KILL) == math.inf
 

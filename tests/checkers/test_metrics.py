@@ -43,6 +43,8 @@ def under_fault() -> HistoryBuilder:
         ("unknown", {}, 1),
         ("unacknowledged", {}, 2),
         ("unacknowledged", {"process": "p1"}, 1),
+        ("unacknowledged", {"but": ["timeout"]}, 1),
+        ("unacknowledged", {"but": ["FLUSH_SLAVE_TIMEOUT"]}, 2),
         ("unacknowledged_in", {"window": "kill"}, 2),
         ("unacknowledged_in", {"window": "kill", "since": "heal"}, 1),
         ("ok_in", {"window": "kill"}, 2),

@@ -1,17 +1,19 @@
 """What proves that a scenario could have come out broken: one control for each demand, and not of looks alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness import judging
 from harness.core.expectation import Expectation, Forbid, Gates, Require, Rules
+from harness.core.guarantee import Expectation as Broken
 from harness.core.history import History
 from harness.core.verdict import Check, Judgement, Verdict
 from harness.judging import ControlResult, PlantedControl, ScenarioResult, judge_planted, on_looks_alone, unproved
 from harness.report.rows import Control as ControlRow
 from harness.scenario import Control, Scenario
-from harness.session import Outcome, Session, control_row
+from harness.session import Outcome, Session, control_row, unexpected
 from tests.builder import healthy_run
 
 LOST = Forbid(anomaly="lost")
@@ -138,3 +140,15 @@ def test_nothing_planted_and_no_control_proves_nothing():
         ),
         (control(LOST),),
     ) == ["planted control for '0 lost' was called inconclusive: thin"]
+
+
+def test_a_violation_that_has_an_excuse_is_none_that_nobody_expected():
+    """Nor does a control come out by it, nor does it show that its demand can be broken."""
+    rules = Rules(expectations=(LOST, SEEN))
+    checks = (Check(LOST.text(), False, "lost"), Check(SEEN.text(), False, "late", excuse="p-1 stood still for 9.0 s"))
+    seen = ScenarioResult(Scenario(name="s", rules=rules), Path(), Judgement(Verdict.BROKEN, "lost", (), checks))
+    expected = Broken(verdict="broken", reason="known", source="seen", demands=("lost",))
+    assert unexpected(Outcome(("x",), seen), expected) == ()
+    assert not seen.inexcusable
+    bare = Judgement(Verdict.BROKEN, "late", (), (checks[0], replace(checks[1], excuse="")))
+    assert unexpected(Outcome(("x",), replace(seen, judgement=bare)), expected) == (SEEN.text(),)

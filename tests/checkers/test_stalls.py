@@ -11,7 +11,7 @@ from harness.checkers.finders import FINDERS
 from harness.checkers.judge import judge
 from harness.checkers.metrics import METRICS
 from harness.checkers.planting import plant
-from harness.checkers.stalls import _METRICS, clients_ran, stalls
+from harness.checkers.stalls import _METRICS, _OF_SENDS, clients_ran, stalls
 from harness.core.expectation import Expectation, Forbid, Gates, Require, Rules
 from harness.core.history import History
 from harness.core.op import OpName, OpType, line
@@ -100,6 +100,9 @@ class TestScheduled:
         h = outage()
         stall(h, who, 50.5, 55.5)
         judged = judge(h.history(), Rules(gates=OFF, expectations=(demand,)))
+        if who == "scenario" and demand.metric in _OF_SENDS:
+            assert judged.verdict is Verdict.BROKEN, "the harness sends nothing, and makes no send late"
+            return
         assert judged.verdict is Verdict.INCONCLUSIVE, judged.reason
         assert "stood still for 5.0 s" in judged.reason
 
@@ -117,7 +120,43 @@ def test_a_stall_far_from_the_window_excuses_nothing():
     stall(h, "p-1", 20, 25)
     stall(h, "p-1", 100, 105)
     assert verdict(h, require("rto_max_s", "<", 5, window="kill")) is Verdict.BROKEN
-    assert verdict(h, require("unacknowledged", "==", 0)) is Verdict.INCONCLUSIVE
+    assert verdict(h, require("unacknowledged", "==", 0)) is Verdict.BROKEN
+
+
+def test_sends_that_no_stall_touched_are_witnesses_enough():
+    h = outage()
+    h.send("p-2", "p-2-0", at_s=80).info(at_s=81)
+    stall(h, "p-1", 50.5, 55.5)
+    stall(h, "p-2", 20, 25)
+    assert verdict(h, require("unacknowledged", "==", 0)) is Verdict.BROKEN
+    assert verdict(h, require("unacknowledged", "<=", 1)) is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("at_s", "seen"), [(60, Verdict.BROKEN), (95, Verdict.INCONCLUSIVE)])
+def test_what_was_never_given_is_excused_by_a_stall_in_the_last_wait_alone(at_s, seen):
+    """Whoever stood still before had the time to catch up: the last delivery is at 120 s."""
+    h = outage()
+    h.send("p-1", "p-1-6", at_s=58).ok(at_s=58.1)
+    h.deliver("c-1", "p-1-5", at_s=120.5)
+    stall(h, "c-1", at_s, at_s + 2)
+    assert verdict(h, Forbid(anomaly="undelivered")) is seen
+
+
+def test_an_acknowledgement_written_down_late_is_no_acknowledgement_in_spite_of_a_fault():
+    def late(stalled: bool) -> Verdict:
+        h = outage()
+        h.fault("gone", "inject", at_s=130)
+        h.fault("gone", "observed", at_s=130.1)
+        h.send("p-1", "p-1-7", at_s=129.8).ok(at_s=132.4)
+        h.send("p-2", "p-2-1", at_s=131).info(at_s=134)
+        h.fault("gone", "heal", at_s=140)
+        h.fault("gone", "recovered", at_s=141)
+        if stalled:
+            stall(h, "p-1", 129.7, 132.4)
+        return verdict(h, require("ok_despite", "==", 0, window="gone"))
+
+    assert late(stalled=False) is Verdict.BROKEN
+    assert late(stalled=True) is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize("who", ["p-2", "c-1"])

@@ -206,9 +206,21 @@ class TestLostInside:
     def test_a_suffix_is_no_hole(self, h):
         for n in range(5):
             h.send("p1", f"m{n}").ok()
+        h.fault("power-cut")
         h.read("m0", "m1", "m2")
         assert find(h.history(), "lost", {}).count == 2
         assert find(h.history(), "lost-inside", {}).count == 0
+
+    def test_what_no_fault_ended_has_no_tail(self, h):
+        """After the cut the master is back, and broker-b was never cut: neither may lose the newest it acknowledged."""
+        h.send("p1", "m0").ok()
+        h.send("p1", "b0").ok(broker="broker-b")
+        h.fault("power-cut")
+        h.send("p1", "m1").ok()
+        h.send("p1", "b1").ok(broker="broker-b")
+        h.read("m0")
+        h.read("b0", replica="broker-b-0")
+        assert find(h.history(), "lost-inside", {}).count == 2
 
     def test_offsets_given_away_again_after_the_restart_prove_nothing(self, h):
         for n in range(4):
@@ -333,6 +345,11 @@ class TestBeforeASync:
         bad = plant(self.cut("m7", "m8"), self.DEMAND)
         assert bad is not None
         assert judge(bad, Rules(gates=thin, expectations=(self.DEMAND,))).verdict is Verdict.BROKEN
+
+    def test_what_was_sent_after_a_step_ended(self):
+        found = find(self.cut("m2", "m7"), "lost", {"sent_after": "synced"})
+        assert (found.count, found.of) == (1, 3)
+        assert "id=m7" in found.examples[0]
 
     def test_a_step_that_never_was_is_inconclusive(self, thin):
         demand = Forbid(anomaly="lost", params={"sent_before": "sinked"})

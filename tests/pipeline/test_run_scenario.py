@@ -465,6 +465,7 @@ class TestRestart:
             (2, DiskUsage(19 << 30, 1 << 30), "EVIL not opened", Verdict.INCONCLUSIVE),
             (2, DiskUsage(1 << 20, 10 << 20), "EVIL not opened", Verdict.INCONCLUSIVE),
             (2, ROOM, "java.lang.OutOfMemoryError: heap", Verdict.INCONCLUSIVE),
+            (2, ROOM, "Could not reserve enough space for object heap", Verdict.INCONCLUSIVE),
         ],
     )
     @pytest.mark.parametrize("fault", [Kill, Stop])

@@ -157,6 +157,14 @@ class TestControl:
         assert ended.row()["verdict"] == "inconclusive"
         assert "by none of its own demands" in ended.row()["reason"]
 
+    def test_a_control_that_cannot_be_run_leaves_nothing_tested(self, inner: Inner, stub: Stub) -> None:
+        """Planted defects do not stand in for a control that was to be run, nor does leave to go without."""
+        stub.outcomes["kill--worse"] = MISSING
+        for options in ((), ("--allow-missing=power-cut",)):
+            ended = inner(*options, suite=CONTROLLED)
+            assert ended.code == 6
+            assert (ended.row()["verdict"], ended.row()["missing"]) == ("not-tested", "power-cut")
+
     @pytest.mark.parametrize("seen", [Verdict.HELD, Verdict.INCONCLUSIVE])
     def test_a_control_that_does_not_proves_nothing(self, inner: Inner, stub: Stub, seen: Verdict) -> None:
         stub.outcomes["kill--worse"] = seen

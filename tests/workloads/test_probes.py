@@ -307,6 +307,12 @@ class TestAwaitDelivered:
         seen = run(AwaitDelivered(timeout_s=0.1), stage)
         assert (seen["all"], seen["missing"]) == (False, 3)
 
+    def test_slow_is_not_never(self, stage: Stage) -> None:
+        stage.missing = list(range(1000, 0, -1))
+        seen = run(AwaitDelivered(timeout_s=1.2), stage)
+        assert seen["progressing"] is True
+        assert seen["all"] is None
+
 
 class TestAwaitAnswer:
     def test_until_the_code_comes(self, stage: Stage) -> None:
