@@ -95,7 +95,9 @@ def test_a_careless_restart_loses_nothing(scenario: Prover) -> None:
             # What is judged is not waited for: a whole cluster is one whose permissions are as they were.
             outage("stop", Stop(target=master(0), await_health=False), after_s=0, for_s=2),
             then(BACK, name="back-from-stop"),
-            outage("kill", Kill(target=master(0), await_health=False), after_s=0, for_s=2),
+            # A master whose slave is not back yet acknowledges nothing, and clients come back with their next poll.
+            then(AwaitCount(who="p", what="ok", at_least=2000, timeout_s=60), name="load-back"),
+            outage("kill", Kill(target=master(0), await_health=False), after_s=4, for_s=2),
             then(BACK, name="back-from-kill"),
             then(Snapshot(), name="after"),
             then(Same(first="before", second="after"), name="intact"),
