@@ -9,7 +9,8 @@ from typing import Any, Final
 import polars as pl
 
 from harness.checkers import edit, narrow, plants
-from harness.checkers.narrow import QUEUE
+from harness.checkers.hit import with_stretch
+from harness.checkers.narrow import FOREVER_NS, QUEUE
 from harness.core.history import History
 
 Params = Mapping[str, Any]
@@ -25,10 +26,11 @@ def lost(history: History, params: Params) -> History | None:
 
 
 def lost_inside(history: History, params: Params) -> History | None:
-    """What is lost is the newest message that a broker acknowledged, and so the last of its queue."""
+    """What is lost is the newest message of a stretch that a fault ended, and so the last of its queue there."""
     acked = narrow.acked_of(history, topic=params.get("topic")).filter(pl.col("offset").is_not_null())
-    newest = acked.filter(pl.col("complete_ns") == pl.col("complete_ns").max().over("broker"))
-    last = newest.filter(pl.col("offset") == pl.col("offset").max().over(QUEUE))
+    ended = with_stretch(history, acked).filter(pl.col("ended_ns") != FOREVER_NS)
+    newest = ended.filter(pl.col("complete_ns") == pl.col("complete_ns").max().over("broker", "epoch"))
+    last = newest.filter(pl.col("offset") == pl.col("offset").max().over([*QUEUE, "epoch"]))
     victim = plants.middle(last)
     return None if victim is None else edit.without_reads(history, pl.col("m") == victim)
 
