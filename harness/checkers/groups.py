@@ -88,12 +88,8 @@ def taken_over_s(
 
 
 def _during(history: History, group: str, step: str) -> pl.DataFrame:
-    marks = [mark for mark in history.steps if mark.name == step and mark.ok and mark.end_ns is not None]
-    if not marks:
-        raise MetricUnavailable(f"step {step!r} did not end")
-    given = history.deliveries.filter(
-        (narrow.text("group") == group) & pl.col("time_ns").is_between(marks[-1].start_ns, marks[-1].end_ns)
-    )
+    within = pl.col("time_ns").is_between(*narrow.last_step(history, step))
+    given = history.deliveries.filter((narrow.text("group") == group) & within)
     if not given.height:
         raise MetricUnavailable(f"group {group} was given nothing during {step!r}: it shows nothing")
     return given

@@ -140,30 +140,29 @@ def acked_of(
     weaker = (pl.col("outcome") == "info") & text("status").is_in(list(statuses or ()))
     acked = sends_of(history, process, topic, broker).filter(weaker if statuses else pl.col("outcome") == "ok")
     if sent_after is not None:
-        acked = acked.filter(pl.col("invoke_ns") >= _ended(history, sent_after))
+        acked = acked.filter(pl.col("invoke_ns") >= _turn(history, sent_after, "observed"))
     if sent_before is not None:
-        acked = acked.filter(pl.col("complete_ns") <= _began(history, sent_before))
+        acked = acked.filter(pl.col("complete_ns") <= _turn(history, sent_before, "inject"))
     return acked
 
 
-def _began(history: History, name: str) -> int:
-    """When a fault was injected, or else the first step of that name that ended well began; ns."""
+def _turn(history: History, name: str, what: Literal["inject", "observed"]) -> int:
+    """An instant of a fault, or else of the first step of that name that ended well: its begin, or its end; ns."""
     if any(window.name == name for window in history.windows):
-        return instant(history, name, "inject")
+        return instant(history, name, what)
     for step in history.steps:
-        if step.name == name and step.ok:
-            return step.start_ns
+        at_ns = step.start_ns if what == "inject" else step.end_ns
+        if step.name == name and step.ok and at_ns is not None:
+            return at_ns
     raise MetricUnavailable(f"no fault {name!r} was injected, and no step of that name ended well")
 
 
-def _ended(history: History, name: str) -> int:
-    """When a fault was seen to bite, or else the first step of that name that ended well ended; ns."""
-    if any(window.name == name for window in history.windows):
-        return instant(history, name, "observed")
-    for step in history.steps:
+def last_step(history: History, name: str) -> tuple[int, int]:
+    """From when to when the last step of that name that ended well went on; ns."""
+    for step in reversed(history.steps):
         if step.name == name and step.ok and step.end_ns is not None:
-            return step.end_ns
-    raise MetricUnavailable(f"no fault {name!r} was injected, and no step of that name ended well")
+            return step.start_ns, step.end_ns
+    raise MetricUnavailable(f"step {name!r} did not end")
 
 
 def window_of(history: History, name: str) -> FaultWindow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from harness.checkers import narrow
 from harness.core.errors import MetricUnavailable
 from harness.core.history import History
 
@@ -47,7 +48,5 @@ def observed_difference(history: History, *, first: str, second: str) -> float:
 
 def step_s(history: History, *, name: str) -> float:
     """How long the last step of that name took, s. Raises MetricUnavailable if it never ended well."""
-    for step in reversed(history.steps):
-        if step.name == name and step.ok and step.end_ns is not None:
-            return (step.end_ns - step.start_ns) / 1e9
-    raise MetricUnavailable(f"step {name!r} did not end")
+    start_ns, end_ns = narrow.last_step(history, name)
+    return (end_ns - start_ns) / 1e9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Literal
 
 from harness.faults.base import Detail, Fault
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
     from harness.cluster import Cluster
 
 WRITE = 2
+
+
+def may_write(permissions: Mapping[str, int] | None, wanted: Set[str]) -> bool | None:
+    """Whether all that a broker has in a route may be written, or nothing of it may (False).
+
+    None if a nameserver did not answer, if one of the `wanted` topics has no route, or if some may and some may not.
+    """
+    if not permissions or not wanted <= set(permissions):
+        return None
+    may = {bool(perm & WRITE) for perm in permissions.values()}
+    return may.pop() if len(may) == 1 else None
 
 
 class WipeWritePermission(Fault):
@@ -65,7 +77,4 @@ class WipeWritePermission(Fault):
         """A nameserver that does not answer, and a topic that it does not route at all, are no sign of either."""
         wanted = {topic.name for topic in cluster.plan.topics}
         seen = [cluster.permissions(nameserver, cluster.broker_name(node)) for nameserver, node in self._pairs(cluster)]
-        return bool(seen) and all(
-            perms and wanted <= set(perms) and all(bool(perm & WRITE) is writable for perm in perms.values())
-            for perms in seen
-        )
+        return bool(seen) and all(may_write(perms, wanted) is writable for perms in seen)

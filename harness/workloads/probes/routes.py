@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from harness.core.expectation import Data
-from harness.faults.permission import WRITE
+from harness.faults.permission import may_write
 from harness.faults.select import select
 from harness.workloads.probes.base import Probe, in_time
 
@@ -208,8 +208,7 @@ class Writable(Probe):
                 perms = stage.cluster.permissions(nameserver, stage.cluster.broker_name(node))
                 if perms is None:
                     silent.append(nameserver)
-                may = {bool(perms[topic] & WRITE) for topic in wanted} if perms and wanted <= set(perms) else set()
-                counts["unknown" if len(may) != 1 else "yes" if may.pop() else "no"] += 1
+                counts[{True: "yes", False: "no", None: "unknown"}[may_write(perms, wanted)]] += 1
         seen = counts if not counts["unknown"] else {"yes": None, "no": None, "unknown": counts["unknown"]}
         return {**seen, "silent": list(dict.fromkeys(silent))}
 
