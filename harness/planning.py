@@ -7,11 +7,10 @@ from typing import Final
 from harness.cluster import Cluster, ClusterPlan, TopicSpec
 from harness.distribution import Jre, Release
 from harness.runtime.base import Disk
-from harness.scenario import ClusterNeeds, Look, Scenario
+from harness.scenario import ClusterNeeds, Scenario
 from harness.settings import Settings
 from harness.topology import Topology, load_topology
 from harness.workloads.load import Consume
-from harness.workloads.probes import StartLoad
 
 TLS_OFF: Final = (
     "-Dtls.server.mode",
@@ -57,9 +56,7 @@ def _insisted_on(needs: ClusterNeeds) -> frozenset[str]:
 
 def groups_of(scenario: Scenario) -> tuple[str, ...]:
     """Every group of the load, also of the load that is started later: retry topics must exist beforehand."""
-    later = (s.act.probe for s in scenario.steps if isinstance(s.act, Look))
-    loads = [*scenario.load, *(part for p in later if isinstance(p, StartLoad) for part in p.load)]
-    return tuple(dict.fromkeys(load.group for load in loads if isinstance(load, Consume)))
+    return tuple(dict.fromkeys(load.group for load in scenario.loads() if isinstance(load, Consume)))
 
 
 def varied(topology: Topology, *, replication: str | None, flush: str | None) -> Topology:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from harness.core.errors import UsageError
 from harness.core.expectation import Data, Expectation, Forbid, Gates, Op, Require, Rules
 from harness.core.verdict import Verdict
 from harness.faults import AnyFault
 from harness.workloads.load import Load
-from harness.workloads.probes import AnyProbe, Probe
+from harness.workloads.probes import AnyProbe, Probe, StartLoad
 
 
 class Inject(Data):
@@ -104,6 +104,21 @@ class Scenario(Data):
         if self.cluster.power:
             needed.add("power-cut")
         return frozenset(needed)
+
+    def loads(self) -> tuple[Load, ...]:
+        """All load, also that which a step starts."""
+        later = (step.act.probe for step in self.steps if isinstance(step.act, Look))
+        return (*self.load, *(part for probe in later if isinstance(probe, StartLoad) for part in probe.load))
+
+    @model_validator(mode="after")
+    def _every_topic_exists(self) -> Scenario:
+        for load in self.loads():
+            if not 0 <= load.topic < self.cluster.topics:
+                raise UsageError(
+                    f"load {load.name!r} of scenario {self.name!r} wants topic {load.topic}, there are"
+                    f" {self.cluster.topics}, counted from 0: give it cluster=ClusterNeeds(topics={load.topic + 1})"
+                )
+        return self
 
     def faults(self) -> tuple[str, ...]:
         """Names of the faults it injects."""

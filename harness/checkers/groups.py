@@ -43,9 +43,11 @@ def owners_per_queue(history: History, *, group: str, during: str) -> float:
 def least_delivered_ratio(history: History, *, group: str, sent_after: str | None = None) -> float:
     """The share of all acknowledged messages that the member which was given the fewest was given, 0 to 1.
 
-    1 for a group in which each gets every message; of n that share them, about 1/n.
+    Of those on the group's topics. 1 for a group in which each gets every message; of n that share them, about 1/n.
     """
-    acked = narrow.acked_of(history, sent_after=sent_after).select("m").unique()
+    acked = (
+        narrow.acked_of(history, sent_after=sent_after).filter(narrow.subscribed(history, group)).select("m").unique()
+    )
     members = narrow.members_of(history, group)
     if not acked.height or not members:
         raise MetricUnavailable(f"nothing was acknowledged, or group {group} had no member; there are no shares")

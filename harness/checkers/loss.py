@@ -50,21 +50,23 @@ def undelivered(
 ) -> Finding:
     """Acknowledged sends that a group was never given; in a broadcasting group, that any of its members was not given.
 
-    Counts (message, group) pairs. Says nothing of why: a consumer may have been stopped too early.
+    A group is owed what went to the topics that its members consume. Counts (message, group) pairs. Says nothing of
+    why: a consumer may have been stopped too early.
     """
     acked = narrow.acked_of(history, process, topic, broker, sent_after, sent_before)
     parts = []
     of = 0
     for name in narrow.groups_of(history, group):
         given = history.deliveries.filter(narrow.text("group") == name)
+        owed = acked.filter(narrow.subscribed(history, name))
         if narrow.is_broadcast(history, name):
             for member in narrow.members_of(history, name):
                 mine = given.filter(narrow.text("process") == member).select("m")
-                parts.append(acked.join(mine, on="m", how="anti").with_columns(group=pl.lit(f"{name}/{member}")))
-                of += acked.height
+                parts.append(owed.join(mine, on="m", how="anti").with_columns(group=pl.lit(f"{name}/{member}")))
+                of += owed.height
         else:
-            parts.append(acked.join(given.select("m"), on="m", how="anti").with_columns(group=pl.lit(name)))
-            of += acked.height
+            parts.append(owed.join(given.select("m"), on="m", how="anti").with_columns(group=pl.lit(name)))
+            of += owed.height
     missing = pl.concat(parts)
     return Finding("undelivered", missing.height, of, narrow.examples(missing, *_SHOWN), _bound(missing.height, of))
 

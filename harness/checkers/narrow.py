@@ -89,6 +89,17 @@ def consumer_config(about: object) -> dict[str, object]:
     return config if isinstance(config, dict) and config.get("role") == "consumer" else {}
 
 
+def subscribed(history: History, group: str) -> pl.Expr:
+    """Rows of the topics that the group's consumers said they consume; every row of a group that said none."""
+    configs = [consumer_config(a) for a in history.processes.values() if consumer_group(a) == group]
+    topics = {str(topic) for config in configs for topic in _listed(config.get("topics"))}
+    return text("topic").is_in(sorted(topics)) if topics else pl.lit(True)
+
+
+def _listed(value: object) -> Sequence[object]:
+    return value if isinstance(value, list | tuple) else ()
+
+
 def members_of(history: History, group: str) -> tuple[str, ...]:
     """The processes of a group: those that said so and those that were given something."""
     said = {name for name, about in history.processes.items() if consumer_group(about) == group}

@@ -65,7 +65,8 @@ class Crew:
         self._tell = tell
         self._spawner = RuntimeSpawner(cluster.runtime)
         self._workers: dict[str, Worker] = {}
-        self._producers: set[str] = set()
+        self._producers: dict[str, str] = {}
+        self._consumed: dict[str, set[str]] = {}
         self._stopped: dict[str, Mapping[str, int]] = {}
         self._doomed: set[str] = set()
 
@@ -92,7 +93,9 @@ class Crew:
                 self._workers[config.process] = worker
                 self._tell(ROSTER, {"process": config.process, "role": config.role})
                 if config.role == "producer":
-                    self._producers.add(config.process)
+                    self._producers[config.process] = config.topic
+                else:
+                    self._consumed.setdefault(config.group, set()).update(config.topics)
         return [config.process for config in configs]
 
     def await_ready(self, names: Iterable[str], timeout_s: float) -> None:
@@ -143,10 +146,10 @@ class Crew:
         return self._workers[name].wait_progress(lambda p: p.ok > 0, "its first acknowledged send", timeout_s)
 
     def undelivered(self, group: str, brokers: Sequence[str] | None = None) -> int:
-        """Acknowledged messages that the group was not given so far, read from the histories themselves."""
-        sent = self._scan(
-            [self._workers[n].history for n in self._producers], OpName.SEND, pl.col("y") == OpType.OK.value
-        )
+        """Acknowledged messages of its topics that the group was not given so far, as the histories have it."""
+        topics = self._consumed.get(group, set())
+        sending = [self._workers[n].history for n, topic in self._producers.items() if topic in topics]
+        sent = self._scan(sending, OpName.SEND, pl.col("y") == OpType.OK.value)
         if brokers is not None:
             sent = sent.filter(pl.col("b").is_in(list(brokers)))
         consumers = [w.history for n, w in self._workers.items() if n not in self._producers]
@@ -185,8 +188,6 @@ class Crew:
         return worker
 
     def _configs(self, load: Load, topics: Sequence[str]) -> list[Config]:
-        if load.topic >= len(topics):
-            raise UsageError(f"load {load.name!r} wants topic {load.topic} of {len(topics)}")
         make: Callable[[str], Config]
         if isinstance(load, Produce):
             count, produce = load.producers, load

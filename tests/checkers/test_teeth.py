@@ -4,6 +4,7 @@ import pytest
 
 from harness.checkers.finders import FINDERS, find
 from harness.checkers.judge import judge
+from harness.checkers.metrics import measure
 from harness.checkers.planting import plant, twin
 from harness.checkers.plants import PLANTS
 from harness.checkers.twins import TWINS
@@ -378,6 +379,25 @@ class TestBroadcast:
         h.deliver("c2", "m1")
         assert find(h.history(), "undelivered", {}).count == 0
         assert find(h.history(), "redelivered", {}).count == 1
+
+    @pytest.mark.parametrize(("given", "missing"), [(True, 0), (False, 1)])
+    def test_a_group_is_owed_its_own_topics_only(self, h, given, missing):
+        h.consumer("c1", "g", topics=["orders"])
+        h.consumer("c2", "other", topics=["payments"])
+        h.send("p1", "m1", topic="orders").ok()
+        h.send("p1", "m2", topic="payments").ok(broker="broker-b")
+        h.deliver("c2", "m2", group="other")
+        if given:
+            h.deliver("c1", "m1")
+        finding = find(h.history(), "undelivered", {})
+        assert (finding.count, finding.of) == (missing, 2)
+        assert measure(h.history(), "least_delivered_ratio", {"group": "g"}) == (1 if given else 0)
+
+    def test_a_group_of_two_topics_is_owed_both(self, h):
+        h.consumer("c1", "g", topics=["orders"])
+        h.consumer("c2", "g", topics=["payments"])
+        h.send("p1", "m1", topic="payments").ok()
+        assert find(h.history(), "undelivered", {}).count == 1
 
     def test_a_group_that_was_given_nothing_is_known_by_its_consumers(self, h):
         h.consumer("c1", "silent")

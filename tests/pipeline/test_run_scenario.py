@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness import runner
-from harness.core.errors import CapabilityMissing, ClientError, UsageError
+from harness.core.errors import CapabilityMissing, ClientError
 from harness.core.expectation import Gates
 from harness.core.verdict import Verdict
 from harness.evidence import load_history
@@ -531,10 +531,6 @@ class TestSteps:
         )
         assert result.judgement.verdict is Verdict.BROKEN
         assert "direct.accepted" in result.judgement.reason
-
-    def test_a_load_on_a_topic_that_is_not_there(self, run: Run) -> None:
-        with pytest.raises(UsageError, match="topic 3 of 1"):
-            run(forbid("lost"), load=(produce(1, topic=3),))
 
     def test_the_time_is_accounted_for(self, run: Run, tmp_path: Path) -> None:
         run(forbid("lost"), steps=plan(then(Elapse(seconds=0.5))), duration_s=0.5)

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from harness.checkers.narrow import sends_of
 from harness.evidence import load_history
 from harness.recheck import recheck
 from harness.waiting import pause_s
@@ -90,3 +91,16 @@ def test_a_killed_harness_leaves_nothing(start: Start, after_s: float) -> None:
     run.assert_nothing_runs(within_s=5.0)
     run.clean()
     run.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("version", ["4.9.7", "5.3.3"])
+def test_every_way_to_send_and_to_consume_leaves_a_complete_record(start: Start, version: str) -> None:
+    """Also through a kill: a client whose tally and lines differ makes a run inconclusive, and hence every verdict."""
+    run = start("--topology=1m", f"--rocketmq={version}", suite="tests/real/suite_modes.py")
+    assert run.wait() == 0, run.text
+    history = load_history(run.run_dir / "scenarios" / "1m" / "modes")
+    outcomes = {mode: set(sends_of(history, f"p{mode}").get_column("outcome")) for mode in ("sync", "oneway")}
+    assert "ok" in outcomes["sync"]
+    assert outcomes["oneway"] == {"info"}, "nobody answers"
+    assert history.deliveries.get_column("reconsume").max() > 0, "what was refused came again"
+    run.assert_nothing_runs()

@@ -29,7 +29,7 @@ from harness.scenario import (
 from harness.settings import Settings
 from harness.topology import load_topology
 from harness.workloads.load import consume, produce
-from harness.workloads.probes import AnyProbe, Elapse, Snapshot, Watch
+from harness.workloads.probes import AnyProbe, Elapse, Snapshot, StartLoad, Watch
 
 
 def kinds(union: Any) -> list[type[Any]]:
@@ -65,6 +65,19 @@ def test_every_fault_and_probe_survives_its_being_stored(kind: type[Any]) -> Non
     assert back == scenario
     act = back.steps[0].act
     assert type(getattr(act, "fault", None) or getattr(act, "probe", None)) is kind
+
+
+@pytest.mark.parametrize("topic", [-1, 1])
+@pytest.mark.parametrize("later", [False, True])
+def test_a_load_on_a_topic_that_there_is_not_is_refused_before_a_cluster_is_started(topic: int, later: bool) -> None:
+    load = (produce(2, name="p", topic=topic),)
+    steps = plan(then(StartLoad(load=load))) if later else ()
+    with pytest.raises(UsageError, match=f"load 'p' of scenario 's' wants topic {topic}, there are 1, counted from 0"):
+        Scenario(name="s", load=() if later else load, steps=steps)
+
+
+def test_a_load_on_the_last_topic_is_taken() -> None:
+    assert Scenario(name="s", cluster=ClusterNeeds(topics=2), load=(consume(topic=1),)).loads()[0].topic == 1
 
 
 def test_an_unknown_key_of_a_stored_scenario_is_refused() -> None:
