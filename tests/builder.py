@@ -41,8 +41,10 @@ class Send:
         self.builder.stored[self.id] = (broker, queue, offset)
         return self._done(OpType.OK, at_s, b=broker, q=queue, o=offset, s="SEND_OK")
 
-    def info(self, status: str = "timeout", *, code: int | None = None, at_s: float | None = None) -> Send:
-        return self._done(OpType.INFO, at_s, s=status, k=code)
+    def info(
+        self, status: str = "timeout", *, code: int | None = None, at_s: float | None = None, error: str | None = None
+    ) -> Send:
+        return self._done(OpType.INFO, at_s, s=status, k=code, e=error)
 
     def fail(self, status: str = "refused", *, code: int | None = None, at_s: float | None = None) -> Send:
         return self._done(OpType.FAIL, at_s, s=status, k=code)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from harness.checkers.busy import busy_excuse
 from harness.checkers.stalls import stall_excuse
 from harness.core.expectation import Expectation, Forbid
 from harness.core.history import History
@@ -30,6 +31,9 @@ def _excuses(history: History, demand: Expectation, check: Check) -> Iterator[st
     stood_still = stall_excuse(history, demand)
     if stood_still:
         yield stood_still
+    refused = busy_excuse(history, demand)
+    if refused:
+        yield refused
 
 
 def anomaly_of(demand: Expectation) -> str:

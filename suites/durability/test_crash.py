@@ -40,6 +40,8 @@ POOLED = {
     "commitCommitLogThoroughInterval": "1000",
     "commitCommitLogLeastPages": "1000",
 }
+POOLED_FILES = {"mappedFileSizeCommitLog": str(16 << 20)}
+"""The pool holds three files in memory, and those of a stock cluster are of 1 GiB."""
 
 
 @guarantee("process-kill-loses-nothing")
@@ -62,7 +64,7 @@ def test_kill_9_loses_nothing_acknowledged(scenario: Prover) -> None:
         control=scenario.control(
             "transient-store-pool",
             cluster=ClusterNeeds(
-                broker_conf=POOLED,
+                broker_conf=POOLED | (POOLED_FILES if scenario.topology.stock else {}),
                 jvm_opts=("-XX:MaxDirectMemorySize=512m",),
                 # Only these take the pool in every version; a slave's copy would hide what the master lost.
                 flush="async",

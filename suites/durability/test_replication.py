@@ -179,6 +179,9 @@ def test_a_weaker_status_means_stored(scenario: Prover) -> None:
     if scenario.topology.replication != "sync":
         scenario.skipped("FLUSH_DISK_TIMEOUT is the only such status here, and nothing makes a disk that slow")
         return
+    if scenario.topology.stock and scenario.version.major >= 5:
+        scenario.skipped("as shipped a 5.x master waits for no slave, and so has no such status to give")
+        return
     statuses = ["FLUSH_SLAVE_TIMEOUT", *(["SLAVE_NOT_AVAILABLE"] if scenario.version.major < 5 else [])]
     slaves = _slaves(scenario)
     scenario(
