@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,16 @@ from harness.settings import (
     key_values,
     seed_of,
 )
-from harness.topology import Topology, known_topologies, load_topology
+from harness.topology import Topology, known_topologies, load_topology, with_changes
 
 LISTS = ("topology", "broker-conf", "namesrv-conf", "jvm-opt", "guarantee", "allow-missing")
 FLAGS = ("strict", "keep")
+MOST_NAMESERVERS = 9
 
 HELP = {
     "topology": "which cluster: a name, `all`, or a path to a YAML file (repeatable)",
+    "nameservers": "so many nameservers (1 to 9) instead of the topology's own number",
+    "flush": "async or sync, for every broker, instead of the topology's own",
     "rocketmq": "the release under test: a version or path:DIR (default 5.3.3)",
     "runtime": "where nodes run: local (default)",
     "java": "the JRE of the nodes: 25 (default), 21, 17, 11 or path:DIR",
@@ -127,7 +130,31 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
         "strict": bool(asked(get, "strict")),
         "keep": bool(asked(get, "keep")),
     }
-    return [Settings(topology=topology, **common) for topology in _topologies(names)]
+    changes: dict[str, Any] = {
+        "nameservers": _count("nameservers", asked(get, "nameservers")),
+        "flush": _flush(asked(get, "flush")),
+    }
+    with naming("flush", changes["flush"]) if changes["flush"] else nullcontext():
+        topologies = [with_changes(topology, **changes) for topology in _topologies(names)]
+    twice = {t.name for t in topologies if [other.name for other in topologies].count(t.name) > 1}
+    if twice:
+        raise UsageError(f"with --flush and --nameservers two topologies are both {', '.join(sorted(twice))}: drop one")
+    return [Settings(topology=topology, **common) for topology in topologies]
+
+
+def _count(option: str, text: str | None) -> int | None:
+    """Raises UsageError for anything that is no number of nameservers."""
+    if text is None:
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_NAMESERVERS:
+        raise UsageError(f"--{option} {text!r} is not a number from 1 to {MOST_NAMESERVERS}")
+    return int(text)
+
+
+def _flush(value: str | None) -> str | None:
+    if value not in (None, "async", "sync"):
+        raise UsageError(f"--flush {value!r} is not supported; choose one of async, sync")
+    return value
 
 
 def _topologies(names: Iterable[str]) -> list[Topology]:

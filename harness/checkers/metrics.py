@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from harness.checkers import counts, despite, groups, observed, timing, usage
+from harness.checkers import counts, delays, despite, groups, observed, timing, usage
 from harness.checkers.finders import FINDERS, known
 from harness.core.expectation import Forbid, Rules
 from harness.core.history import History
@@ -45,6 +45,9 @@ METRICS: Final[Mapping[str, Callable[..., float]]] = MappingProxyType(
         "owners_per_queue": groups.owners_per_queue,
         "least_delivered_ratio": groups.least_delivered_ratio,
         "taken_over_s": groups.taken_over_s,
+        "delay_s": delays.delay_s,
+        "retry_s": delays.retry_s,
+        "attempts": delays.attempts,
         "rto_max_s": timing.rto_max_s,
         "outage_s": timing.outage_s,
         "latency_p50_ms": timing.latency_p50_ms,

@@ -151,11 +151,30 @@ def _deliveries(history: History, params: Any) -> Iterator[History]:
     yield edit.without_deliveries(history, mine)
     one = history.deliveries.get_column("process").unique().sort()[0]
     yield edit.replace_deliveries(history, edit.set_rows(history.deliveries, mine, process=one))
+    yield from _at_other_times(history, params, mine)
     apart = pl.format("planted-{}", pl.int_range(pl.len()))
     yield edit.replace_deliveries(history, edit.set_rows(history.deliveries, mine, process=apart))
     twice = edit.set_rows(history.deliveries.filter(mine), pl.lit(True), process="planted")
     yield edit.replace_deliveries(history, pl.concat([history.deliveries, twice]))
     yield edit.without_deliveries(history, mine & (pl.col("queue") == pl.col("queue").filter(mine).max()))
+
+
+def _at_other_times(history: History, params: Any, mine: pl.Expr) -> Iterator[History]:
+    """One message is given as soon as it was sent, or an hour late, or its later attempts are, or there are none."""
+    sent = narrow.sends_of(history, params.get("process"), params.get("topic")).select("m", "invoke_ns").unique("m")
+    attempt = pl.col("reconsume").fill_null(0)
+    given = history.deliveries.filter(mine).join(sent, on="m").sort(attempt, descending=True, maintain_order=True)
+    if not given.height:
+        return
+    victim, sent_ns = given.select("m", "invoke_ns").row(0)
+    one = mine & (pl.col("m") == victim)
+    hour_ns = 3_600_000_000_000
+    for at_ns in (pl.lit(sent_ns), pl.col("time_ns") + hour_ns * attempt, pl.col("time_ns") + hour_ns):
+        yield edit.replace_deliveries(history, edit.set_rows(history.deliveries, one, time_ns=at_ns))
+    yield edit.without_deliveries(history, one & (attempt > 0))
+    yield edit.replace_deliveries(history, edit.set_rows(history.deliveries, one, reconsume=attempt + 40))
+    once_more = edit.set_rows(history.deliveries.filter(one).tail(1), pl.lit(True), reconsume=attempt + 1)
+    yield edit.replace_deliveries(history, pl.concat([history.deliveries, once_more]))
 
 
 def _given_at_once(history: History, mine: pl.Expr, begin_ns: int) -> History:

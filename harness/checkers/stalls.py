@@ -36,6 +36,11 @@ _METRICS: Final = MappingProxyType(
         # Who stands still is given nothing, or is taken for dead and others are given its queues.
         **dict.fromkeys(("queues_per_member", "owners_per_queue"), _EITHER),
         "taken_over_s": _RAISED,
+        "delay_s": _RAISED,
+        # What was given before a stall is stamped before or after it.
+        "retry_s": _EITHER,
+        # A consumer that stood still is given what it has again, and the same attempt is one.
+        "attempts": _LOWERED,
         **dict.fromkeys(("rpo_ms", "rpo_excess_ms"), _STAMPED),  # by no more than the stall
     }
 )
@@ -62,6 +67,9 @@ _OF_DELIVERIES: Final = _ANOMALIES | {
     "owners_per_queue",
     "least_delivered_ratio",
     "taken_over_s",
+    "delay_s",
+    "retry_s",
+    "attempts",
 }
 _OF_SENDS: Final = frozenset(
     {"failed", "unknown", "unacknowledged", "unacknowledged_in", "unacknowledged_begun_in", "ok_despite"}
@@ -175,6 +183,9 @@ def _span(history: History, demand: Expectation, name: str) -> tuple[int, int]:
     if params.get("window") is not None:
         window = narrow.window_of(history, params["window"])
         return window.inject_ns, _until(window, params, open_ended=name in _OPEN_ENDED)
+    if params.get("during") is not None:
+        begin, end = narrow.last_step(history, str(params["during"]))
+        return begin - int(QUIET_S * 1e9), end
     if name in _OF_STEPS:
         seen = str(params.get("name", ""))
         steps = [s for s in history.steps if seen == s.name or seen.startswith(f"{s.name}.")]
@@ -228,7 +239,8 @@ def _concerns(history: History, stall: Stall, demand: Expectation, name: str) ->
     role = config.get("role") if isinstance(config, dict) else None
     if role is not None and (role == "consumer") is not (name in _OF_DELIVERIES):
         return False
-    process = demand.params.get("process")
+    # A demand on deliveries names whose messages they are, and not who is given them.
+    process = None if name in _OF_DELIVERIES else demand.params.get("process")
     return process is None or stall.process.startswith(str(process))
 
 

@@ -203,6 +203,10 @@ class Cluster(Roster):
         """Whether a nameserver has this broker node under its id and address now; None if it does not answer."""
         return self.looks.registered(nameserver, node)
 
+    def is_routed(self, nameserver: str, topic: str) -> bool | None:
+        """Whether a nameserver has a route for any topic of that name; None if it does not answer."""
+        return self.looks.routed(nameserver, topic)
+
     def roles(self, nameserver: str) -> dict[str, dict[int, str]] | None:
         """Broker name -> id -> address as one nameserver has it; None if it does not answer."""
         return self.looks.roles(nameserver)

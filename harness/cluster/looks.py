@@ -83,6 +83,13 @@ class Looks:
         ids = roles.get(str(spec.broker_name), {})
         return ids.get(int(spec.broker_id or 0)) == self._roster.address(node)
 
+    def routed(self, nameserver: str, topic: str) -> bool | None:
+        """Whether this nameserver has a route for the topic; None if it does not answer."""
+        try:
+            return self._admin.route(self._roster.address(nameserver), topic, timeout_s=LOOK_TIMEOUT_S) is not None
+        except WireError:
+            return None
+
     def permissions(self, nameserver: str, broker: str, topics: tuple[str, ...]) -> dict[str, int] | None:
         """Topic -> permission of that broker's queues in this nameserver's routes.
 

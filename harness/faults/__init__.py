@@ -22,10 +22,10 @@ from harness.faults.select import (
     select,
     slave,
 )
-from harness.faults.storage import CutPower, DestroyStore, FillDisk
+from harness.faults.storage import CutPower, DestroyStore, FillDisk, LoseFiles
 
 AnyFault = Annotated[
-    Kill | Stop | Pause | Partition | CutPower | DestroyStore | FillDisk | WipeWritePermission,
+    Kill | Stop | Pause | Partition | CutPower | DestroyStore | LoseFiles | FillDisk | WipeWritePermission,
     Field(discriminator="kind"),
 ]
 
@@ -43,6 +43,7 @@ __all__ = [
     "FillDisk",
     "Injector",
     "Kill",
+    "LoseFiles",
     "Partition",
     "Pause",
     "Stop",

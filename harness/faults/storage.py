@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from harness.core.errors import FaultError
 from harness.faults.base import Detail, Fault
 from harness.faults.process import RESTART_TIMEOUT_S, ProcessFault
 from harness.faults.select import select
+from harness.runtime.base import FileEntry
 from harness.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -59,6 +62,43 @@ class DestroyStore(ProcessFault):
         return super().bites(cluster) and not any(
             file.size_bytes for node in self.targets(cluster) for file in cluster.runtime.list_files(node, "store")
         )
+
+
+class LoseFiles(ProcessFault):
+    """Kill -9, then the files of the store that match are emptied: all that the product had written to them is gone.
+
+    `files` is a glob below the store, such as `config/consumerOffset.json*`; the backups that the product falls back
+    on must match too. Raises FaultError if none matches: a fault that takes nothing away shows nothing.
+    """
+
+    kind: Literal["lose-files"] = "lose-files"
+    files: str
+
+    def inject(self, cluster: Cluster) -> Detail:
+        """Kills every target, then empties the files of each."""
+        nodes = self.targets(cluster)
+        for node in nodes:
+            cluster.runtime.signal(node, signal.SIGKILL)
+        lost: dict[str, list[str]] = {}
+        for node in nodes:
+            cluster.runtime.wait_exit(node, 10)
+            lost[node] = [file.path for file in self._matching(cluster, node)]
+            if not lost[node]:
+                raise FaultError(f"{node} has no file {self.files!r} in its store to lose")
+            for path in lost[node]:
+                cluster.runtime.write_file(node, path, b"")
+        return {"lost": lost}
+
+    def bites(self, cluster: Cluster) -> bool:
+        """The process is gone and what is left of the files holds not a byte."""
+        return super().bites(cluster) and not any(
+            file.size_bytes for node in self.targets(cluster) for file in self._matching(cluster, node)
+        )
+
+    def _matching(self, cluster: Cluster, node: str) -> list[FileEntry]:
+        wanted = PurePosixPath("store", self.files)
+        files = cluster.runtime.list_files(node, "store")
+        return [file for file in files if PurePosixPath(file.path).match(str(wanted))]
 
 
 class FillDisk(Fault):

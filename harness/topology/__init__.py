@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.topology.load import known_topologies, load_topology, parse_topology
 from harness.topology.model import BrokerGroup, NodeSpec, Replica, Role, Topology
+from harness.topology.vary import with_changes
 
 __all__ = [
     "BrokerGroup",
@@ -14,4 +15,5 @@ __all__ = [
     "known_topologies",
     "load_topology",
     "parse_topology",
+    "with_changes",
 ]

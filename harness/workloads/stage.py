@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from harness.cluster import Cluster, Oracle
 from harness.core.content import body_of
@@ -15,8 +15,7 @@ from harness.faults.select import select
 from harness.wire.replies import SendReply
 from harness.workloads.crew import Crew
 from harness.workloads.load import Load
-
-PROBE_BYTES: Final = 100
+from harness.workloads.probes.base import PROBE_BYTES
 
 Say = Callable[[str], None]
 
@@ -82,10 +81,16 @@ class Stage:
             self.crew.check_alive()
             sleep(min(0.5, left_s))
 
-    def send_direct(self, node: str, topic: int, number: int, timeout_s: float) -> tuple[SendReply | None, float]:
-        """One message straight to a node, recorded as a send of process `probe`; None if no answer came."""
+    def send_direct(
+        self, node: str, topic: int | str, number: int, timeout_s: float, body_bytes: int = PROBE_BYTES
+    ) -> tuple[SendReply | None, float]:
+        """One message straight to a node, recorded as a send of process `probe`; None if no answer came.
+
+        `topic` is a number of the scenario's topics, or a name that nobody need know; queues are taken in turn.
+        """
         self._probe_calls += 1
-        call, name = self._probe_calls, self.topics[topic]
+        call, name = self._probe_calls, topic if isinstance(topic, str) else self.topics[topic]
+        queues = self.cluster.plan.topics[topic if isinstance(topic, int) else 0].queues
         message_id = f"probe-{call}"
         common = {"c": call, "id": message_id, "tp": name}
         began_ns = self.now_ns()
@@ -95,8 +100,8 @@ class Stage:
         try:
             reply = self.cluster.admin.send(
                 self.cluster.address(node),
-                (name, number % self.cluster.plan.topics[topic].queues),
-                body_of(message_id, PROBE_BYTES),
+                (name, number % queues),
+                body_of(message_id, body_bytes),
                 {"KEYS": message_id},
                 timeout_s=timeout_s,
             )
@@ -123,9 +128,9 @@ class Stage:
         )
         return reply, (ended_ns - began_ns) / 1e9
 
-    def read_back(self, phase: str, nodes: tuple[str, ...]) -> dict[str, Any]:
-        """The oracle reads every queue of the test topics on these nodes into the history; see `Oracle.read_all`."""
-        summary = self.oracle.read_all(phase, self.topics, nodes)
+    def read_back(self, phase: str, nodes: tuple[str, ...], topics: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The oracle reads every queue of the topics (those of the scenario) on these nodes; see `Oracle.read_all`."""
+        summary = self.oracle.read_all(phase, topics or self.topics, nodes)
         return {
             "messages": summary.rows,
             "queues": summary.queues,

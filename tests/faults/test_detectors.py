@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from harness.core.errors import SetupError
-from harness.faults import Kill, Partition
+from harness.core.errors import FaultError, SetupError
+from harness.faults import Kill, LoseFiles, Partition
 from harness.faults.process import listens
-from harness.runtime.base import HUB
+from harness.runtime.base import HUB, FileEntry
 
 
 class Machine:
@@ -86,3 +86,43 @@ def test_a_node_that_is_deaf_or_mute_altogether_is_no_cut(machine: Machine, lost
 def test_a_receiver_that_hears_nobody_proves_nothing(machine: Machine) -> None:
     machine.deaf = {"broker-a-1"}
     assert not Partition(sources="master/0", sinks="slave/0").bites(cluster_of(machine))
+
+
+class Store(Machine):
+    """Offsets with their backup, and messages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dials = ConnectionRefusedError(111, "refused")
+        names = ("config/consumerOffset.json", "config/consumerOffset.json.bak", "config/topics.json", "commitlog/0")
+        self.files = {f"store/{name}": 7 for name in names}
+
+    def signal(self, node: str, number: int) -> None:
+        self.dead.add(node)
+
+    def wait_exit(self, node: str, timeout_s: float) -> None:
+        assert node in self.dead
+
+    def list_files(self, node: str, subdir: str) -> tuple[FileEntry, ...]:
+        return tuple(FileEntry(path, size, 0) for path, size in self.files.items() if path.startswith(subdir))
+
+    def write_file(self, node: str, path: str, data: bytes) -> None:
+        assert node in self.dead, "it would write them anew"
+        self.files[path] = len(data)
+
+
+def test_files_are_lost_with_their_backups_and_no_others():
+    store = Store()
+    fault = LoseFiles(target="master/0", files="config/consumerOffset.json*")
+    assert not fault.bites(cluster_of(store))
+    detail = fault.inject(cluster_of(store))
+    assert detail == {"lost": {"broker-a-0": [p for p in store.files if "consumerOffset" in p]}}
+    assert fault.bites(cluster_of(store))
+    assert sorted(store.files.values()) == [0, 0, 7, 7]
+    store.files["store/config/consumerOffset.json"] = 1
+    assert not fault.bites(cluster_of(store)), "something wrote it anew"
+
+
+def test_a_fault_that_takes_no_file_away_is_none():
+    with pytest.raises(FaultError, match=r"broker-a-0 has no file 'config/none\.json'"):
+        LoseFiles(target="master/0", files="config/none.json").inject(cluster_of(Store()))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.catalogue import load_catalogue
 from harness.core.errors import UsageError
 from harness.options import add_options, settings_from
 from harness.settings import Settings
@@ -36,6 +37,10 @@ WRONG = [
     ("--broker-conf=flushDiskType", "--broker-conf 'flushDiskType'", "K=V"),
     ("--broker-conf==x", "--broker-conf '=x'", "K=V"),
     ("--namesrv-conf=x", "--namesrv-conf 'x'", "K=V"),
+    ("--nameservers=0", "--nameservers '0'", "1 to 9"),
+    ("--nameservers=many", "--nameservers 'many'", "1 to 9"),
+    ("--nameservers=10", "--nameservers '10'", "1 to 9"),
+    ("--flush=never", "--flush 'never'", "async, sync"),
     ("--allow-missing=flux", "--allow-missing 'flux'", "power-cut"),
 ]
 
@@ -222,3 +227,36 @@ def test_no_path_of_the_machine_is_told_but_to_the_terminal(
     assert "--java=path:jdk --reports=elsewhere" in told
     assert '"java": "path:jdk"' in told
     assert str(tmp_path) not in told
+
+
+class TestVaried:
+    """--nameservers and --flush change a topology, and its name says so."""
+
+    @pytest.mark.parametrize(
+        ("options", "name", "nameservers", "flush"),
+        [
+            (("--topology=1m", "--nameservers=3"), "1m-3ns", 3, "async"),
+            (("--topology=1m", "--flush=sync"), "1m-syncflush", 1, "sync"),
+            (("--topology=2m-2s-sync-syncflush", "--flush=async"), "2m-2s-sync-syncflush-asyncflush", 2, "async"),
+            (("--topology=2m-2s-async", "--flush=sync", "--nameservers=4"), "2m-2s-async-syncflush-4ns", 4, "sync"),
+            (("--topology=2m-2s-sync", "--flush=async", "--nameservers=2"), "2m-2s-sync", 2, "async"),
+        ],
+    )
+    def test_the_name_says_what_was_changed(self, options: tuple[str, ...], name: str, nameservers: int, flush: str):
+        (settings,) = read(*options)
+        topology = settings.topology
+        assert (topology.name, topology.nameservers, topology.flush) == (name, nameservers, flush)
+
+    def test_what_it_promises_follows(self):
+        (plain,), (flushed,) = read("--topology=1m"), read("--topology=1m", "--flush=sync")
+        promises = [{g.id for g in load_catalogue().promised(s.topology)} for s in (plain, flushed)]
+        assert "sync-flush-survives-power-loss" in promises[1] - promises[0]
+        assert "async-flush-loses-only-a-tail" in promises[0] - promises[1]
+
+    def test_a_stock_cluster_is_as_shipped(self):
+        with pytest.raises(UsageError, match="--flush 'sync': 2m-2s-sync-stock: stock is true but flush is sync"):
+            read("--topology=2m-2s-sync-stock", "--flush=sync")
+
+    def test_two_that_become_one_are_refused(self):
+        with pytest.raises(UsageError, match="two topologies are both 2m-2s-sync-syncflush"):
+            read("--topology=2m-2s-sync", "--topology=2m-2s-sync-syncflush", "--flush=sync")

@@ -29,6 +29,7 @@ from harness.workloads.probes import (
     ExactlyDeleted,
     Probe,
     Registered,
+    Routed,
     Same,
     SendDirect,
     Snapshot,
@@ -64,6 +65,7 @@ class Cluster:
     def __init__(self) -> None:
         self.runtime = Files()
         self.registered = {(ns, b) for ns in self.nameservers() for b in ("broker-a-0", "broker-b-0")}
+        self.routed = {("namesrv-1", "t")}
         self.unwell: str | None = None
         self.silent: set[str] = set()
         self.takes_s: dict[str, float] = {}
@@ -87,6 +89,9 @@ class Cluster:
         pause_s(self.takes_s.get(nameserver, 0))
         return None if nameserver in self.silent else (nameserver, node) in self.registered
 
+    def is_routed(self, nameserver: str, topic: str) -> bool | None:
+        return None if nameserver in self.silent else (nameserver, topic) in self.routed
+
     def roles(self, nameserver: str) -> dict[str, dict[int, str]] | None:
         return None if nameserver in self.silent else {"broker-a": {0: "x"}}
 
@@ -104,6 +109,7 @@ class Stage:
     def __init__(self) -> None:
         self.cluster = Cluster()
         self.said: list[str] = []
+        self.sent: list[tuple[int | str, int]] = []
         self.counts = {"ok": 10}
         self.step = 0
         self.missing = [3, 2, 0]
@@ -140,7 +146,10 @@ class Stage:
     def wait(self, seconds: float, sleep: Any) -> None:
         self.waited.append(seconds)
 
-    def send_direct(self, node: str, topic: int, number: int, timeout_s: float) -> tuple[Any, float]:
+    def send_direct(
+        self, node: str, topic: int | str, number: int, timeout_s: float, body_bytes: int = 100
+    ) -> tuple[Any, float]:
+        self.sent.append((topic, body_bytes))
         code = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if code is None:
             return None, 0.5
@@ -165,6 +174,11 @@ class TestSendDirect:
             "slowest_s": 0.5,
         }  # fmt: skip
 
+    def test_it_may_be_of_any_topic_and_size(self, stage: Stage) -> None:
+        run(SendDirect(target="master/0", count=1), stage)
+        run(SendDirect(target="master/0", count=1, topic_name="nowhere", body_bytes=5000), stage)
+        assert stage.sent == [(0, 100), ("nowhere", 5000)]
+
     @pytest.mark.parametrize(
         ("answers", "answered", "other"),
         [([14, 14, 14], 3, 0), ([14, None, 14], 2, 0), ([14, 2, 14], 3, 1), ([None], 0, 0), ([0, 14], 3, 1)],
@@ -176,6 +190,20 @@ class TestSendDirect:
         seen = run(SendDirect(target="master/0", count=3, among=(14,)), stage)
         assert (seen["sent"], seen["answered"], seen["codes"]["other"]) == (3, answered, other)
         assert seen["codes"]["14"] == answered - other
+
+
+class TestRouted:
+    @pytest.mark.parametrize(
+        ("topic", "silent", "seen"),
+        [
+            ("t", set(), {"yes": 1, "no": 1, "silent": []}),
+            ("u", set(), {"yes": 0, "no": 2, "silent": []}),
+            ("u", {"namesrv-1"}, {"yes": None, "no": None, "silent": ["namesrv-1"]}),
+        ],
+    )
+    def test_only_an_answer_counts(self, stage: Stage, topic: str, silent: set[str], seen: dict[str, Any]) -> None:
+        stage.cluster.silent = silent
+        assert run(Routed(topic=topic), stage) == seen
 
 
 class TestAwaitRoute:

@@ -16,7 +16,7 @@ from harness.workloads.probes.commitlog import AgeCommitLog, AwaitCommitLog, Awa
 from harness.workloads.probes.lag import ReplicationLag
 from harness.workloads.probes.loads import AwaitCount, AwaitDelivered, StartLoad, StopLoad
 from harness.workloads.probes.plain import Elapse, Same
-from harness.workloads.probes.routes import AwaitRoute, AwaitRoutes, Registered, Snapshot, Watch, Writable
+from harness.workloads.probes.routes import AwaitRoute, AwaitRoutes, Registered, Routed, Snapshot, Watch, Writable
 from harness.workloads.probes.sends import AwaitAnswer, SendDirect
 
 AnyProbe = Annotated[
@@ -25,6 +25,7 @@ AnyProbe = Annotated[
     | AwaitRoute
     | AwaitRoutes
     | Registered
+    | Routed
     | ReplicationLag
     | Snapshot
     | Same
@@ -63,6 +64,7 @@ __all__ = [
     "ReadBack",
     "Registered",
     "ReplicationLag",
+    "Routed",
     "Same",
     "SendDirect",
     "Snapshot",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from harness.core.errors import WaitTimeout
 from harness.core.expectation import Data
@@ -12,6 +12,9 @@ from harness.waiting import wait_for
 
 if TYPE_CHECKING:
     from harness.workloads.stage import Stage
+
+PROBE_BYTES: Final = 100
+"""What a message of a probe weighs."""
 
 
 class Probe(Data):

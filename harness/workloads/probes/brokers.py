@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 class ReadBack(Probe):
-    """The oracle reads every queue of the test topics on the targets, message by message, as phase `phase`.
+    """The oracle reads every queue of the topics on the targets, message by message, as phase `phase`.
+
+    Of the scenario's topics, or of those named, such as `%DLQ%g`: one that a target does not know is not there.
 
     Name as targets who is to be read then: one that does not run, or refuses reads, makes the reading incomplete.
     """
@@ -21,10 +23,11 @@ class ReadBack(Probe):
     kind: Literal["read-back"] = "read-back"
     phase: str
     target: str = "broker/*"
+    topics: tuple[str, ...] = ()
 
     def run(self, stage: Stage) -> dict[str, Any]:
         """`{"messages", "queues", "incomplete", "skipped", "complete"}`; the rows themselves are in the history."""
-        return stage.read_back(self.phase, select(self.target, stage.cluster))
+        return stage.read_back(self.phase, select(self.target, stage.cluster), self.topics)
 
 
 class SyncDisks(Probe):

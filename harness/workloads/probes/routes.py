@@ -187,6 +187,24 @@ class Registered(Probe):
         }
 
 
+class Routed(Probe):
+    """On how many of the nameservers in `on` there is a route for the topic of that name, by their own word."""
+
+    kind: Literal["routed"] = "routed"
+    topic: str
+    on: str = "nameserver/*"
+
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """`{"yes": nameservers, "no": nameservers, "silent": [...]}`; with a silent one `yes` and `no` are null."""
+        states = {name: stage.cluster.is_routed(name, self.topic) for name in select(self.on, stage.cluster)}
+        silent = [name for name, state in states.items() if state is None]
+        return {
+            "yes": None if silent else sum(state is True for state in states.values()),
+            "no": None if silent else sum(state is False for state in states.values()),
+            "silent": silent,
+        }
+
+
 class Writable(Probe):
     """On how many of the nameservers in `on` the targets' queues may be written, by the nameservers' own word."""
 

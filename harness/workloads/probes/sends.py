@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.faults.select import select
-from harness.workloads.probes.base import Probe, in_time, seconds_since
+from harness.workloads.probes.base import PROBE_BYTES, Probe, in_time, seconds_since
 
 if TYPE_CHECKING:
     from harness.workloads.stage import Stage
@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 class SendDirect(Probe):
     """Sends `count` messages straight to each target, bypassing the route, and counts the answers by code.
 
-    Every send is a row of the history (process `probe`), so that a refused message that is stored after all is found.
+    To a topic of the scenario, or to whatever is called `topic_name`, be it there or not. Every send is a row of the
+    history (process `probe`), so that a refused message that is stored after all is found.
     """
 
     kind: Literal["send-direct"] = "send-direct"
     target: str
     count: int = 50
     topic: int = 0
+    topic_name: str | None = None
+    body_bytes: int = PROBE_BYTES
     timeout_s: float = 10.0
     among: tuple[int, ...] = ()
     """Codes that are reported even if none came; every other answer is then counted as `codes.other` too."""
@@ -37,7 +40,9 @@ class SendDirect(Probe):
         slowest_s = 0.0
         for node in select(self.target, stage.cluster):
             for number in range(self.count):
-                reply, took_s = stage.send_direct(node, self.topic, number, self.timeout_s)
+                reply, took_s = stage.send_direct(
+                    node, self.topic_name or self.topic, number, self.timeout_s, self.body_bytes
+                )
                 slowest_s = max(slowest_s, took_s)
                 codes[str(reply.code) if reply is not None else "none"] += 1
                 accepted += reply is not None and reply.acknowledged
