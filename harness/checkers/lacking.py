@@ -11,7 +11,15 @@ from harness.core.history import History
 from harness.core.verdict import Finding
 
 
-def lacking(history: History, *, phase: str = "final", replicas: Replicas = None, topic: str | None = None) -> Finding:
+def lacking(
+    history: History,
+    *,
+    phase: str = "final",
+    replicas: Replicas = None,
+    topic: str | None = None,
+    sent_after: str | None = None,
+    sent_before: str | None = None,
+) -> Finding:
     """Acknowledged messages that a replica of their broker name does not have; counts (message, replica) pairs.
 
     `lost` is content with one replica that has the message, and `diverged` calls a tail that is missing lag: here every
@@ -21,7 +29,7 @@ def lacking(history: History, *, phase: str = "final", replicas: Replicas = None
     """
     drains = narrow.drains_of(history, phase, replicas)
     asked = drains.select("replica", "broker").unique()
-    acked = narrow.acked_of(history, topic=topic)
+    acked = narrow.acked_of(history, topic=topic, sent_after=sent_after, sent_before=sent_before)
     _all_asked(acked, asked, drains)
     owed = acked.join(asked, on="broker", how="inner")
     reads = narrow.reads_of(history, phase, replicas).select("replica", "m")

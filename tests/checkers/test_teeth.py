@@ -157,6 +157,16 @@ class TestLacking:
         finding = find(h.history(), "lacking", {})
         assert (finding.count, finding.of) == (0, 3)
 
+    def test_what_is_not_asked_for_is_not_owed(self, h):
+        h.send("p1", "early").ok()
+        h.step("emptied")
+        h.send("p1", "late").ok()
+        h.read("early", "late", replica=MASTER)
+        h.read("late", replica=SLAVE, first=1)
+        assert find(h.history(), "lacking", {}).count == 1
+        assert find(h.history(), "lacking", {"sent_before": "emptied"}).count == 1
+        assert find(h.history(), "lacking", {"sent_after": "emptied"}).count == 0
+
     def test_another_place_is_not_absence(self, h):
         h.send("p1", "m1").ok(queue=0)
         h.read(queue=0)
