@@ -15,8 +15,8 @@ from harness.core.errors import UsageError
 from harness.core.expectation import Data, Expectation, Forbid, Gates, Op, Require, Rules
 from harness.core.verdict import Verdict
 from harness.faults import AnyFault
-from harness.workloads.load import Load
-from harness.workloads.probes import AnyProbe, Probe, StartLoad
+from harness.workloads.load import Consume, Load
+from harness.workloads.probes import AnyProbe, AwaitDelivered, Probe, StartLoad
 
 
 class Inject(Data):
@@ -117,6 +117,18 @@ class Scenario(Data):
                 raise UsageError(
                     f"load {load.name!r} of scenario {self.name!r} wants topic {load.topic}, there are"
                     f" {self.cluster.topics}, counted from 0: give it cluster=ClusterNeeds(topics={load.topic + 1})"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _every_group_is_consumed(self) -> Scenario:
+        groups = {load.group for load in self.loads() if isinstance(load, Consume)}
+        for step in self.steps:
+            probe = step.act.probe if isinstance(step.act, Look) else None
+            if isinstance(probe, AwaitDelivered) and probe.group not in groups:
+                raise UsageError(
+                    f"step {step.name!r} of scenario {self.name!r} waits for group {probe.group!r}, in which no load"
+                    f" consumes: name one of {', '.join(sorted(groups)) or 'them, once there is one'}"
                 )
         return self
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from harness.core.guarantee import Guarantee
 from harness.core.verdict import Verdict, merge
-from harness.report.rows import Row, standing
+from harness.report.rows import Row, ScenarioRow, Standing, standing
 
 STOCK_ROW: Final = "stock-config-keeps-the-promise"
 SECTIONS: Final = frozenset("ABCDEF")
@@ -42,7 +42,7 @@ def stock_row(empty: Row, rows: Sequence[Row], guarantees: Sequence[Guarantee]) 
     verdict = merge(verdicts.values())
     names = [id_ for id_, seen in verdicts.items() if seen is verdict]
     counts = {f"rows_{v.value.replace('-', '_')}": list(verdicts.values()).count(v) for v in Verdict}
-    scenarios = {s.name: s for row in parts for s in row.scenarios}
+    scenarios = {s.name: s for row in parts for s in _marked(row)}
     controls = [row.control for row in parts if row.control is not None]
     return empty.model_copy(
         update={
@@ -54,6 +54,14 @@ def stock_row(empty: Row, rows: Sequence[Row], guarantees: Sequence[Guarantee]) 
             "deviations": tuple(sorted({text for row in parts for text in row.deviations})),
         }
     )
+
+
+def _marked(row: Row) -> tuple[ScenarioRow, ...]:
+    """Its scenarios; what is expected of the whole does not cover a part that nobody expected to be broken."""
+    if standing(row) is not Standing.BROKEN:
+        return row.scenarios
+    own = (f"any of {row.id}",)
+    return tuple(s.model_copy(update={"unexpected": s.unexpected or own}) for s in row.scenarios)
 
 
 def _proved(row: Row) -> Verdict:

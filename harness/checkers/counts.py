@@ -13,6 +13,7 @@ from harness.checkers.loss import lost
 from harness.checkers.narrow import FOREVER_NS, QUEUE, Replicas, Since, Until
 from harness.core.errors import MetricUnavailable
 from harness.core.history import History
+from harness.core.verdict import Finding
 
 
 def invoked(history: History, *, process: str | None = None, topic: str | None = None) -> float:
@@ -157,8 +158,11 @@ def queue_share_deviation(
 
 
 def lost_count(history: History, *, phase: str = "final", replicas: Replicas = None, topic: str | None = None) -> float:
-    """Acknowledged messages that are in no read of the phase: the recovery point as a count."""
-    return lost(history, phase=phase, replicas=replicas, topic=topic).count
+    """Acknowledged messages that are in no read of the phase: the recovery point as a count.
+
+    Raises MetricUnavailable if nothing was acknowledged: nothing can be lost of nothing.
+    """
+    return _counted(lost(history, phase=phase, replicas=replicas, topic=topic))
 
 
 def delivered(history: History, *, group: str | None = None, broker: str | None = None) -> float:
@@ -172,8 +176,8 @@ def delivered(history: History, *, group: str | None = None, broker: str | None 
 
 
 def duplicates_delivered(history: History, *, group: str | None = None) -> float:
-    """Deliveries beyond the first of a message at the same attempt."""
-    return redelivered(history, group=group).count
+    """Deliveries beyond the first of a message at the same attempt. Of nothing there is no count: MetricUnavailable."""
+    return _counted(redelivered(history, group=group))
 
 
 def duplicate_ratio(history: History, *, group: str | None = None) -> float:
@@ -209,8 +213,36 @@ def drained_queues(history: History, *, phase: str = "final", replicas: Replicas
 
 
 def found(history: History, *, anomaly: str, **params: object) -> float:
-    """How many anomalies of a kind its finder counts: for bounds other than none."""
-    return find(history, anomaly, params).count
+    """How many anomalies of a kind its finder counts: for bounds other than none.
+
+    Raises MetricUnavailable if there was nothing to look at.
+    """
+    return _counted(find(history, anomaly, params))
+
+
+def unstored(
+    history: History,
+    *,
+    statuses: Sequence[str],
+    phase: str = "final",
+    replicas: Replicas = None,
+    topic: str | None = None,
+) -> float:
+    """Sends that were answered with one of these weaker statuses, which say "stored", and that no read found.
+
+    None was need not be: a good run may have no such answer. Raises MetricUnavailable if nothing was read at all.
+    """
+    read = narrow.reads_of(history, phase, replicas)
+    if not read.height:
+        raise MetricUnavailable(f"nothing was read in phase {phase!r}: it shows nothing")
+    told = narrow.acked_of(history, topic=topic, statuses=statuses)
+    return told.join(read.select("m"), on="m", how="anti").height
+
+
+def _counted(finding: Finding) -> float:
+    if not finding.of:
+        raise MetricUnavailable(f"{finding.kind}: there was nothing to look at")
+    return finding.count
 
 
 def _outcome(history: History, outcome: str, process: str | None, topic: str | None) -> float:

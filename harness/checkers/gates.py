@@ -22,7 +22,8 @@ from harness.core.wording import several, were
 def assumptions(history: History, gates: Gates) -> tuple[Assumption, ...]:
     """Every gate, met or not.
 
-    `well-formed`, `complete-record` and `drained` are matters of soundness: unmet, they void any verdict.
+    `well-formed`, `complete-record`, `drained` and the preconditions are matters of soundness: unmet, they void any
+    verdict.
     """
     return tuple(_assumptions(history, gates))
 
@@ -48,17 +49,20 @@ def _assumptions(history: History, gates: Gates) -> Iterator[Assumption]:
         number = history.deliveries.height
         yield Assumption("deliveries", number > 0, f"{number:,} deliveries were recorded")
     for wanted in gates.also:
-        yield _also(history, wanted)
+        yield _also(history, wanted, soundness=False)
+    for wanted in gates.preconditions:
+        yield _also(history, wanted, soundness=True)
 
 
-def _also(history: History, wanted: Require) -> Assumption:
+def _also(history: History, wanted: Require, *, soundness: bool) -> Assumption:
     """A metric that shows that the scenario happened; one that cannot be computed was not met."""
     try:
         value = measure(history, wanted.metric, wanted.params)
     except MetricUnavailable as missing:
-        return Assumption(wanted.text(), False, f"{wanted.text()} cannot be told: {missing}")
+        return Assumption(wanted.text(), False, f"{wanted.text()} cannot be told: {missing}", soundness=soundness)
     met = COMPARE[wanted.op](value, wanted.bound)
-    return Assumption(wanted.text(), met, f"{wanted.text()} is {'met' if met else 'not met'}: it is {value:.6g}")
+    message = f"{wanted.text()} is {'met' if met else 'not met'}: it is {value:.6g}"
+    return Assumption(wanted.text(), met, message, soundness=soundness)
 
 
 def well_formed(history: History) -> Assumption:

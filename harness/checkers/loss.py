@@ -107,11 +107,12 @@ def lost_inside(
     tail: whatever is lost of it counts, and so all that an untouched broker lost.
     """
     acked = with_stretch(history, narrow.acked_of(history, topic=topic))
-    reads = narrow.reads_of(history, phase, replicas).select("m", "broker")
+    reads = narrow.reads_of(history, phase, replicas).select("m", *QUEUE, "offset")
     missing = acked.join(reads, on="m", how="anti")
     if not missing.height:
         return Finding("lost-inside", 0, acked.height, figures=_bound(0, acked.height))
-    survivors = acked.join(reads, on=["m", "broker"], how="semi")
+    # Where a survivor lies is where it was read: what a retry was answered may be the place of a copy that is lost.
+    survivors = acked.select("m", "broker", "epoch", "invoke_ns").join(reads, on=["m", "broker"])
     lane, log = [*QUEUE, "epoch"], ["broker", "epoch"]
     behind = missing.join(survivors.group_by(lane).agg(last=pl.col("offset").max()), on=lane, how="left").join(
         survivors.group_by(log).agg(newest=pl.col("invoke_ns").max()), on=log, how="left"
@@ -124,14 +125,14 @@ def lost_inside(
 
 
 def phantom(history: History, *, topic: str | None = None) -> Finding:
-    """Messages read or delivered that were never sent; counts ids. `of` is everything read or delivered."""
+    """Messages read or delivered that were never sent; counts ids. `of` is all that was read or delivered there."""
     kept = pl.lit(True) if topic is None else narrow.text("topic").str.starts_with(topic)
     stray = [
         frame.filter(pl.col("m").is_null() & kept).select("id", *QUEUE, "offset")
         for frame in (history.reads, history.deliveries)
     ]
     found = pl.concat(stray).unique("id", maintain_order=True)
-    of = history.reads.height + history.deliveries.height
+    of = sum(frame.filter(kept).height for frame in (history.reads, history.deliveries))
     return Finding("phantom", found.height, of, narrow.examples(found, *_SHOWN))
 
 

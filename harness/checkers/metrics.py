@@ -40,6 +40,7 @@ METRICS: Final[Mapping[str, Callable[..., float]]] = MappingProxyType(
         "stored_count": counts.stored_count,
         "drained_queues": counts.drained_queues,
         "found": counts.found,
+        "unstored": counts.unstored,
         "queues_per_member": groups.queues_per_member,
         "queues_in_use": groups.queues_in_use,
         "owners_per_queue": groups.owners_per_queue,
@@ -70,7 +71,7 @@ def measure(history: History, metric: str, params: Mapping[str, Any]) -> float:
 
 def validate(rules: Rules) -> None:
     """Raises UsageError for a demand that no finder or metric answers: before a cluster is started for it."""
-    for demand in (*rules.expectations, *rules.gates.also):
+    for demand in (*rules.expectations, *rules.gates.also, *rules.gates.preconditions):
         if isinstance(demand, Forbid):
             known(FINDERS, demand.anomaly, demand.params, "anomaly")
         else:

@@ -39,6 +39,9 @@ def mutations(history: History, demand: Require) -> Iterator[History]:
         yield replace(history, steps=tuple(replace(s, end_ns=s.start_ns + int(4e18)) for s in history.steps))
         yield replace(history, steps=tuple(replace(s, end_ns=s.start_ns) for s in history.steps))
         return
+    if demand.metric == "unstored":
+        yield from _told_and_gone(history, params)
+        return
     if demand.metric in _OUTAGES:
         yield from _outages(history, demand)
     if demand.metric in _LOST_TIME:
@@ -90,6 +93,14 @@ def _sends(history: History, demand: Require) -> Iterator[History]:
         yield edit.with_sends(history, acked, **(moved | {"broker": "planted"}))
     yield edit.with_sends(history, acked, queue=pl.col("queue").max())
     yield replace(history, sends=history.sends.head(0))
+
+
+def _told_and_gone(history: History, params: Any) -> Iterator[History]:
+    """A message that is stored was acknowledged with the weaker status, and is nowhere."""
+    victim = plants.acked_and_stored(history, {k: v for k, v in params.items() if k != "statuses"})
+    if victim is not None:
+        told = edit.with_sends(history, pl.col("m") == victim, outcome="info", status=params["statuses"][0])
+        yield edit.without_reads(told, (pl.col("m") == victim) & _here(params))
 
 
 def _outages(history: History, demand: Require) -> Iterator[History]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -14,7 +14,7 @@ from harness.checkers.narrow import FOREVER_NS
 from harness.core.errors import HarnessError
 from harness.core.expectation import COMPARE, Expectation, Forbid, Require
 from harness.core.history import History
-from harness.core.names import COUNTS, QUIET_S, STALL
+from harness.core.names import COUNTS, DRAIN, QUIET_S, STALL
 from harness.core.verdict import Assumption
 from harness.core.window import FaultWindow
 
@@ -71,10 +71,6 @@ _OF_DELIVERIES: Final = _ANOMALIES | {
     "retry_s",
     "attempts",
 }
-_OF_SENDS: Final = frozenset(
-    {"failed", "unknown", "unacknowledged", "unacknowledged_in", "unacknowledged_begun_in", "ok_despite"}
-)
-"""Counts of sends that none of them must have: those that no stall touched are witnesses enough."""
 _OF_STEPS: Final = frozenset({"observed", "step_s"})
 _OPEN_ENDED: Final = frozenset({"outage_s", "time_to_first_delivery_s", "stops_using_s", "taken_over_s"})
 
@@ -108,47 +104,40 @@ def clients_ran(history: History) -> Assumption:
     """
     seen = stalls(history)
     if seen:
-        return Assumption("clients-ran", True, f"not all the time: {_text(seen)}")
+        return Assumption("clients-ran", True, f"not all the time: {stalls_text(seen)}")
     known = any(e.name == COUNTS for e in history.events)
     message = "no client, nor the harness, was seen to stand still" if known else "not known: it was not watched"
     return Assumption("clients-ran", True, message)
 
 
-def stall_excuse(history: History, demand: Expectation) -> str:
-    """Why a stall of ours may have violated this demand; empty if none touched what it looks at, or none can."""
+def near_stalls(history: History, demand: Expectation) -> tuple[Stall, ...]:
+    """The stalls that touched what the demand looks at, of those whom it is about; none if no stall can violate it."""
     seen = stalls(history)
     name = _name(demand)
     if not seen or (isinstance(demand, Forbid) and name not in _ANOMALIES):
-        return ""
+        return ()
     begin, end = _span(history, demand, name)
-    near = tuple(
+    return tuple(
         s
         for s in seen
         if s.from_ns <= end + _EDGE_NS and s.to_ns >= begin - _EDGE_NS and _concerns(history, s, demand, name)
     )
-    if not near or (isinstance(demand, Require) and name not in _ANOMALIES and not _moved(history, demand, near)):
-        return ""
-    if isinstance(demand, Require) and name in _OF_SENDS and _without(history, demand, near):
-        return ""
-    return _text(near)
 
 
-def _without(history: History, demand: Require, near: tuple[Stall, ...]) -> bool:
-    """The demand is violated all the same without the sends that a stall may have touched: those of its process.
+def moved_by_stalls(history: History, demand: Expectation, near: tuple[Stall, ...]) -> bool:
+    """The violation is of a kind, and lies on the side, that stalls may have made."""
+    return not isinstance(demand, Require) or _name(demand) in _ANOMALIES or _moved(history, demand, near)
 
-    A stall of the harness is no send's: it makes none late.
-    """
+
+def touched_by(near: tuple[Stall, ...]) -> pl.Expr:
+    """Of a table of sends, those that a stall of their process may have touched. One of the harness makes none late."""
     done = pl.col("complete_ns").fill_null(FOREVER_NS)
     touched = pl.lit(False)
     for stall in near:
         mine = narrow.text("process") == stall.process
         meets = (pl.col("invoke_ns") <= stall.to_ns + _EDGE_NS) & (done >= stall.from_ns - _EDGE_NS)
         touched = touched | (mine & meets)
-    rest = replace(history, sends=history.sends.filter(~touched))
-    try:
-        return not COMPARE[demand.op](measure(rest, demand.metric, demand.params), demand.bound)
-    except HarnessError:
-        return False
+    return touched
 
 
 def _name(demand: Expectation) -> str:
@@ -192,26 +181,33 @@ def _span(history: History, demand: Expectation, name: str) -> tuple[int, int]:
         if steps:
             return _since(history, steps[-1].start_ns), steps[-1].end_ns or FOREVER_NS
     if name in _NEVER_GIVEN:
-        return _last_wait(history)
+        return _last_wait(history, params.get("group"))
     first = history.sends.select(pl.col("invoke_ns").min()).item()
     return first or 0, _end(history)
 
 
-def _last_wait(history: History) -> tuple[int, int]:
+def _last_wait(history: History, group: object) -> tuple[int, int]:
     """The last look at what a group was not given yet, back to where the wait for it must have been quiet to count.
 
-    Who stood still before that had the time to catch up, or others were given its queues.
+    Who stood still before that had the time to catch up, or others were given its queues. Of a history that does not
+    tell when that look was, the end of the work.
     """
+    waits = [o.time_ns for o in history.observations if o.name.startswith(DRAIN)]
+    own = [o.time_ns for o in history.observations if o.name == f"{DRAIN}{group}"]
+    quiet_ns = int(QUIET_S * 1e9)
+    if own or waits:
+        return min(own or waits) - quiet_ns, max(own or waits)
     end = _end(history)
-    return end - int(QUIET_S * 1e9), end
+    return end - quiet_ns, end
 
 
 def _end(history: History) -> int:
-    """When the workers were stopped, or the last of what they did."""
+    """When the workers were stopped, or the last of what they did; who was never stopped tells its counts later."""
+    stopped = (e.time_ns for e in history.events if e.name == COUNTS and e.detail.get("final"))
     lasts = [
         history.sends.select(pl.max_horizontal(pl.col("invoke_ns").max(), pl.col("complete_ns").max())).item(),
         history.deliveries.select(pl.col("time_ns").max()).item(),
-        max((e.time_ns for e in history.events if e.name == COUNTS), default=None),
+        max(stopped, default=None),
     ]
     return max((at for at in lasts if at is not None), default=FOREVER_NS)
 
@@ -250,6 +246,7 @@ def _paused(window: FaultWindow, stall: Stall) -> bool:
     return hit and stall.to_ns >= window.inject_ns and stall.from_ns <= until
 
 
-def _text(seen: tuple[Stall, ...]) -> str:
+def stalls_text(seen: tuple[Stall, ...]) -> str:
+    """The longest of them in words."""
     longest = sorted(seen, key=lambda s: s.from_ns - s.to_ns)
     return "; ".join(s.text() for s in longest[:3]) + (f" and {len(seen) - 3} more stalls" if len(seen) > 3 else "")

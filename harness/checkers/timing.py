@@ -83,7 +83,10 @@ def rpo_ms(history: History, *, phase: str = "final", replicas: Replicas = None,
     these. 0 if nothing was lost (or only the very last message was). How long the broker was away counts for nothing.
     """
     there = narrow.reads_of(history, phase, replicas).select("m")
-    oldest = acknowledged_age(history, topic).join(there, on="m", how="anti").get_column("age_ms").max()
+    aged = acknowledged_age(history, topic)
+    if not aged.height:
+        raise MetricUnavailable("nothing was acknowledged: there is no time of which anything could be lost")
+    oldest = aged.join(there, on="m", how="anti").get_column("age_ms").max()
     return float(oldest) if isinstance(oldest, float) else 0.0
 
 

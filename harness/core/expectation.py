@@ -67,8 +67,9 @@ class Gates(Data):
     """Assumptions of a scenario: what must be true before its verdict means anything.
 
     Lower `min_acked` only where the load is itself the point, and say so in the scenario's text. `also` are metrics
-    that show that the scenario happened at all (sends did meet the fault): unmet, they make a verdict inconclusive and
-    never broken.
+    that show that enough was looked at (sends did meet the fault): unmet, nothing is held, and a violation that was
+    seen is one all the same. `preconditions` show that what is judged could be as it must at all: unmet, no violation
+    is one either.
     """
 
     min_acked: int = 5000
@@ -82,6 +83,7 @@ class Gates(Data):
     healthy: bool = True
     deliveries: bool = False
     also: tuple[Require, ...] = ()
+    preconditions: tuple[Require, ...] = ()
 
 
 class Rules(Data):

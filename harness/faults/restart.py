@@ -22,7 +22,14 @@ _OF_THE_MACHINE: Final = (
     "OutOfMemoryError",
     "No space left",
     "Address already in use",
+    "Too many open files",
+    "out of memory",
+    "pthread_create failed",
+    "Resource temporarily unavailable",
+    "Disk quota exceeded",
+    "Input/output error",
 )
+"""Compared without regard to case."""
 
 
 class RestartFailed(NodeDied):
@@ -70,7 +77,7 @@ def _about(cluster: Cluster, node: str, words: str) -> dict[str, Any]:
         and free >= _DISK_BYTES
         and ratio is not None
         and ratio < _DISK_RATIO
-        and not any(word in words for word in _OF_THE_MACHINE)
+        and not any(word.lower() in words.lower() for word in _OF_THE_MACHINE)
     )
     return {
         "own": own,

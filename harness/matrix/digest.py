@@ -8,15 +8,16 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from harness.catalogue import load_catalogue
-from harness.core.guarantee import Guarantee
+from harness.core.guarantee import Expectation, Guarantee
 from harness.equip import DEFAULT_CLIENT
 from harness.matrix.cells import CellSpec, Inputs
+from harness.stock import STOCK_ROW, counts_for_stock
 from harness.topology import Topology, load_topology
 
 SUFFIXES: Final = (".py", ".yaml", ".txt", ".lock")
@@ -47,15 +48,21 @@ class Digests:
         """What the verdict on each guarantee that the cell's topology promises depends on, in the catalogue's order."""
         topology = load_topology(spec.topology)
         ground = self._of_ground(spec, topology)
+        promised = load_catalogue().promised(topology)
+        parts = [guarantee for guarantee in promised if counts_for_stock(guarantee)]
         return {
-            guarantee.id: Inputs(
-                harness=self.harness,
-                topology=ground,
-                suites=self._of_suites(guarantee.id),
-                promise=of_promise(guarantee),
-            )
-            for guarantee in load_catalogue().promised(topology)
+            guarantee.id: self._inputs(ground, [guarantee, *parts] if guarantee.id == STOCK_ROW else [guarantee])
+            for guarantee in promised
         }
+
+    def _inputs(self, ground: str, rows: Sequence[Guarantee]) -> Inputs:
+        """Of one row, or of the row of the shipped configuration with all that it is made of."""
+        return Inputs(
+            harness=self.harness,
+            topology=ground,
+            suites=self._of_suites([row.id for row in rows]),
+            promise=of_promise(rows[0]) if len(rows) == 1 else digest({row.id: of_promise(row) for row in rows}),
+        )
 
     @cached_property
     def harness(self) -> str:
@@ -81,8 +88,9 @@ class Digests:
         """Files of the suites that judge nothing themselves: helpers that any of them may use."""
         return {self._name(p): meaning(p) for p in self._suites if not p.name.startswith("test_")}
 
-    def _of_suites(self, guarantee: str) -> str:
-        own = {self._name(path): meaning(path) for path in self.judged_by.get(guarantee, ())}
+    def _of_suites(self, guarantees: Iterable[str]) -> str:
+        paths = {path for guarantee in guarantees for path in self.judged_by.get(guarantee, ())}
+        own = {self._name(path): meaning(path) for path in paths}
         return digest(own | self._shared_suites)
 
     def _of_ground(self, spec: CellSpec, topology: Topology) -> str:
@@ -108,7 +116,15 @@ class Digests:
 def of_promise(guarantee: Guarantee) -> str:
     """What the catalogue demands and expects of a row; its wording is documentation."""
     rules = [
-        (r.expectation.verdict, r.versions.text, repr(r.where), list(r.java), r.client, r.expectation.reason)
+        (
+            r.expectation.verdict,
+            r.versions.text,
+            repr(r.where),
+            list(r.java),
+            r.client,
+            r.expectation.reason,
+            list(r.expectation.demands),
+        )
         for r in guarantee.rules
     ]
     demands = (repr(guarantee.where), sorted(guarantee.needs), str(guarantee.min_version), guarantee.timers)
@@ -174,3 +190,7 @@ def _lines(node: ast.expr | ast.stmt) -> range:
 
 def _below(name: str, rooms: Iterable[str]) -> bool:
     return any(name == room or name.startswith(f"{room}/") for room in rooms)
+
+
+def _of_expectation(expected: Expectation) -> tuple[object, ...]:
+    return expected.verdict, expected.reason, list(expected.demands)

@@ -167,7 +167,7 @@ def _parts(todo: Todo, digests: Digests) -> tuple[tuple[str, ...], ...]:
     Where the row of the shipped configuration is asked for, all at once: it is made of the others of the same run.
     """
     judged = [name for name in todo.why if name in digests.judged_by]
-    if judged and STOCK_ROW in todo.why:
+    if STOCK_ROW in todo.why:
         return (tuple(todo.why),)
     files: dict[Path, list[str]] = {}
     for name in judged:

@@ -146,8 +146,14 @@ class Crew:
         return self._workers[name].wait_progress(lambda p: p.ok > 0, "its first acknowledged send", timeout_s)
 
     def undelivered(self, group: str, brokers: Sequence[str] | None = None) -> int:
-        """Acknowledged messages of its topics that the group was not given so far, as the histories have it."""
-        topics = self._consumed.get(group, set())
+        """Acknowledged messages of its topics that the group was not given so far, as the histories have it.
+
+        Raises UsageError for a group that nobody consumes in: it is owed nothing, and that would look like all.
+        """
+        if group not in self._consumed:
+            known = ", ".join(sorted(self._consumed)) or "none"
+            raise UsageError(f"no consumer of group {group!r} was started so far; the groups are {known}")
+        topics = self._consumed[group]
         sending = [self._workers[n].history for n, topic in self._producers.items() if topic in topics]
         sent = self._scan(sending, OpName.SEND, pl.col("y") == OpType.OK.value)
         if brokers is not None:

@@ -45,5 +45,5 @@ def test_every_acknowledged_message_is_delivered(scenario: Prover) -> None:
             forbid("phantom"),
             metric("duplicate_ratio") < 0.5,
         ],
-        gates=Gates(also=(observed("victim-works.reached").equals(1),)),
+        gates=Gates(preconditions=(observed("victim-works.reached").equals(1),)),
     )

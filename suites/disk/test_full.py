@@ -151,7 +151,7 @@ def test_past_the_ratio_only_expired_files_go(scenario: Prover) -> None:
         ],
         # A disk that fills is no instant: on a quick machine no send happens to be under way at it. Fewer files than
         # were waited for leave no young one besides the last.
-        gates=Gates(in_flight_at_fault=False, also=(observed("grown.reached").equals(1),)),
+        gates=Gates(in_flight_at_fault=False, preconditions=(observed("grown.reached").equals(1),)),
         control=scenario.control(
             "below-the-ratio",
             cluster=needs,

@@ -122,7 +122,7 @@ def test_a_destroyed_sync_master_loses_nothing(scenario: Prover) -> None:
             then(Elapse(seconds=2), name="afterwards"),
         ),
         demand=[
-            forbid("lost"),
+            *(forbid("lost", broker=str(group.name)) for group in scenario.topology.brokers),
             forbid("phantom"),
             metric("ok_despite", window="cut", broker=broker).equals(0),
         ],
@@ -136,7 +136,7 @@ def test_a_destroyed_sync_master_loses_nothing(scenario: Prover) -> None:
                 then(destroyed, name="destroyed", after_s=2),
                 then(Elapse(seconds=1), name="afterwards"),
             ),
-            demand=[forbid("lost")],
+            demand=[forbid("lost", broker=broker)],
             gates=Gates(min_acked=2000),
             why="an ASYNC_MASTER whose slave was cut off before must lose what it acknowledged since",
         ),

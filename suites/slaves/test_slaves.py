@@ -6,6 +6,7 @@ from harness.suite import (
     ALL_SLAVES,
     AwaitCount,
     AwaitDelivered,
+    AwaitHealthy,
     ClusterNeeds,
     CutPower,
     Elapse,
@@ -18,6 +19,7 @@ from harness.suite import (
     SendDirect,
     Snapshot,
     StartLoad,
+    StopLoad,
     SyncDisks,
     consume,
     forbid,
@@ -40,17 +42,27 @@ ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_
 BEYOND_EXPIRY_S = 135
 """Longer than the two minutes after which a nameserver forgets a silent broker, plus a scan."""
 
+LATE_WRITES, LATE_ANSWERS = 20, 15
+"""A write without an answer shows nothing; there may be few of them."""
+
 
 @guarantee("slave-is-readable")
 def test_consumers_go_on_from_the_slave(scenario: Prover) -> None:
-    """Master killed with a backlog: a consumer group is given all of it from the slave, with no manual step."""
+    """Master killed with a backlog: a consumer group is given all of it from the slave, with no manual step.
+
+    Where a master acknowledges before its slave has the message, the load ends and the slave catches up before the
+    kill: what dies with an asynchronous master is another row's business.
+    """
     slaves = "+".join(slave(number) for number in range(max(1, scenario.topology.brokers[0].slaves)))
     broker = scenario.topology.brokers[0].name
     readers = StartLoad(load=(consume(2),))
+    ahead = scenario.topology.replication != "sync" or (scenario.topology.stock and scenario.version.major >= 5)
+    caught_up = plan(then(StopLoad(name="p"), name="no-more-sends"), then(AwaitHealthy(), name="in-step"))
     scenario(
         load=[LOAD],
         steps=plan(
             then(ENOUGH, name="loaded"),
+            caught_up if ahead else (),
             then(Kill(target=master(0))),
             then(readers),
             then(AwaitDelivered(of=master(0), timeout_s=60), name="from-slave"),
@@ -63,6 +75,7 @@ def test_consumers_go_on_from_the_slave(scenario: Prover) -> None:
             forbid("undelivered"),
             forbid("phantom"),
         ],
+        gates=Gates(in_flight_at_fault=not ahead, min_acked_before_fault=0 if ahead else 200),
         control=scenario.control(
             "slave-dead-too",
             load=[LOAD],
@@ -132,18 +145,18 @@ def test_no_slave_becomes_a_master(scenario: Prover) -> None:
             then(Same(first="early", second="late"), name="unchanged"),
             # Both looks come after the kill: a slave that had become something else by then would be unchanged too.
             then(Registered(target=ALL_SLAVES), name="still-slaves"),
-            then(SendDirect(target=slave(0), count=20), name="late-writes"),
+            then(SendDirect(target=slave(0), count=LATE_WRITES), name="late-writes"),
             heal("kill"),
         ),
         demand=[
             observed("unchanged").equals(1),
             observed("still-slaves.no").equals(0),
-            observed("late-writes.stored").equals(0),
+            *(observed(f"late-writes.{what}").equals(0) for what in ("stored", "accepted")),
             metric("ok_despite", window="kill", broker=broker).equals(0),
             metric("unacknowledged_begun_in", window="kill", process="pinned") > 0,
             forbid("lost", replicas="master"),
         ],
-        gates=Gates(min_acked_before_fault=200),
+        gates=Gates(min_acked_before_fault=200, also=(observed("late-writes.answered") >= LATE_ANSWERS,)),
     )
 
 

@@ -1,9 +1,12 @@
 """Refusals for a moment's wait excuse a violation that they alone make; nothing else, and never into held."""
 
+import json
+
 import pytest
 
 from harness.checkers.judge import judge
 from harness.core.expectation import Expectation, Gates, Require, Rules
+from harness.core.op import OpName, OpType, line
 from harness.core.verdict import Judgement, Verdict
 from tests.builder import HistoryBuilder, healthy_run
 
@@ -63,3 +66,36 @@ def test_where_nothing_but_refusals_is_left_it_is_not_held(thin):
 
 def test_without_refusals_it_holds(thin):
     assert judged(healthy_run(), thin).verdict is Verdict.HELD
+
+
+class TestTogetherWithAStall:
+    """A busy machine makes clients stand still and brokers refuse: each explains its own sends."""
+
+    def both(self, *more: str) -> HistoryBuilder:
+        h = HistoryBuilder()
+        h.hello("p-1", role="producer")
+        h.hello("p-2", role="producer")
+        for n in range(6):
+            h.send("p-2", f"well-{n}", at_s=10 + n / 10).ok()
+        h.send("p-1", "stalled", at_s=40).info("timeout", at_s=44)
+        stood = json.dumps({"from_ns": int(40.1e9), "to_ns": int(43.9e9)})
+        h.add("p-1", line(OpName.EVENT, OpType.INFO, int(43.9e9), s="stall", x=stood))
+        h.send("p-2", "refused", at_s=42).info("MQBrokerException", code=2, error=refusal(), at_s=42.3)
+        for id in more:
+            h.send("p-2", id, at_s=80).info("timeout", at_s=83)
+        h.send("p-2", "last", at_s=90).ok()
+        return h
+
+    def verdict(self, h: HistoryBuilder, thin: Gates) -> Verdict:
+        gates = thin.model_copy(
+            update={name: False for name in ("drained", "healthy", "in_flight_at_fault", "faults_bite", "faults_heal")}
+        )
+        demand = Require(metric="unacknowledged", op="==", bound=0)
+        gates = gates.model_copy(update={"min_acked_before_fault": 0})
+        return judge(h.history(), Rules(gates=gates, expectations=(demand,))).verdict
+
+    def test_both_explain_both(self, thin):
+        assert self.verdict(self.both(), thin) is Verdict.INCONCLUSIVE
+
+    def test_they_do_not_explain_a_third(self, thin):
+        assert self.verdict(self.both("other"), thin) is Verdict.BROKEN

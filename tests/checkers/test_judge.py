@@ -307,6 +307,15 @@ class TestAlsoWanted:
         also = (Require(metric="observed", op=">", bound=0, params={"name": "never"}),)
         assert unmet(healthy_run().history(), thin.model_copy(update={"also": also})) == {also[0].text()}
 
+    @pytest.mark.parametrize(("gate", "seen"), [("also", Verdict.BROKEN), ("preconditions", Verdict.INCONCLUSIVE)])
+    @pytest.mark.parametrize("name", ["failed", "observed"])
+    def test_a_violation_without_its_precondition_is_none(self, thin, gate, seen, name):
+        params = {"name": "never"} if name == "observed" else {}
+        gates = thin.model_copy(update={gate: (Require(metric=name, op=">", bound=0, params=params),)})
+        h = healthy_run()
+        h.send("p1", "gone").ok()
+        assert judge(h.history(), Rules(gates=gates, expectations=(Forbid(anomaly="lost"),))).verdict is seen
+
 
 def _never_left_the_route() -> History:
     h = healthy_run()

@@ -277,6 +277,7 @@ HELD = [
     ("broker_share", ">=", 0.5, {"broker": "broker-a"}),
     ("queue_share_deviation", "<=", 0.05, {}),
     ("lost_count", "==", 0, {}),
+    ("unstored", "==", 0, {"statuses": ["FLUSH_SLAVE_TIMEOUT"], "replicas": "master"}),
     ("rpo_count", "<=", 2, {}),
     ("rpo_ms", "<=", 1, {}),
     ("rpo_excess_ms", "<=", 0, {"floor_ms": 2.0}),
@@ -369,3 +370,44 @@ def test_none_of_none_is_no_number(metric, params):
     h.fault("late", at_s=60.0)
     with pytest.raises(MetricUnavailable):
         measure(h.history(), metric, params)
+
+
+@pytest.mark.parametrize(
+    ("metric", "params"),
+    [
+        ("lost_count", {}),
+        ("rpo_ms", {}),
+        ("duplicates_delivered", {"group": "g"}),
+        ("found", {"anomaly": "lost"}),
+        ("found", {"anomaly": "phantom", "topic": "nowhere"}),
+        ("lost_count", {"topic": "nowhere"}),
+        ("rpo_ms", {"topic": "nowhere"}),
+    ],
+)
+def test_of_nothing_there_is_no_count(metric, params):
+    h = HistoryBuilder()
+    h.consumer("c1")
+    h.send("p1", "m1").info()
+    h.read()
+    with pytest.raises(MetricUnavailable):
+        measure((watched() if "topic" in params else h.history()), metric, params)
+
+
+@pytest.mark.parametrize(("stored", "count"), [(True, 0), (False, 1)])
+def test_what_was_answered_with_a_weaker_status_is_to_be_stored(stored, count):
+    h = HistoryBuilder()
+    h.send("p1", "m1").ok()
+    h.send("p1", "m2").info("FLUSH_SLAVE_TIMEOUT")
+    h.send("p1", "m3").info("timeout")
+    h.read(*(["m1", "m2"] if stored else ["m1"]))
+    params = {"statuses": ["FLUSH_SLAVE_TIMEOUT", "SLAVE_NOT_AVAILABLE"]}
+    assert measure(h.history(), "unstored", params) == count
+    assert measure(h.history(), "unstored", {"statuses": ["SLAVE_NOT_AVAILABLE"]}) == 0
+
+
+def test_of_a_store_that_was_read_empty_nobody_knows_what_is_stored():
+    h = HistoryBuilder()
+    h.send("p1", "m1").info("FLUSH_SLAVE_TIMEOUT")
+    h.read()
+    with pytest.raises(MetricUnavailable, match="nothing was read"):
+        measure(h.history(), "unstored", {"statuses": ["FLUSH_SLAVE_TIMEOUT"]})

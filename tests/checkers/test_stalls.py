@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from harness.checkers.excuses import _OF_SENDS
 from harness.checkers.finders import FINDERS
 from harness.checkers.judge import judge
 from harness.checkers.metrics import METRICS
 from harness.checkers.planting import plant
-from harness.checkers.stalls import _METRICS, _OF_SENDS, clients_ran, stalls
+from harness.checkers.stalls import _METRICS, clients_ran, stalls
 from harness.core.expectation import Expectation, Forbid, Gates, Require, Rules
 from harness.core.history import History
 from harness.core.op import OpName, OpType, line
@@ -140,6 +141,29 @@ def test_what_was_never_given_is_excused_by_a_stall_in_the_last_wait_alone(at_s,
     h.deliver("c-1", "p-1-5", at_s=120.5)
     stall(h, "c-1", at_s, at_s + 2)
     assert verdict(h, Forbid(anomaly="undelivered")) is seen
+
+
+@pytest.mark.parametrize("told_s", [125, 200])
+@pytest.mark.parametrize(("at_s", "seen"), [(60, Verdict.BROKEN), (110, Verdict.INCONCLUSIVE)])
+def test_the_last_wait_is_when_it_was_recorded_and_not_when_everything_was_put_away(at_s, seen, told_s):
+    """A consumer that was killed for good tells its counts at the very end, however long the oracle took."""
+    h = outage()
+    h.send("p-1", "p-1-6", at_s=58).ok(at_s=58.1)
+    h.deliver("c-1", "p-1-5", at_s=120.5)
+    h.time_ns = int(124e9)
+    h.observe("drain.g", {"all": False, "missing": 1, "progressing": False, "quiet_s": None})
+    told = json.dumps({"process": "c-0", "final": False})
+    h.add("scenario", line(OpName.EVENT, OpType.INFO, int(told_s * 1e9), s="counts", x=told))
+    stall(h, "c-1", at_s, at_s + 2)
+    assert verdict(h, Forbid(anomaly="undelivered")) is seen
+
+
+def test_a_demand_on_deliveries_names_whose_messages_they_are():
+    h = outage()
+    h.send("p-1", "p-1-6", at_s=58).ok(at_s=58.1)
+    h.deliver("c-1", "p-1-5", at_s=120.5)
+    stall(h, "c-1", 110, 112)
+    assert verdict(h, Forbid(anomaly="undelivered", params={"process": "p"})) is Verdict.INCONCLUSIVE
 
 
 def test_an_acknowledgement_written_down_late_is_no_acknowledgement_in_spite_of_a_fault():

@@ -244,6 +244,21 @@ class TestLostInside:
         assert find(h.history(), "lost-inside", {}).count == 0
         assert find(h.history(), "reordered", {}).count == 0
 
+    def test_a_survivor_lies_where_it_was_read_and_not_where_its_retry_was_acknowledged(self, h):
+        """The first try of m2 is stored and its answer lost; its retry is acknowledged, and lost with the tail."""
+        retried = h.send("p1", "m2", at_s=9.0)
+        for n, at_s in enumerate((9.1, 9.2)):
+            h.send("p2", f"m{n}", at_s=at_s).ok(offset=n)
+        for n in (3, 4, 5):
+            h.send("p2", f"m{n}", at_s=12 + n / 10).ok(offset=n)
+        retried.ok(offset=6, at_s=13)
+        h.fault("power-cut")
+        h.read("m0", "m1", "m2")
+        assert find(h.history(), "lost", {}).count == 3
+        assert find(h.history(), "lost-inside", {}).count == 0
+        h.read("m4", first=4)
+        assert find(h.history(), "lost-inside", {}).count == 1
+
     def test_from_the_middle_of_a_queue(self, h):
         for n in range(4):
             h.send("p1", f"m{n}").ok(offset=n)

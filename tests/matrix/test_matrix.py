@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from harness.core.errors import SetupError
 from harness.core.verdict import Verdict
 from harness.matrix import Matrix, crossed
 from harness.matrix.cells import read_cell, write_cell
+from harness.matrix.digest import Digests, of_promise
+from harness.stock import STOCK_ROW
 from harness.topology import load_topology
 from tests.matrix.fakes import FakeRunner
 
@@ -120,6 +124,29 @@ def test_a_stock_cell_is_run_in_one_piece(make, runner, tree):
         edit(tree, f"suites/test_{n}.py", f'@guarantee("{name}")\ndef test_it(scenario):\n    scenario()\n')
     make().run(crossed(["2m-2s-sync-stock"], ["5.3.3"]))
     assert runner.asked == [("2m-2s-sync-stock-5.3.3", ())]
+
+
+def test_a_stock_row_is_as_stale_as_what_it_is_made_of(make, runner, tree):
+    spec = crossed(["2m-2s-sync-stock"], ["5.3.3"])
+    edit(tree, "suites/test_0.py", '@guarantee("slave-is-readable")\ndef test_it(scenario):\n    scenario()\n')
+    before = Digests(tree).of_cell(spec[0])
+    edit(tree, "suites/test_0.py", '@guarantee("slave-is-readable")\ndef test_it(scenario):\n    scenario(1)\n')
+    after = Digests(tree).of_cell(spec[0])
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"slave-is-readable", STOCK_ROW}
+
+
+def test_a_stale_stock_row_has_its_parts_run_again(make, runner, tree):
+    edit(tree, "suites/test_0.py", '@guarantee("slave-is-readable")\ndef test_it(scenario):\n    scenario()\n')
+    spec = crossed(["2m-2s-sync-stock"], ["5.3.3"])
+    make().run(spec)
+    path = make.cells / "2m-2s-sync-stock-5.3.3.json"
+    cell = json.loads(path.read_text())
+    next(row for row in cell["rows"] if row["id"] == STOCK_ROW)["inputs"]["promise"] = "another"
+    path.write_text(json.dumps(cell))
+    runner.asked.clear()
+    make().run(spec)
+    assert runner.asked == [("2m-2s-sync-stock-5.3.3", (STOCK_ROW,))]
 
 
 def test_a_cell_that_failed_leaves_nothing_and_does_not_stop_the_others(make, runner, monkeypatch):
@@ -300,3 +327,10 @@ def test_copies_of_a_tree_are_the_same(tree, tmp_path):
 
     shutil.copytree(tree, tmp_path / "copy")
     assert Digests(tree).of_cell(SPECS[0]) == Digests(tmp_path / "copy").of_cell(SPECS[0])
+
+
+def test_other_demands_that_are_expected_to_be_violated_make_another_promise():
+    (row,) = (g for g in load_catalogue().guarantees if g.id == "sync-master-ack-means-two-copies")
+    (rule,) = row.rules
+    other = replace(rule, expectation=replace(rule.expectation, demands=("ok_despite", "lost")))
+    assert of_promise(row) != of_promise(replace(row, rules=(other,)))

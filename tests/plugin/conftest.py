@@ -90,18 +90,19 @@ class Stub:
             outcome, trouble = Verdict.INCONCLUSIVE, outcome
         directory.mkdir(parents=True)
         write_json(directory / "scenario.json", scenario.model_dump(mode="json"))
+        demanded = next((d.text() for d in scenario.rules.expectations), "0 lost")
         judgement = Judgement(
             outcome,
             trouble or f"the reason of {scenario.name}",
             (Assumption("load", True, "enough"),),
             (
-                Check("0 lost", outcome is not Verdict.BROKEN or scenario.name in self.altered, "0 of 9"),
+                Check(demanded, outcome is not Verdict.BROKEN or scenario.name in self.altered, "0 of 9"),
                 Check("0 altered", scenario.name not in self.altered, "1 altered of 9"),
             ),
             {"acked": 6000, "lost": 0},
         )
         write_json(directory / "judgement.json", asdict(judgement))
-        planted = (PlantedControl("0 lost", self.planted, "planted"),) if outcome is Verdict.HELD else ()
+        planted = (PlantedControl(demanded, self.planted, "planted"),) if outcome is Verdict.HELD else ()
         result = ScenarioResult(scenario, directory, judgement, planted, trouble, {"load": 2.0})
         write_json(directory / "result.json", result_json(result))
         return result

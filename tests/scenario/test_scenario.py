@@ -29,7 +29,7 @@ from harness.scenario import (
 from harness.settings import Settings
 from harness.topology import load_topology
 from harness.workloads.load import consume, produce
-from harness.workloads.probes import AnyProbe, Elapse, Snapshot, StartLoad, Watch
+from harness.workloads.probes import AnyProbe, AwaitDelivered, Elapse, Snapshot, StartLoad, Watch
 
 
 def kinds(union: Any) -> list[type[Any]]:
@@ -74,6 +74,13 @@ def test_a_load_on_a_topic_that_there_is_not_is_refused_before_a_cluster_is_star
     steps = plan(then(StartLoad(load=load))) if later else ()
     with pytest.raises(UsageError, match=f"load 'p' of scenario 's' wants topic {topic}, there are 1, counted from 0"):
         Scenario(name="s", load=() if later else load, steps=steps)
+
+
+def test_a_wait_for_a_group_that_nobody_consumes_in_is_refused() -> None:
+    wait = plan(then(AwaitDelivered(group="g"), name="all"))
+    with pytest.raises(UsageError, match=r"step 'all' of scenario 's' waits for group 'g', .*: name one of readers"):
+        Scenario(name="s", load=(produce(), consume(group="readers")), steps=wait)
+    Scenario(name="s", steps=plan(then(StartLoad(load=(consume(group="g"),))), wait))
 
 
 def test_a_load_on_the_last_topic_is_taken() -> None:

@@ -110,6 +110,7 @@ class Stage:
         self.cluster = Cluster()
         self.said: list[str] = []
         self.sent: list[tuple[int | str, int]] = []
+        self.remarks: dict[int, str] = {}
         self.counts = {"ok": 10}
         self.step = 0
         self.missing = [3, 2, 0]
@@ -153,7 +154,9 @@ class Stage:
         code = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if code is None:
             return None, 0.5
-        return SimpleNamespace(code=code, acknowledged=code == 0, stored=code in (0, 10, 11, 12)), 0.1
+        remark = self.remarks.get(code)
+        stored = code in (0, 10, 11, 12)
+        return SimpleNamespace(code=code, acknowledged=code == 0, stored=stored, remark=remark), 0.1
 
 
 @pytest.fixture
@@ -173,6 +176,13 @@ class TestSendDirect:
             "sent": 4, "answered": 3, "accepted": 1, "stored": 2, "codes": {"0": 1, "10": 1, "14": 1, "none": 1},
             "slowest_s": 0.5,
         }  # fmt: skip
+
+    def test_a_refusal_for_a_moments_wait_is_no_answer(self, stage: Stage) -> None:
+        """Neither another code than a slave's own refusal nor, where that is code 2 as well, a sign of it."""
+        stage.answers = [14, 2, 14]
+        stage.remarks = {2: "[TIMEOUT_CLEAN_QUEUE]broker busy, period in queue: 208ms, size of queue: 4"}
+        seen = run(SendDirect(target="master/0", count=3, among=(14,)), stage)
+        assert (seen["answered"], seen["codes"]) == (2, {"14": 2, "none": 1, "other": 0})
 
     def test_it_may_be_of_any_topic_and_size(self, stage: Stage) -> None:
         run(SendDirect(target="master/0", count=1), stage)
@@ -347,11 +357,20 @@ class TestAwaitAnswer:
         seen = run(AwaitAnswer(target="master/0", codes=(0,), poll_s=0.01, timeout_s=5), stage)
         assert (seen["reached"], seen["last_code"], seen["sent"]) == (True, 0, 3)
 
-    @pytest.mark.parametrize("code", [14, None])
-    def test_never(self, stage: Stage, code: int | None) -> None:
+    @pytest.mark.parametrize(("code", "reached"), [(14, False), (None, None)])
+    def test_never(self, stage: Stage, code: int | None, reached: bool | None) -> None:
         stage.answers = [code]
         seen = run(AwaitAnswer(target="master/0", codes=(0,), poll_s=0.01, timeout_s=0.1), stage)
-        assert (seen["reached"], seen["last_code"]) == (False, code)
+        assert (seen["reached"], seen["last_code"]) == (reached, code)
+
+    @pytest.mark.parametrize(("waited_ms", "reached"), [(208, None), (10_004, True)])
+    def test_a_refusal_for_a_moments_wait_is_no_answer(
+        self, stage: Stage, waited_ms: int, reached: bool | None
+    ) -> None:
+        stage.answers = [2]
+        stage.remarks = {2: f"[TIMEOUT_CLEAN_QUEUE]broker busy, period in queue: {waited_ms}ms, size of queue: 4"}
+        seen = run(AwaitAnswer(target="master/0", codes=(2,), poll_s=0.01, timeout_s=0.1), stage)
+        assert seen["reached"] is reached
 
 
 class TestCommitLog:

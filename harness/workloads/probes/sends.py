@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from harness.core.flow import waited_a_moment
 from harness.faults.select import select
+from harness.wire.replies import SendReply
 from harness.workloads.probes.base import PROBE_BYTES, Probe, in_time, seconds_since
 
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ class SendDirect(Probe):
         """`{"sent", "answered", "accepted", "stored", "codes": {code: n}, "slowest_s"}` over all targets.
 
         No answer is the code `none`: it is no other code than the one that was expected, and no sign of it either. So
-        demand 0 `codes.other`, and assume that enough was `answered`.
+        demand 0 `codes.other`, and assume that enough was `answered`. A refusal for a moment's wait in the broker's
+        queue is no answer to what was asked.
         """
         codes: Counter[str] = Counter({str(code): 0 for code in self.among})
         accepted = stored = 0
@@ -44,7 +47,7 @@ class SendDirect(Probe):
                     node, self.topic_name or self.topic, number, self.timeout_s, self.body_bytes
                 )
                 slowest_s = max(slowest_s, took_s)
-                codes[str(reply.code) if reply is not None else "none"] += 1
+                codes[str(reply.code) if reply is not None and _answers(reply) else "none"] += 1
                 accepted += reply is not None and reply.acknowledged
                 stored += reply is not None and reply.stored
         sent = sum(codes.values())
@@ -73,7 +76,10 @@ class AwaitAnswer(Probe):
     poll_s: float = 0.2
 
     def run(self, stage: Stage) -> dict[str, Any]:
-        """`{"reached", "seconds", "last_code", "sent"}`."""
+        """`{"reached", "seconds", "last_code", "sent"}`; `reached` is null if there was no answer in the end.
+
+        A broker that says nothing has not said anything else. A refusal for a moment's wait is no answer either.
+        """
         (node,) = select(self.target, stage.cluster)
         began_ns = stage.now_ns()
         last: list[int | None] = [None]
@@ -82,14 +88,19 @@ class AwaitAnswer(Probe):
         def look() -> bool:
             reply, _ = stage.send_direct(node, self.topic, sent[0], 10.0)
             sent[0] += 1
-            last[0] = None if reply is None else int(reply.code)
+            last[0] = int(reply.code) if reply is not None and _answers(reply) else None
             return last[0] in self.codes
 
         if not in_time(look, what=f"code {self.codes} from {node}", timeout_s=self.timeout_s, poll_s=self.poll_s):
             stage.say(f"{node} did not answer {self.codes} within {self.timeout_s:.0f} s; last: {last[0]}")
         return {
-            "reached": last[0] in self.codes,
+            "reached": None if last[0] is None else last[0] in self.codes,
             "seconds": seconds_since(stage, began_ns),
             "last_code": last[0],
             "sent": sent[0],
         }
+
+
+def _answers(reply: SendReply) -> bool:
+    """It says something of what was asked, and is no refusal for a moment's wait: that is of a busy machine."""
+    return not waited_a_moment(int(reply.code), reply.remark)
