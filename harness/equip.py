@@ -11,6 +11,7 @@ from tempfile import TemporaryFile
 from harness.core.errors import CapabilityMissing, SetupError
 from harness.core.guarantee import Guarantee
 from harness.distribution import Jre, Release, obtain_client, obtain_jre, obtain_release, parse_java, parse_release
+from harness.heed import check_jvm_opts, check_keys
 from harness.keep import Keeper
 from harness.options import naming
 from harness.runner import Equipment
@@ -45,6 +46,8 @@ def equip(settings: Settings, say: Callable[[str], None], judged: Iterable[Guara
         say(line)
     say(f"RocketMQ {settings.rocketmq}, Java {settings.java}: obtaining and verifying")
     release, jre = obtain(settings.rocketmq, settings.java, settings.cache)
+    check_keys(settings, release.version, say)
+    check_jvm_opts(settings, jre)
     warm(release, jre, cache=settings.cache, state=settings.state, say=say)
     name, _, version = settings.client.partition(":")
     jars = obtain_client(version or DEFAULT_CLIENT, settings.cache) if name == "java" else ()

@@ -35,6 +35,8 @@ from harness.stock import with_parts
 
 _PATH = re.compile(r"(?:(?<==)|(?<=path:)|^)[/~]\S*")
 
+NOTHING_RAN = 6
+
 guarantee = pytest.mark.guarantee
 """`@guarantee("id", ...)`: the documented guarantees that a suite function judges."""
 
@@ -72,6 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
         command=" ".join(["pytest", *_without_paths([*sys.argv[1:], *from_environment(_getter(config))])]),
         settings=dict(zip(names, settings, strict=True)),
         promised={s.topology.name: _promised(catalogue, s) for s in settings},
+        offered=sum(len(catalogue.promised(s.topology)) for s in settings),
     )
     config.stash[DESELECTED] = {}
 
@@ -201,6 +204,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Writes the evidence of the run and sets the exit code that the rows call for."""
     run = session.config.stash.get(SESSION, None)
     if run is None or run.equipment is None:
+        if (
+            run is not None
+            and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
+            and not session.config.option.collectonly
+        ):
+            session.exitstatus = NOTHING_RAN
         return
     settings = next(iter(run.settings.values()))
     rows = run.rows()
@@ -214,10 +223,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = _graver(code, int(exitstatus), run)
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     """Prints the table of rows, the time spent waiting, and where the evidence is."""
     run = config.stash.get(SESSION, None)
     if run is None or run.equipment is None:
+        if run is not None and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and not config.option.collectonly:
+            terminalreporter.write_line(_nothing_ran(run))
         return
     settings = next(iter(run.settings.values()))
     terminalreporter.section("guarantees")
@@ -235,6 +246,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if run.equipment.keeper is not None and run.equipment.keeper.left is not None:
         terminalreporter.section("kept cluster")
         terminalreporter.write_line(run.equipment.keeper.left.reach())
+
+
+def _nothing_ran(run: Session) -> str:
+    """Why there is no table: every row that was asked for is one that no suite function here judges."""
+    rows = list(dict.fromkeys(g.id for mine in run.promised.values() for g in mine))
+    shown = ", ".join(rows[:5]) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+    return (
+        f"nothing was run, so nothing is known: of {run.offered} promised rows {len(rows)} were asked for, and no suite"
+        f" function that was selected judges one of them ({shown}); exit code {NOTHING_RAN}"
+    )
 
 
 def _getter(config: pytest.Config) -> Callable[[str], Any]:

@@ -43,13 +43,14 @@ def options_json(settings: Settings) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """What the run ran on, without names."""
+    """What the run ran on, without names; the load is that of this moment."""
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpus": os.cpu_count(),
         "memory_gib": round(memory_bytes / 2**30, 1),
         "kernel": platform.release(),
         "root": os.geteuid() == 0,
+        "load_1min": round(os.getloadavg()[0], 1),
     }
 
 

@@ -25,6 +25,7 @@ from harness.distribution import Jre, Release
 from harness.evidence import Recorder, write_json
 from harness.faults import Injector
 from harness.faults.process import ProcessFault, ended_on_purpose
+from harness.heed import unheeded
 from harness.judging import ScenarioResult, judge_directory, result_json
 from harness.keep import Keeper
 from harness.planning import cluster_plan, deviations_of, groups_of
@@ -170,6 +171,8 @@ class _Run:
             stage = Stage(cluster, crew, recorder, self.say)
             cluster.wait_healthy(READY_TIMEOUT_S)
             stage.observe("healthy.before", True)
+            if wrong := unheeded(cluster, self.settings.broker_conf):
+                raise UsageError("; ".join(wrong))
             names = crew.start(self.scenario.load, stage.topics)
             crew.await_ready(names, READY_TIMEOUT_S)
             crew.go(names)

@@ -80,6 +80,9 @@ class Session:
     command: str
     settings: dict[str, Settings] = field(default_factory=dict)
     promised: dict[str, tuple[Guarantee, ...]] = field(default_factory=dict)
+    """By topology; with --guarantee, of it what was asked for."""
+    offered: int = 0
+    """How many rows the topologies promise in all."""
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
     equipment: Equipment | None = None
     subject: Subject | None = None
@@ -142,6 +145,7 @@ class Session:
             options=options_json(first) | {"topology": list(self.settings)},
             machine=machine(),
             deviations=tuple(sorted(self.deviations)),
+            promised=self.offered,
         )
 
     def unexpected_of(self, settings: Settings, outcome: Outcome) -> tuple[str, ...]:

@@ -131,6 +131,7 @@ def load_session(directory: Path) -> tuple[Session, StoredSession, Run]:
         command=run.replay,
         settings={name: _settings(t, run, stored) for name, t in topologies.items()},
         promised={name: tuple(map(catalogue.get, t.promised)) for name, t in stored.topologies.items()},
+        offered=sum(len(catalogue.promised(topology)) for topology in topologies.values()),
         subject=Subject(Version.parse(stored.version), stored.java_major),
         started_utc=run.started_utc,
     )

@@ -82,6 +82,7 @@ def figures(history: History, phase: str, checks: list[Check] | None = None) -> 
     wanted: dict[str, Callable[[], Any]] = {
         "invoked": lambda: int(counts.invoked(history)),
         "acked": lambda: int(counts.acked(history)),
+        "faults": lambda: len(history.windows),
         "failed": lambda: int(counts.failed(history)),
         "unknown": lambda: int(counts.unknown(history)),
         "unknown_stored": lambda: int(counts.unknown_stored(history, phase=phase)),

@@ -65,7 +65,7 @@ def html_report(
     `scenarios` are matched with rows by name; a row whose scenario is not among them is shown without chart and
     demands. Links are relative to the run directory, where the page lies.
     """
-    code, line = exit_code(rows, strict=strict, allow_missing=allow_missing)
+    code, line = exit_code(rows, strict=strict, allow_missing=allow_missing, promised=run.promised)
     views = [_view(index, row) for index, row in enumerate(rows)]
     columns, shared = _columns(rows)
     return (

@@ -147,6 +147,8 @@ class Run(Data):
     options: dict[str, JsonValue] = Field(default_factory=dict)
     machine: dict[str, JsonValue] = Field(default_factory=dict)
     deviations: tuple[str, ...] = ()
+    promised: int = 0
+    """Rows that the topologies promise; more than there are where only some were asked for. 0: not known."""
 
 
 class Standing(StrEnum):
@@ -178,24 +180,32 @@ def standing(row: Row) -> Standing:
     return Standing.HELD_UNEXPECTEDLY if row.known else Standing.HELD
 
 
-def exit_code(rows: Sequence[Row], *, strict: bool = False, allow_missing: Iterable[str] = ()) -> tuple[int, str]:
+def exit_code(
+    rows: Sequence[Row], *, strict: bool = False, allow_missing: Iterable[str] = (), promised: int = 0
+) -> tuple[int, str]:
     """What the process ends with, and the last line it prints.
 
     1 if a row is broken that is not expected to be, or held though expected broken; 6 if no scenario was executed at
     all, if a row is inconclusive, ended in infrastructure trouble or was blocked by a capability outside
     `allow_missing`; else 0. `strict` adds known broken and not tested rows to 1, tolerated capabilities included.
-    1 outranks 6, but "nothing was executed" outranks what `strict` adds.
+    1 outranks 6, but "nothing was executed" outranks what `strict` adds. `promised` is how many rows there would be
+    if all were asked for.
     """
     stands = [standing(row) for row in rows]
     code = _code(rows, stands, strict=strict, tolerated=frozenset(allow_missing))
-    return code, last_line(stands, executed=_executed(rows))
+    return code, last_line(stands, executed=_executed(rows), promised=promised)
 
 
-def last_line(stands: Sequence[Standing], *, executed: int) -> str:
-    """Counts every standing: `37 held, 2 known broken, 5 not tested of 44 promised`; the unusual ones only if any."""
+def last_line(stands: Sequence[Standing], *, executed: int, promised: int = 0) -> str:
+    """Counts every standing: `37 held, 2 known broken, 5 not tested of 44 promised`; the unusual ones only if any.
+
+    Where fewer were asked for than are promised: `1 held, ... of 1 asked for; 44 are promised`.
+    """
     always = (Standing.HELD, Standing.KNOWN_BROKEN, Standing.NOT_TESTED)
     counted = [f"{stands.count(s)} {s.value}" for s in Standing if s in always or s in stands]
-    line = f"{', '.join(counted)} of {len(stands)} promised"
+    some = promised > len(stands)
+    of = f"{len(stands)} asked for; {promised} are promised" if some else f"{len(stands)} promised"
+    line = f"{', '.join(counted)} of {of}"
     return line if executed else f"no scenario was executed: {line}"
 
 

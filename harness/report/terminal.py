@@ -57,7 +57,7 @@ def summary(
         console.print(_table(tested))
     for text in (*_reasons(tested), *_not_tested(rows)):
         console.print(text)
-    code, line = exit_code(rows, strict=strict, allow_missing=allow_missing)
+    code, line = exit_code(rows, strict=strict, allow_missing=allow_missing, promised=run.promised)
     console.print(Text(line, style="bold" if code == 0 else "bold red"))
     drawn = out.getvalue().replace(_GLUE, " ")
     lines = (printable(line.rstrip()) if not colour else line for line in drawn.splitlines())

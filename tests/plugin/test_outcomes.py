@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
+from harness.catalogue import load_catalogue
 from harness.core.errors import EvidenceError, FaultError
 from harness.core.verdict import Verdict
 from harness.equip import missing
+from harness.topology import load_topology
 from tests.plugin.conftest import CONTROLLED, MISSING, NO_DISK, SUITE, Inner, Stub
 
 pytest_plugins = ["pytester"]
@@ -106,6 +109,19 @@ class TestOutcome:
         assert "1 known broken" not in ended
         row = ended.row("stock-config-keeps-the-promise")
         assert [s["unexpected"] for s in row["scenarios"]] == [["any of process-kill-loses-nothing"]]
+
+    def test_what_was_not_asked_for_is_promised_all_the_same(self, inner: Inner, stub: Stub) -> None:
+        ended = inner("--guarantee=process-kill-loses-nothing")
+        total = len(load_catalogue().promised(load_topology("1m")))
+        assert f"of 1 asked for; {total} are promised" in ended
+        assert json.loads((ended.run / "verdicts.json").read_text())["run"]["promised"] == total
+
+    def test_asked_for_and_judged_by_no_suite_nothing_is_known(self, inner: Inner, stub: Stub) -> None:
+        ended = inner("--guarantee=graceful-stop-is-clean")
+        assert ended.code == 6
+        assert "nothing was run, so nothing is known: of" in ended
+        assert "(graceful-stop-is-clean); exit code 6" in ended
+        assert not stub.equipped
 
     def test_what_no_guarantee_allows_is_no_known_break(self, inner: Inner, stub: Stub) -> None:
         stub.outcomes["kill"] = Verdict.BROKEN

@@ -41,10 +41,34 @@ def test_a_kill_is_survived_and_options_reach_the_processes(start: Start, topolo
 
 
 def test_a_broker_that_dies_at_start_is_told_with_its_last_words(start: Start) -> None:
-    run = start("--topology=1m", "--jvm-opt=broker:-XX:+NoSuchOption")
+    run = start("--topology=1m", "--broker-conf=brokerRole=SLAVE")
     assert run.wait() == 6, run.text
-    assert "broker-a-0 exited with code 1" in run.text
-    assert "Unrecognized VM option 'NoSuchOption'" in run.text
+    assert "broker-a-0 exited with code" in run.text
+    assert "Slave's brokerId must be > 0" in run.text
+    assert "Traceback" not in run.text
+    run.assert_nothing_runs()
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--jvm-opt=broker:-XX:+NoSuchOption", "Unrecognized VM option 'NoSuchOption'"),
+        ("--broker-conf=flushDiskTyp=SYNC_FLUSH", "did you mean flushDiskType?"),
+    ],
+)
+def test_what_no_node_would_heed_is_told_before_a_cluster_is_started(start: Start, option: str, words: str) -> None:
+    run = start("--topology=1m", option)
+    assert run.wait() == 4, run.text
+    assert words in run.text
+    assert "listening" not in run.text
+    assert "Traceback" not in run.text
+    run.assert_nothing_runs()
+
+
+def test_a_value_that_the_broker_does_not_take_is_no_run_with_it(start: Start) -> None:
+    run = start("--topology=1m", "--rocketmq=4.9.7", "--broker-conf=flushDiskType=FOO")
+    assert run.wait() == 6, run.text
+    assert "broker-a-0" in run.text
     assert "Traceback" not in run.text
     run.assert_nothing_runs()
 
@@ -101,6 +125,7 @@ def test_every_way_to_send_and_to_consume_leaves_a_complete_record(start: Start,
     history = load_history(run.run_dir / "scenarios" / "1m" / "modes")
     outcomes = {mode: set(sends_of(history, f"p{mode}").get_column("outcome")) for mode in ("sync", "oneway")}
     assert "ok" in outcomes["sync"]
-    assert outcomes["oneway"] == {"info"}, "nobody answers"
+    assert "info" in outcomes["oneway"]
+    assert "ok" not in outcomes["oneway"], "nobody answers"
     assert history.deliveries.get_column("reconsume").max() > 0, "what was refused came again"
     run.assert_nothing_runs()

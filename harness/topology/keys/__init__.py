@@ -45,6 +45,11 @@ def knows(server: Server, key: str, version: Version) -> bool:
     return key in known_keys(server, version)
 
 
+def was_read(server: Server, version: Version) -> bool:
+    """The setters of exactly that release were read: what it does not know it surely ignores."""
+    return version in _table(server).releases
+
+
 @cache
 def _nearest(server: Server, version: Version) -> Version:
     releases = _table(server).releases
