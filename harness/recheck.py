@@ -181,4 +181,25 @@ def _difference(before: Row, now: Row) -> list[str]:
         old = then.get(scenario.name)
         if old is not scenario.verdict and before.verdict is now.verdict:
             remarks.append(f"{where}, {scenario.name}: {scenario.verdict.value} now, {old} when it ran")
+    return remarks or _details(where, before, now)
+
+
+def _details(where: str, before: Row, now: Row) -> list[str]:
+    """Where a row with the same verdict says something else: figures that nobody counted are no evidence.
+
+    A figure that is only known now is none of the run's: a later version of the harness tells more.
+    """
+    remarks = [
+        f"{where}: {name} is {now.figures.get(name)} now, {before.figures.get(name)} when it ran"
+        for name in sorted(before.figures)
+        if before.figures[name] != now.figures.get(name)
+    ]
+    if before.reason != now.reason and not remarks:
+        remarks.append(f"{where}: the reason reads {now.reason!r} now, {before.reason!r} when it ran")
+    if before.control != now.control:
+        told = now.control.reason if now.control is not None else "there is none"
+        remarks.append(f"{where}: its control is another than when it ran: {told}")
+    if before.deviations != now.deviations:
+        gone = sorted(set(now.deviations) ^ set(before.deviations))
+        remarks.append(f"{where}: its settings differ from what is stored: {'; '.join(gone[:3])}")
     return remarks

@@ -91,7 +91,9 @@ class Matrix:
         known = {cell.spec.name: cell for path in stored_cells if (cell := read_cell(path)) is not None}
         order = [spec.name for spec in specs if spec.name in known]
         cells = [known[name] for name in (*order, *(name for name in known if name not in order))]
-        (self.results / "matrix.md").write_text(table(cells), encoding="utf-8")
+        digests = Digests(self.root)
+        stale = {cell.spec.name: _stale(cell, digests) for cell in cells}
+        (self.results / "matrix.md").write_text(table(cells, stale), encoding="utf-8")
 
     def _path(self, spec: CellSpec) -> Path:
         return self.results / "cells" / f"{spec.name}.json"
@@ -152,6 +154,13 @@ class Matrix:
         failed = f"; no result of {', '.join(self._failed)}" if self._failed else ""
         self.say(f"matrix: {codes.count(0)} of {len(specs)} cells as expected{failed}; exit code {worst}")
         return worst
+
+
+def _stale(cell: Cell, digests: Digests) -> int:
+    """Rows of the cell that a suite judges now, by other code or on other terms."""
+    now = digests.of_cell(cell.spec)
+    judged = (name for name in now if name in digests.judged_by)
+    return sum(1 for name in judged if name in cell.by_id and cell.by_id[name].inputs.changed(now[name]))
 
 
 def _outcome(row: Row, commit: str, inputs: Inputs, digests: Digests) -> StoredRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from harness.catalogue import load_catalogue
@@ -22,13 +22,14 @@ HEAD: Final = """# Verdicts by topology and release
 Rendered by `make matrix` from the files in `cells/`; nothing in it is written by hand. `held` and `known broken` are as
 the catalogue expects. `?` is inconclusive: nothing can be said. `-` is promised and not tested. An empty field is not
 promised there. A commit with `+` had changes that were not committed. Seconds are those of all scenarios and controls
-of a cell: waiting is for the product's own timers.
+of a cell: waiting is for the product's own timers. `stale` is how many rows were judged by other code, or on other
+terms, than those of the tree in which this page was rendered; `make matrix ARGS=--status` says which they are now.
 """
 
 
-def table(cells: Sequence[Cell]) -> str:
-    """The page for these cells, in this order."""
-    parts = [HEAD, _summary(cells)]
+def table(cells: Sequence[Cell], stale: Mapping[str, int]) -> str:
+    """The page for these cells, in this order; `stale` counts the rows of a cell, by its name, that do not stand."""
+    parts = [HEAD, _summary(cells, stale)]
     versions = dict.fromkeys((c.spec.rocketmq, c.spec.timers, c.spec.client, c.spec.java) for c in cells)
     for version in versions:
         mine = [c for c in cells if (c.spec.rocketmq, c.spec.timers, c.spec.client, c.spec.java) == version]
@@ -38,8 +39,9 @@ def table(cells: Sequence[Cell]) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _summary(cells: Sequence[Cell]) -> str:
-    heads = ["cell", "commit", "held", "known broken", "broken", "held unexpectedly", "inconclusive", "not tested"]
+def _summary(cells: Sequence[Cell], stale: Mapping[str, int]) -> str:
+    words = ["held", "known broken", "broken", "held unexpectedly", "inconclusive", "not tested"]
+    heads = ["cell", "commit", "stale", *words]
     lines = []
     for cell in cells:
         stands = [row.standing for row in cell.rows]
@@ -53,7 +55,7 @@ def _summary(cells: Sequence[Cell]) -> str:
         )
         counts = [str(stands.count(standing)) for standing in order]
         spent = [f"{cell.waited_s:.0f}", f"{cell.worked_s:.0f}", str(cell.exit_code)]
-        lines.append([cell.spec.name, cell.commit, *counts, *spent])
+        lines.append([cell.spec.name, cell.commit, str(stale.get(cell.spec.name, 0)), *counts, *spent])
     return _markdown([*heads, "waited s", "worked s", "exit code"], lines)
 
 

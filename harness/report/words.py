@@ -7,11 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from harness.core.wording import several
+
 _UNITS: Final = (("_ms", " ms"), ("_us", " µs"), ("_ns", " ns"), ("_s", " s"), ("_bytes", " B"))
 _FILE_URL: Final = re.compile(r"file://(?=/)")
 _HOME: Final = re.compile(r"(?<![\w.\-/])/(?:home/[^/\s\"'<>:,;)]+|Users/[^/\s\"'<>:,;)]+|root(?![\w.\-]))")
 _PATH: Final = re.compile(r"(?<![\w.\-/])(?:~|/(?!/|(?:rmq|dev|proc|sys)/))(?:[\w.@+~%=-]*)(?:/[\w.@+~%=-]+)+")
-_LEADING: Final = ("invoked", "acked", "failed", "unknown", "unknown_stored", "lost", "lost_of", "lost_bound_95")
+_LOSS: Final = ("faults", "lost", "lost_of", "lost_bound_95")
+_LEADING: Final = (*_LOSS, "invoked", "acked", "failed", "unknown", "unknown_stored")
 NO_BREAK: Final = "\u00a0"
 """A space at which no line may end: between a figure and what it is a figure of."""
 _SPACE: Final = re.compile(rf"[^\S{NO_BREAK}]+")
@@ -23,12 +26,16 @@ def upper_bound_95(n: int) -> float | None:
     return min(1.0, 3.0 / n) if n > 0 else None
 
 
-def loss_text(lost: int | None, acked: int | None) -> str:
-    """`0 lost of 48,211, <= 6.2e-5 at 95 %`; empty when nothing was counted."""
+def loss_text(lost: int | None, acked: int | None, faults: int | None = None) -> str:
+    """`0 lost of 48,211 at 2 faults, <= 6.2e-5 at 95 %`; empty when nothing was counted.
+
+    The bound is one on messages; how often the product was put to the test is how many faults there were.
+    """
     if lost is None or acked is None:
         return "" if acked is None else f"{acked:,} acknowledged"
     bound = upper_bound_95(acked) if lost == 0 else None
-    return f"{lost:,} lost of {acked:,}" + (f", <= {_power(bound)} at 95 %" if bound is not None else "")
+    at = f" at {several(faults, 'fault')}" if faults else ""
+    return f"{lost:,} lost of {acked:,}{at}" + (f", <= {_power(bound)} at 95 %" if bound is not None else "")
 
 
 def value_text(name: str, value: Any) -> str:
@@ -80,7 +87,8 @@ def figures_text(figures: Mapping[str, Any], *, most: int = 2) -> str:
     `NO_BREAK`.
     """
     lost, acked, of = (_count(figures, key) for key in ("lost", "acked", "lost_of"))
-    parts = [loss_text(lost, acked if lost is None or of is None else of), sends_text(figures)]
+    faults = _count(figures, "faults")
+    parts = [loss_text(lost, acked if lost is None or of is None else of, faults), sends_text(figures)]
     if not parts[1]:
         others = [(k, v) for k, v in figures.items() if k not in _LEADING and isinstance(v, (int, float, str))]
         parts += [f"{label_text(k)}{NO_BREAK}{value_text(k, v)}" for k, v in others[:most]]

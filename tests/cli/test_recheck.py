@@ -129,6 +129,26 @@ def test_a_changed_verdict_is_noticed(stored_run):
     assert "held now, broken when it ran" in text
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("figures", {"acked": 99_999}, "acked is"),
+        ("reason", "0 lost of 99,999,999", "the reason reads"),
+        ("deviations", ["flushDiskType=SYNC_FLUSH (product default ASYNC_FLUSH): so"], "its settings differ"),
+    ],
+)
+def test_a_row_that_says_something_else_with_the_same_verdict_is_noticed(stored_run, field, value, told):
+    path = stored_run / "verdicts.json"
+    document = json.loads(path.read_text())
+    row = document["guarantees"][0]
+    row[field] = row[field] | value if isinstance(value, dict) else value
+    path.write_text(json.dumps(document))
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert "This is not what is stored" in text
+    assert told in text
+
+
 def test_missing_verdicts_are_noticed(stored_run):
     (stored_run / "verdicts.json").unlink()
     text, code = recheck(stored_run)

@@ -20,6 +20,8 @@ from harness.report.words import (
 def test_loss_carries_its_bound():
     assert loss_text(0, 48_211) == "0 lost of 48,211, <= 6.2e-5 at 95 %"
     assert loss_text(3, 48_211) == "3 lost of 48,211"
+    assert loss_text(0, 48_211, 2) == "0 lost of 48,211 at 2 faults, <= 6.2e-5 at 95 %"
+    assert loss_text(3, 48_211, 1) == "3 lost of 48,211 at 1 fault"
     assert loss_text(0, 0) == "0 lost of 0"
     assert loss_text(None, 10) == "10 acknowledged"
     assert loss_text(None, None) == ""
