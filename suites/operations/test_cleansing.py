@@ -1,0 +1,71 @@
+"""Deleting a broker's store, the documented way to start over."""
+
+from __future__ import annotations
+
+from harness.suite import (
+    AwaitAnswer,
+    AwaitCount,
+    AwaitHealthy,
+    AwaitRoute,
+    ClusterNeeds,
+    DestroyStore,
+    Expectation,
+    Gates,
+    Prover,
+    SendDirect,
+    Step,
+    Stop,
+    StopLoad,
+    forbid,
+    guarantee,
+    master,
+    metric,
+    observed,
+    outage,
+    plan,
+    produce,
+    slave,
+    then,
+)
+
+LOAD = produce(2, rate=800, threads=4)
+ENOUGH = AwaitCount(who="p", what="ok", at_least=3000, from_start=True, timeout_s=120)
+NEW = 20
+
+
+@guarantee("cleansing-empties")
+def test_a_cleansed_broker_is_empty_and_works(scenario: Prover) -> None:
+    """Stopped, emptied and started, a broker name serves nothing of what it had, and takes and serves new messages."""
+    group = scenario.topology.brokers[0]
+    every = "+".join([master(0), *(slave(n) for n in range(group.slaves))])
+    cluster = ClusterNeeds(broker_conf={"autoCreateTopicEnable": "true"}, insists=True)
+    first = scenario.topology.group(group.name)[0].name
+    empty: list[Expectation] = [metric("stored_count", replicas=[first]).equals(NEW + 1)]
+
+    def emptied(how: DestroyStore | Stop) -> tuple[Step, ...]:
+        return plan(
+            then(ENOUGH, name="loaded"),
+            then(StopLoad(name="p"), name="no-more-sends"),
+            outage("cleansed", how, after_s=0, for_s=1),
+            then(AwaitRoute(target=every, present=True, since="cleansed", since_heal=True, timeout_s=60), name="back"),
+            then(AwaitAnswer(target=master(0), codes=(0,), timeout_s=60), name="takes"),
+            then(SendDirect(target=master(0), count=NEW), name="new"),
+            then(AwaitHealthy(), name="whole"),
+        )
+
+    scenario(
+        cluster=cluster,
+        load=[LOAD],
+        steps=emptied(DestroyStore(target=every, await_health=False)),
+        demand=[*empty, observed("new.accepted").equals(NEW), forbid("lost", process="probe"), forbid("phantom")],
+        gates=Gates(min_acked=3000, in_flight_at_fault=False, also=(observed("takes.sent").equals(1),)),
+        control=scenario.control(
+            "kept",
+            cluster=cluster,
+            load=[LOAD],
+            steps=emptied(Stop(target=every, await_health=False)),
+            demand=empty,
+            gates=Gates(min_acked=3000, in_flight_at_fault=False),
+            why="the same stop and start without the deletion must keep everything",
+        ),
+    )
