@@ -49,8 +49,9 @@ signoff: setup ## The suites against one cluster: TOPOLOGY=, ROCKETMQ=, ARGS=
 matrix: setup ## Every topology and release that is missing or stale in docs/results; ARGS="--status" says which
 	$(BIN)/rmq-harness matrix $(addprefix --topology=,$(MATRIX_TOPOLOGIES)) $(addprefix --rocketmq=,$(MATRIX_ROCKETMQ)) $(ARGS)
 
-nightly: setup ## The cells of nightly.yaml anew, and the long tests; results in reports/nightly
+nightly: setup ## The cells of nightly.yaml anew, the suites that sign-off has no time for, and the long tests
 	@code=0; $(BIN)/rmq-harness matrix --plan nightly.yaml --fresh --results reports/nightly --reports reports/nightly/runs $(ARGS) || code=$$?; \
+	  $(BIN)/pytest suites-nightly $(addprefix --topology=,$(TOPOLOGY)) --reports=reports/nightly/more || code=1; \
 	  $(BIN)/pytest tests -m real || code=1; exit $$code
 
 bench: setup ## Measurements side by side with other tools
@@ -63,4 +64,4 @@ lock: ## Resolve the dependencies anew into requirements.lock (needs uv)
 clean: ## What dead runs left on this machine, and what tools cached here; reports and .venv stay
 	@if [ -x $(BIN)/rmq-harness ]; then $(BIN)/rmq-harness clean; fi
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
-	find harness tests suites benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find harness tests suites suites-nightly benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
