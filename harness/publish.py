@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.catalogue import load_catalogue
 from harness.core.errors import EvidenceError, HarnessError
+from harness.core.wording import several
 from harness.evidence import load_history, remedy_for, write_atomically, write_json, write_text
 from harness.provenance import now_utc
 from harness.report.allure import write_allure
@@ -44,7 +45,7 @@ def publish(session: Session, rows: Sequence[Row], *, whole: bool = True) -> Non
     write_text(directory / "verdicts.json", verdicts_json(run, rows))
     junit = junit_xml(run, rows, strict=settings.strict)
     write_atomically(directory / "junit.xml", lambda part: part.write_bytes(junit))
-    scenarios = write_page(directory, run, rows, settings)
+    scenarios = write_page(directory, run, rows, tuple(session.settings.values()))
     allure = directory / "allure-results"
     try:
         write_allure(allure, run, rows, scenarios, promises_of(rows), strict=settings.strict)
@@ -54,11 +55,17 @@ def publish(session: Session, rows: Sequence[Row], *, whole: bool = True) -> Non
         ) from error
 
 
-def write_page(directory: Path, run: Run, rows: Sequence[Row], settings: Settings) -> list[ScenarioReport]:
+def write_page(directory: Path, run: Run, rows: Sequence[Row], settings: Sequence[Settings]) -> list[ScenarioReport]:
     """Writes `report.html` from what the run directory holds; returns what was read of its scenarios."""
     scenarios = scenario_reports(directory)
     page = html_report(
-        run, rows, scenarios, promises_of(rows), strict=settings.strict, allow_missing=settings.allow_missing
+        run,
+        rows,
+        scenarios,
+        promises_of(rows),
+        clusters={each.topology.name: _in_words(each) for each in settings},
+        strict=settings[0].strict,
+        allow_missing=settings[0].allow_missing,
     )
     write_text(directory / "report.html", page)
     return scenarios
@@ -121,3 +128,18 @@ def _specs(session: Session) -> list[str]:
     """Where each scenario's own data lies, relative to the run."""
     found = sorted((session.directory / "scenarios").rglob("scenario.json"))
     return [str(path.relative_to(session.directory)) for path in found]
+
+
+def _in_words(settings: Settings) -> str:
+    """What the cluster was, and above all how it flushed: what holds "whatever the flush" was shown for this one."""
+    topology = settings.topology
+    slaves = f"{several(topology.slaves, 'slave')}, {topology.replication} replication"
+    flush = settings.broker_conf.get("flushDiskType") or f"{topology.flush.upper()}_FLUSH"
+    parts = [
+        several(topology.masters, "master"),
+        slaves if topology.slaves else "no slave",
+        flush,
+        several(topology.nameservers, "nameserver"),
+        *(["the release's own files"] if topology.stock else []),
+    ]
+    return ", ".join(parts)

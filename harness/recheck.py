@@ -60,7 +60,7 @@ def rewrite_report(run: Path) -> str:
     """Renders `report.html` of a stored run anew from what is stored, judging nothing; returns its path."""
     directory = run_directory(run)
     session, _stored, shared = load_session(directory)
-    write_page(directory, shared, _stored_rows(directory), next(iter(session.settings.values())))
+    write_page(directory, shared, _stored_rows(directory), tuple(session.settings.values()))
     return str(directory / "report.html")
 
 

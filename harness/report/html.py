@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.core.verdict import Verdict
-from harness.core.wording import several
+from harness.core.wording import several, were
 from harness.report.chart import chart
 from harness.report.material import Promise, ScenarioReport
 from harness.report.rows import Row, Run, Standing, exit_code, standing
@@ -57,13 +57,14 @@ def html_report(
     scenarios: Sequence[ScenarioReport] = (),
     promises: Mapping[str, Promise] | None = None,
     *,
+    clusters: Mapping[str, str] | None = None,
     strict: bool = False,
     allow_missing: Iterable[str] = (),
 ) -> str:
     """The whole page. It loads nothing, needs no script, and names no absolute path of the machine.
 
     `scenarios` are matched with rows by name; a row whose scenario is not among them is shown without chart and
-    demands. Links are relative to the run directory, where the page lies.
+    demands. Links are relative to the run directory, where the page lies. `clusters` says of each topology what it is.
     """
     code, line = exit_code(rows, strict=strict, allow_missing=allow_missing, promised=run.promised)
     views = [_view(index, row) for index, row in enumerate(rows)]
@@ -75,7 +76,7 @@ def html_report(
             run=run,
             code=code,
             line=line,
-            decision=_decision(code),
+            decision=_decision(code, sum(view.standing is Standing.NOT_TESTED for view in views)),
             views=views,
             tallies=_tallies(views),
             attention=[view for view in views if view.standing in _NEEDS_ATTENTION],
@@ -84,6 +85,7 @@ def html_report(
             matrix=_matrix(views),
             scenarios={scenario.name: scenario for scenario in scenarios},
             promises=promises or {},
+            clusters=clusters or {},
         )
     )
 
@@ -124,9 +126,10 @@ def _view(index: int, row: Row) -> View:
     return View(row, f"g{index}", stand, css, mark, verdict_text(row), doubt(row))
 
 
-def _decision(code: int) -> str:
+def _decision(code: int, not_tested: int) -> str:
+    untested = f"; {were(not_tested, 'promised row')} not tested" if not_tested else ""
     return {
-        0: "Every row that was tested came out as expected.",
+        0: f"Every row that was tested came out as expected{untested}.",
         1: "At least one row deviates from what is expected.",
         6: "Nothing deviates, but something that was to be shown was not shown.",
     }.get(code, "")
