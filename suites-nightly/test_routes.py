@@ -41,7 +41,7 @@ def test_every_queue_has_its_share(scenario: Prover) -> None:
 
 @guarantee("nameservers-share-nothing")
 def test_a_wipe_is_known_where_it_was_made_alone(scenario: Prover) -> None:
-    """Write permission wiped on one nameserver is there on every other, also after the brokers registered anew."""
+    """Write permission wiped on one nameserver is still there on every other."""
     others = "+".join(nameserver(n) for n in range(1, scenario.topology.nameservers))
     of_others = [observed("elsewhere.yes").equals(scenario.topology.nameservers - 1)]
     enough = AwaitCount(who="p", what="ok", at_least=2000, from_start=True, timeout_s=120)

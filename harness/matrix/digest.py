@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.catalogue import load_catalogue
-from harness.core.guarantee import Expectation, Guarantee
+from harness.core.guarantee import Guarantee
 from harness.equip import DEFAULT_CLIENT
 from harness.matrix.cells import CellSpec, Inputs
 from harness.stock import STOCK_ROW, counts_for_stock
@@ -190,7 +190,3 @@ def _lines(node: ast.expr | ast.stmt) -> range:
 
 def _below(name: str, rooms: Iterable[str]) -> bool:
     return any(name == room or name.startswith(f"{room}/") for room in rooms)
-
-
-def _of_expectation(expected: Expectation) -> tuple[object, ...]:
-    return expected.verdict, expected.reason, list(expected.demands)

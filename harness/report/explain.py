@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from harness.core.verdict import Judgement, Verdict
 from harness.report.material import Promise, ScenarioReport
 from harness.report.rows import Row
 from harness.report.terminal import doubt, scenario_counts, verdict_text
-from harness.report.words import NO_BREAK, label_text, printable, value_text
-
-NOT_KNOWN: Final = "not known"
-"""How the message of an assumption begins that nobody could look at."""
+from harness.report.words import NO_BREAK, label_text, not_known, printable, value_text
 
 
 def row_text(row: Row, scenarios: Sequence[ScenarioReport] = (), promise: Promise | None = None) -> str:
@@ -74,6 +70,11 @@ def _demands(judgement: Judgement | None) -> Iterator[str]:
             yield from (f"  for example {example}" for example in check.finding.examples)
     for assumption in judgement.assumptions:
         voids = "voids every verdict" if assumption.soundness else "voids held"
-        unknown = assumption.message.startswith(NOT_KNOWN)
-        word = f"NOT MET ({voids})" if not assumption.met else "nothing speaks against it" if unknown else "met"
+        word = (
+            f"NOT MET ({voids})"
+            if not assumption.met
+            else "nothing speaks against it"
+            if not_known(assumption)
+            else "met"
+        )
         yield f"assuming {assumption.name}: {word}, {assumption.message}"

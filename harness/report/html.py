@@ -15,7 +15,7 @@ from harness.report.chart import chart
 from harness.report.material import Promise, ScenarioReport
 from harness.report.rows import Row, Run, Standing, exit_code, standing
 from harness.report.terminal import doubt, scenario_counts, verdict_text
-from harness.report.words import figures_text, label_text, number, printable, scrub, shorten, value_text
+from harness.report.words import figures_text, label_text, not_known, number, printable, scrub, shorten, value_text
 
 _MARKS: Final = {
     Standing.HELD: ("held", "✓"),
@@ -102,6 +102,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "figures": figures_text,
         "label": label_text,
+        "not_known": not_known,
         "counts": scenario_counts,
         "shorten": shorten,
         "figure": lambda pair: value_text(pair[0], pair[1]),

@@ -7,14 +7,16 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from harness.core.verdict import Assumption
 from harness.core.wording import several
 
 _UNITS: Final = (("_ms", " ms"), ("_us", " µs"), ("_ns", " ns"), ("_s", " s"), ("_bytes", " B"))
 _FILE_URL: Final = re.compile(r"file://(?=/)")
 _HOME: Final = re.compile(r"(?<![\w.\-/])/(?:home/[^/\s\"'<>:,;)]+|Users/[^/\s\"'<>:,;)]+|root(?![\w.\-]))")
 _PATH: Final = re.compile(r"(?<![\w.\-/])(?:~|/(?!/|(?:rmq|dev|proc|sys)/))(?:[\w.@+~%=-]*)(?:/[\w.@+~%=-]+)+")
-_LOSS: Final = ("faults", "lost", "lost_of", "lost_bound_95")
-_LEADING: Final = (*_LOSS, "invoked", "acked", "failed", "unknown", "unknown_stored")
+_LEADING: Final = frozenset(
+    {"faults", "invoked", "acked", "failed", "unknown", "unknown_stored", "lost", "lost_of", "lost_bound_95"}
+)
 NO_BREAK: Final = "\u00a0"
 """A space at which no line may end: between a figure and what it is a figure of."""
 _SPACE: Final = re.compile(rf"[^\S{NO_BREAK}]+")
@@ -57,6 +59,11 @@ def value_text(name: str, value: Any) -> str:
         texts = ((key, value_text(str(key), item)) for key, item in value.items())
         return ", ".join(f"{key} {text}" for key, text in texts if text)
     return str(value)
+
+
+def not_known(assumption: Assumption) -> bool:
+    """Nobody could look at it: it counts as met, and nothing was seen that says so."""
+    return assumption.met and assumption.message.startswith("not known")
 
 
 def label_text(name: str) -> str:

@@ -5,19 +5,13 @@ from typing import ClassVar
 
 import pytest
 
-from harness.checkers.judge import judge
 from harness.checkers.metrics import measure
-from harness.checkers.planting import plant
 from harness.core.errors import MetricUnavailable
-from harness.core.expectation import COMPARE, Gates, Require, Rules
+from harness.core.expectation import Require
 from harness.core.history import History
-from harness.core.verdict import Verdict
 from tests.builder import MS, HistoryBuilder
+from tests.checkers.teeth import assert_can_break
 
-NO_FAULT = {"in_flight_at_fault": False, "faults_bite": False, "faults_heal": False}
-GATES = Gates.model_validate(
-    {"min_acked": 5, "min_acked_before_fault": 0, "drained": False, "healthy": False} | NO_FAULT
-)
 LOOK = {"group": "g", "during": "look"}
 
 
@@ -138,13 +132,4 @@ class TestTakenOver:
 )
 def test_each_can_be_made_to_break(metric, op, bound, params):
     history = (replaced() if "window" in params else shared(TWO)).history()
-    demand = Require(metric=metric, op=op, bound=bound, params=params)
-    rules = Rules(gates=GATES, expectations=(demand,))
-    assert COMPARE[op](measure(history, metric, params), bound)
-    held = judge(history, rules)
-    assert held.verdict is Verdict.HELD, held.reason
-    bad = plant(history, demand)
-    assert bad is not None, "nothing could be planted"
-    judged = judge(bad, rules)
-    assert judged.verdict is Verdict.BROKEN, judged.reason
-    assert judge(History.empty(), rules).verdict is Verdict.INCONCLUSIVE
+    assert_can_break(history, Require(metric=metric, op=op, bound=bound, params=params))
