@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.suite import (
     ALL_MASTERS,
     AwaitCount,
+    ClusterNeeds,
     Elapse,
     Expectation,
     Gates,
@@ -103,6 +104,53 @@ def test_what_always_fails_comes_back_and_ends_as_a_dead_letter(scenario: Prover
             demand=buried,
             gates=_unhurt(sends),
             why="messages that are consumed in the end must not be found among the dead letters",
+        ),
+    )
+
+
+@guarantee("short-ladder-clamps")
+def test_a_short_ladder_ends_in_its_last_step(scenario: Prover) -> None:
+    """With four delay levels retries wait 10 s, then 30 s each time; a message of level 18 comes after 30 s."""
+    attempts, sends = 3, 300
+    load = produce(1, rate=50, max_messages=sends)
+    late = produce(1, name="level18", rate=20, max_messages=100, delay_level=18)
+    refuses = consume(1, fail_every=1, max_reconsume=attempts)
+    sent = then(AwaitCount(who="p", what="ok", at_least=sends, from_start=True), name="sent")
+    third: list[Expectation] = [
+        metric("retry_s", group="g", attempt=3, which="least") >= 30 - ROUNDED_S,
+        metric("retry_s", group="g", attempt=3, which="most") < 30 + LATE_S,
+    ]
+    dead = ReadBack(phase="dead", target=ALL_MASTERS, topics=("%DLQ%g",))
+    scenario(
+        cluster=ClusterNeeds(broker_conf={"messageDelayLevel": "1s 5s 10s 30s"}),
+        load=[load, late, refuses],
+        steps=plan(
+            sent,
+            then(AwaitCount(who="level18", what="ok", at_least=100, from_start=True), name="sent-late"),
+            then(Elapse(seconds=30 + 10 + 30 + 30 + LATE_S + 5), name="attempts"),
+            then(dead, name="dead-letters"),
+        ),
+        demand=[
+            metric("attempts", group="g", which="least").equals(1 + attempts),
+            metric("attempts", group="g", which="most").equals(1 + attempts),
+            metric("retry_s", group="g", attempt=1, which="least") >= 10 - ROUNDED_S,
+            metric("retry_s", group="g", attempt=1, which="most") < 10 + LATE_S,
+            metric("retry_s", group="g", attempt=2, which="least") >= 30 - ROUNDED_S,
+            metric("retry_s", group="g", attempt=2, which="most") < 30 + LATE_S,
+            *third,
+            metric("delay_s", which="least", process="level18") >= 30 - ROUNDED_S,
+            metric("delay_s", which="most", process="level18") < 30 + LATE_S,
+            observed("dead-letters.messages").equals(sends + 100),
+            forbid("phantom"),
+        ],
+        gates=_unhurt(sends).model_copy(update={"preconditions": (observed("dead-letters.complete").equals(1),)}),
+        control=scenario.control(
+            "as-shipped",
+            load=[load, refuses],
+            steps=plan(sent, then(Elapse(seconds=10 + 30 + 60 + LATE_S + 5), name="attempts")),
+            demand=third,
+            gates=_unhurt(sends),
+            why="with the shipped eighteen levels the third retry must wait a minute",
         ),
     )
 

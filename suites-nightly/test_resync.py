@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.suite import (
     AwaitCount,
+    AwaitDelivered,
     AwaitHealthy,
     DestroyStore,
     Expectation,
@@ -13,8 +14,10 @@ from harness.suite import (
     Pause,
     Prover,
     ReadBack,
+    consume,
     forbid,
     guarantee,
+    heal,
     master,
     metric,
     observed,
@@ -102,4 +105,43 @@ def test_every_slave_holds_what_its_master_holds(scenario: Prover) -> None:
             gates=Gates(min_acked=500),
             why="a slave that is still cut off must lack what was acknowledged since",
         ),
+    )
+
+
+OFFSETS_S = 10
+"""A slave asks its master for the offsets of the groups so often, and a client commits them every 5 s."""
+
+
+@guarantee("failback-costs-only-duplicates")
+def test_reading_goes_to_the_slave_and_back(scenario: Prover) -> None:
+    """Consumers read on from the slave of a dead master, and from the master when it is back; some come twice.
+
+    Not more of them than one period of the offsets' synchronisation holds.
+    """
+    rate = 400
+    broker = str(scenario.topology.brokers[0].name)
+    slaves = "+".join(slave(number) for number in range(max(1, scenario.topology.brokers[0].slaves)))
+    scenario(
+        load=[produce(2, rate=rate, threads=4, timeout_ms=TIMEOUT_MS), consume(2)],
+        steps=plan(
+            then(AwaitCount(who="p", what="ok", at_least=3000, from_start=True, timeout_s=120), name="loaded"),
+            then(AwaitCount(who="c", what="delivered", at_least=2000, from_start=True, timeout_s=60), name="consumed"),
+            then(Kill(target=master(0)), name="kill"),
+            then(AwaitDelivered(of=master(0), timeout_s=60), name="from-slave"),
+            heal("kill"),
+            then(AwaitCount(who="p", what="ok", at_least=3000, timeout_s=90), name="load-back"),
+            # The slave goes: what comes from this broker now, the master gives.
+            then(Kill(target=slaves, lasting=True), name="slaves-gone"),
+            then(AwaitCount(who="c", what="delivered", at_least=1000, timeout_s=60), name="from-master"),
+        ),
+        drain_s=120,
+        demand=[
+            observed("from-slave.all").equals(1),
+            observed("from-master.reached").equals(1),
+            metric("delivered", group="g", broker=broker) > 0,
+            metric("duplicates_delivered", group="g") <= rate * (OFFSETS_S + 5),
+            forbid("undelivered"),
+            forbid("lost", replicas="master"),
+            forbid("phantom"),
+        ],
     )
