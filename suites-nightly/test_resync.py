@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.suite import (
+    ALL_SLAVES,
     AwaitCount,
     AwaitDelivered,
     AwaitHealthy,
@@ -55,15 +56,15 @@ def test_a_slave_catches_up(scenario: Prover) -> None:
             outage("cut", Partition(sources=master(0), sinks=slave(0)), after_s=2, for_s=5),
             then(FILES_FULL, name="more-than-a-file"),
             then(AwaitHealthy(), name="in-step"),
-            then(ReadBack(phase="unwiped", target=slave(0)), name="unwiped"),
+            then(ReadBack(phase="unwiped", target=ALL_SLAVES), name="unwiped"),
             outage("wiped", DestroyStore(target=slave(0)), after_s=0, for_s=1),
             then(AwaitHealthy(), name="in-step-again"),
         ),
         demand=[
             observed("in-step.healthy").equals(1),
             observed("in-step-again.healthy").equals(1),
-            forbid("lacking", phase="unwiped", replicas=node, sent_before="in-step"),
-            forbid("lacking", replicas=node, sent_after="wiped"),
+            forbid("lacking", phase="unwiped", replicas="slave", sent_before="in-step"),
+            forbid("lacking", replicas="slave", sent_after="wiped"),
             forbid("lacking", replicas=others),
             forbid("diverged"),
             forbid("lost", replicas="master"),
