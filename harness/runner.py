@@ -31,6 +31,7 @@ from harness.keep import Keeper
 from harness.planning import cluster_plan, deviations_of, groups_of
 from harness.runtime.base import Runtime
 from harness.runtime.local import LocalRuntime
+from harness.runtime.pulse import DiskPulse
 from harness.scenario import Heal, Inject, Look, Scenario, Step
 from harness.settings import Settings
 from harness.waiting import pause_s, wait_for
@@ -119,6 +120,7 @@ class _Run:
         self.deviations: tuple[tuple[str, str, str, str], ...] = ()
         self.bring_up: Mapping[str, float] = {}
         self.cluster_id = ""
+        self._work_dir = settings.state / "work"
 
     def to_the_end(self) -> str:
         """Runs everything. Returns the trouble, or an empty string."""
@@ -168,6 +170,7 @@ class _Run:
             crew = Crew(cluster, self.equipment.kit, plan.timers, self.directory / "history", recorder.event)
             stack.callback(crew.close)
             stack.callback(Ticker(recorder.stalled).close)
+            stack.callback(DiskPulse(self._work_dir / self.cluster_id, recorder.disk_stalled).close)
             stage = Stage(cluster, crew, recorder, self.say)
             cluster.wait_healthy(READY_TIMEOUT_S)
             stage.observe("healthy.before", True)
@@ -194,7 +197,7 @@ class _Run:
         return self.equipment.open_runtime(
             run_id=self.cluster_id,
             evidence=self.directory,
-            work_dir=self.settings.state / "work",
+            work_dir=self._work_dir,
             state_dir=self.settings.state,
         )
 

@@ -1,4 +1,4 @@
-"""When a client or the harness did not get on, and which demands that can violate though the product is well."""
+"""When a client, the harness or the disk did not get on, and what that can violate though the product is well."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.checkers.narrow import FOREVER_NS
 from harness.core.errors import HarnessError
 from harness.core.expectation import COMPARE, Expectation, Forbid, Require
 from harness.core.history import History
-from harness.core.names import COUNTS, DRAIN, QUIET_S, STALL
+from harness.core.names import COUNTS, DISK_STALL, DRAIN, QUIET_S, STALL
 from harness.core.verdict import Assumption
 from harness.core.window import FaultWindow
 
@@ -22,6 +22,9 @@ _EDGE_NS: Final = 10_000_000_000
 """A stall so close to what is looked at may reach into it: sends time out and are made again, queues change hands."""
 
 _HARNESS: Final = "scenario"
+_DISK: Final = "the machine's disk"
+_NOT_BY_DISK: Final = frozenset({"ok_despite", "rpo_ms", "rpo_excess_ms", "retry_s"})
+"""What stamps moved by a client's stall can falsify: a disk stamps nothing."""
 _RAISED, _LOWERED, _STAMPED, _EITHER = "raised", "lowered", "stamped", "either"
 _METRICS: Final = MappingProxyType(
     {
@@ -77,7 +80,7 @@ _OPEN_ENDED: Final = frozenset({"outage_s", "time_to_first_delivery_s", "stops_u
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """A process did not get on from one instant to another; monotonic ns."""
+    """A process, or the disk, did not get on from one instant to another; monotonic ns."""
 
     process: str
     from_ns: int
@@ -92,7 +95,9 @@ class Stall:
 def stalls(history: History) -> tuple[Stall, ...]:
     """Every recorded stall, but for those of a client that a fault of the scenario paused."""
     found = [
-        Stall(e.process, int(e.detail["from_ns"]), int(e.detail["to_ns"])) for e in history.events if e.name == STALL
+        Stall(_DISK if e.name == DISK_STALL else e.process, int(e.detail["from_ns"]), int(e.detail["to_ns"]))
+        for e in history.events
+        if e.name in (STALL, DISK_STALL)
     ]
     return tuple(s for s in found if not any(_paused(w, s) for w in history.windows))
 
@@ -106,7 +111,7 @@ def clients_ran(history: History) -> Assumption:
     if seen:
         return Assumption("clients-ran", True, f"not all the time: {stalls_text(seen)}")
     known = any(e.name == COUNTS for e in history.events)
-    message = "no client, nor the harness, was seen to stand still" if known else "not known: it was not watched"
+    message = "neither clients, harness nor disk were seen to stand still" if known else "not known: it was not watched"
     return Assumption("clients-ran", True, message)
 
 
@@ -130,11 +135,14 @@ def moved_by_stalls(history: History, demand: Expectation, near: tuple[Stall, ..
 
 
 def touched_by(near: tuple[Stall, ...]) -> pl.Expr:
-    """Of a table of sends, those that a stall of their process may have touched. One of the harness makes none late."""
+    """Of a table of sends, those that a stall of their process or of the disk may have touched.
+
+    One of the harness makes none late.
+    """
     done = pl.col("complete_ns").fill_null(FOREVER_NS)
     touched = pl.lit(False)
     for stall in near:
-        mine = narrow.text("process") == stall.process
+        mine = pl.lit(True) if stall.process == _DISK else narrow.text("process") == stall.process
         meets = (pl.col("invoke_ns") <= stall.to_ns + _EDGE_NS) & (done >= stall.from_ns - _EDGE_NS)
         touched = touched | (mine & meets)
     return touched
@@ -227,7 +235,9 @@ def _since(history: History, start_ns: int) -> int:
 
 
 def _concerns(history: History, stall: Stall, demand: Expectation, name: str) -> bool:
-    """The harness always; of the workers those that the demand is about: by role and, if it names one, by name."""
+    """The harness and the disk always; of the workers those the demand is about: by role and, if it names one, name."""
+    if stall.process == _DISK:
+        return name not in _NOT_BY_DISK
     if stall.process == _HARNESS or name in _OF_STEPS:
         return True
     about = history.processes.get(stall.process, {})

@@ -22,6 +22,9 @@ COUNTED: Final = "counted"
 STALL: Final = "stall"
 """An event of the process that stood still: `{"from_ns", "to_ns"}`."""
 
+DISK_STALL: Final = "disk-stall"
+"""An event of the harness: the disk below every store did not take a sync in time. `{"from_ns", "to_ns"}`."""
+
 RESTART_FAILED: Final = "restart-failed."
 """An observation `restart-failed.<node>`: it exited by itself when it was started again.
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from harness.core.errors import EvidenceError
-from harness.core.names import STALL
+from harness.core.names import DISK_STALL, STALL
 from harness.core.op import OpName, OpType, line
 from harness.evidence.files import remedy_for
 
@@ -97,6 +97,10 @@ class Recorder:
     def stalled(self, from_ns: int, to_ns: int) -> None:
         """The harness itself did not get on between these instants."""
         self.event(STALL, {"from_ns": from_ns, "to_ns": to_ns})
+
+    def disk_stalled(self, from_ns: int, to_ns: int) -> None:
+        """The disk below every store did not take a sync between these instants."""
+        self.event(DISK_STALL, {"from_ns": from_ns, "to_ns": to_ns})
 
     def fault(
         self,

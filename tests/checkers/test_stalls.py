@@ -33,6 +33,11 @@ def stall(h: HistoryBuilder, process: str, from_s: float, to_s: float) -> None:
     h.add(process, line(OpName.EVENT, OpType.INFO, int(to_s * 1e9), s="stall", x=json.dumps(detail)))
 
 
+def disk_stall(h: HistoryBuilder, from_s: float, to_s: float) -> None:
+    detail = {"from_ns": int(from_s * 1e9), "to_ns": int(to_s * 1e9)}
+    h.add("scenario", line(OpName.EVENT, OpType.INFO, int(to_s * 1e9), s="disk-stall", x=json.dumps(detail)))
+
+
 def outage() -> HistoryBuilder:
     """p-1 is acknowledged at 49 s and at 56 s, a kill is from 50 s to 52 s, the run from 10 s to 120 s."""
     h = HistoryBuilder()
@@ -107,6 +112,13 @@ class TestScheduled:
         assert judged.verdict is Verdict.INCONCLUSIVE, judged.reason
         assert "stood still for 5.0 s" in judged.reason
 
+    def test_with_one_of_the_disk_it_is_inconclusive(self, demand):
+        h = outage()
+        disk_stall(h, 50.5, 55.5)
+        judged = judge(h.history(), Rules(gates=OFF, expectations=(demand,)))
+        assert judged.verdict is Verdict.INCONCLUSIVE, judged.reason
+        assert "the machine's disk stood still for 5.0 s" in judged.reason
+
     def test_one_of_a_paused_client_is_none(self, demand):
         h = outage()
         h.add("nemesis", line(OpName.FAULT, OpType.INFO, int(50.4e9), id="asleep", s="inject",
@@ -118,6 +130,8 @@ class TestScheduled:
 
 def test_a_stall_far_from_the_window_excuses_nothing():
     h = outage()
+    disk_stall(h, 20, 25)
+    disk_stall(h, 100, 105)
     stall(h, "p-1", 20, 25)
     stall(h, "p-1", 100, 105)
     assert verdict(h, require("rto_max_s", "<", 5, window="kill")) is Verdict.BROKEN
@@ -167,7 +181,7 @@ def test_a_demand_on_deliveries_names_whose_messages_they_are():
 
 
 def test_an_acknowledgement_written_down_late_is_no_acknowledgement_in_spite_of_a_fault():
-    def late(stalled: bool) -> Verdict:
+    def late(stalled: bool, disk: bool = False) -> Verdict:
         h = outage()
         h.fault("gone", "inject", at_s=130)
         h.fault("gone", "observed", at_s=130.1)
@@ -177,10 +191,13 @@ def test_an_acknowledgement_written_down_late_is_no_acknowledgement_in_spite_of_
         h.fault("gone", "recovered", at_s=141)
         if stalled:
             stall(h, "p-1", 129.7, 132.4)
+        if disk:
+            disk_stall(h, 129.7, 132.4)
         return verdict(h, require("ok_despite", "==", 0, window="gone"))
 
     assert late(stalled=False) is Verdict.BROKEN
     assert late(stalled=True) is Verdict.INCONCLUSIVE
+    assert late(stalled=False, disk=True) is Verdict.BROKEN, "a disk stamps nothing"
 
 
 @pytest.mark.parametrize("who", ["p-2", "c-1"])
@@ -202,6 +219,7 @@ def test_what_does_not_depend_on_scheduling_is_not_excused(demand):
     h = outage()
     h.read("p-1-0", "p-1-1", "p-1-4", "p-9-9")
     stall(h, "p-1", 50.5, 55.5)
+    disk_stall(h, 50.5, 55.5)
     assert verdict(h, demand) is Verdict.BROKEN
 
 
