@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from harness.core.errors import CapabilityMissing, SetupError
+from harness.core.errors import CapabilityMissing, SetupError, UsageError
 from harness.core.guarantee import Guarantee
 from harness.distribution import Jre, Release, obtain_client, obtain_jre, obtain_release, parse_java, parse_release
 from harness.heed import check_jvm_opts, check_keys
@@ -84,8 +84,13 @@ def check_paths(rocketmq: str, java: str, cache: Path) -> None:
 
 
 def check_places(reports: Path, state: Path) -> None:
-    """Makes the directories that every cluster writes to. Raises SetupError for one that cannot be written to."""
+    """Makes the directories that every cluster writes to.
+
+    Raises SetupError for one that cannot be written to, UsageError for one that is something else.
+    """
     for directory, elsewhere in ((reports, "another --reports directory"), (state, "another one (RMQ_HARNESS_STATE)")):
+        if directory.exists() and not directory.is_dir():
+            raise UsageError(f"{directory} is not a directory: use {elsewhere}")
         try:
             directory.mkdir(parents=True, exist_ok=True)
             with TemporaryFile(dir=directory):

@@ -13,20 +13,21 @@ from harness.runtime.base import CAPABILITIES
 from harness.runtime.owner import default_state_dir
 from harness.settings import (
     CLIENTS,
+    FLUSHES,
     RUNTIMES,
     TIMERS,
     Settings,
     choice,
     environment_default,
+    environment_name,
     jvm_options,
     key_values,
     seed_of,
 )
-from harness.topology import Topology, known_topologies, load_topology, with_changes
+from harness.topology import MOST_NAMESERVERS, Topology, known_topologies, load_topology, with_changes
 
 LISTS = ("topology", "broker-conf", "namesrv-conf", "jvm-opt", "guarantee", "allow-missing")
 FLAGS = ("strict", "keep")
-MOST_NAMESERVERS = 9
 
 HELP = {
     "topology": "which cluster: a name, `all`, or a path to a YAML file (repeatable)",
@@ -83,7 +84,17 @@ def asked(get: Callable[[str], Any], name: str) -> Any:
         return None
     if name in LISTS:
         return [part.strip() for part in text.split(",") if part.strip()]
-    return text.lower() not in ("", "0", "false", "no") if name in FLAGS else text
+    return _flag(name, text) if name in FLAGS else text
+
+
+def _flag(name: str, text: str) -> bool:
+    """Raises UsageError for a twin that says neither yes nor no."""
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("", "0", "false", "no", "off"):
+        return False
+    twin = environment_name(name)
+    raise UsageError(f"{twin} = {text!r} is neither yes nor no: write 1 or 0, or leave it out")
 
 
 def from_environment(get: Callable[[str], Any]) -> list[str]:
@@ -132,7 +143,7 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     }
     changes: dict[str, Any] = {
         "nameservers": _count("nameservers", asked(get, "nameservers")),
-        "flush": _flush(asked(get, "flush")),
+        "flush": choice("flush", flush, FLUSHES) if (flush := asked(get, "flush")) is not None else None,
     }
     with naming("flush", changes["flush"]) if changes["flush"] else nullcontext():
         topologies = [with_changes(topology, **changes) for topology in _topologies(names)]
@@ -149,12 +160,6 @@ def _count(option: str, text: str | None) -> int | None:
     if not text.isdecimal() or not 1 <= int(text) <= MOST_NAMESERVERS:
         raise UsageError(f"--{option} {text!r} is not a number from 1 to {MOST_NAMESERVERS}")
     return int(text)
-
-
-def _flush(value: str | None) -> str | None:
-    if value not in (None, "async", "sync"):
-        raise UsageError(f"--flush {value!r} is not supported; choose one of async, sync")
-    return value
 
 
 def _topologies(names: Iterable[str]) -> list[Topology]:
@@ -187,4 +192,9 @@ def naming(option: str, value: str) -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        raise UsageError(f"--{option} {value!r}: {error}") from None
+        text = str(error)
+        # Many an error begins with the value itself, which is told once.
+        for said in (f"{value!r} ", f"{option} {value!r} "):
+            if text.startswith(said):
+                raise UsageError(f"--{option} {value!r} {text.removeprefix(said)}") from None
+        raise UsageError(f"--{option} {value!r}: {text}") from None

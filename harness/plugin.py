@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
@@ -26,7 +26,7 @@ from harness.options import add_options, asked, from_environment, settings_from
 from harness.provenance import new_run_id
 from harness.prover import Broken, HeldUnexpectedly, Inconclusive, KnownBroken, NotTested, Prover, SuiteFunction
 from harness.publish import publish, write_run
-from harness.report.rows import exit_code
+from harness.report.rows import EXIT_INCONCLUSIVE, exit_code
 from harness.report.terminal import summary, use_colour
 from harness.scenario import Control, Scenario
 from harness.session import Session, summary_of_time
@@ -35,7 +35,6 @@ from harness.stock import with_parts
 
 _PATH = re.compile(r"(?:(?<==)|(?<=path:)|^)[/~]\S*")
 
-NOTHING_RAN = 6
 
 guarantee = pytest.mark.guarantee
 """`@guarantee("id", ...)`: the documented guarantees that a suite function judges."""
@@ -204,12 +203,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Writes the evidence of the run and sets the exit code that the rows call for."""
     run = session.config.stash.get(SESSION, None)
     if run is None or run.equipment is None:
-        if (
-            run is not None
-            and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
-            and not session.config.option.collectonly
-        ):
-            session.exitstatus = NOTHING_RAN
+        if _ran_nothing(run, session.config, exitstatus):
+            session.exitstatus = EXIT_INCONCLUSIVE
         return
     settings = next(iter(run.settings.values()))
     rows = run.rows()
@@ -227,7 +222,7 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
     """Prints the table of rows, the time spent waiting, and where the evidence is."""
     run = config.stash.get(SESSION, None)
     if run is None or run.equipment is None:
-        if run is not None and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and not config.option.collectonly:
+        if _ran_nothing(run, config, exitstatus):
             terminalreporter.write_line(_nothing_ran(run))
         return
     settings = next(iter(run.settings.values()))
@@ -248,13 +243,19 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
         terminalreporter.write_line(run.equipment.keeper.left.reach())
 
 
+def _ran_nothing(run: Session | None, config: pytest.Config, exitstatus: int) -> TypeGuard[Session]:
+    """Suites were to be run, and every one of them was deselected."""
+    collected = exitstatus != pytest.ExitCode.NO_TESTS_COLLECTED
+    return run is not None and not collected and not config.option.collectonly
+
+
 def _nothing_ran(run: Session) -> str:
     """Why there is no table: every row that was asked for is one that no suite function here judges."""
     rows = list(dict.fromkeys(g.id for mine in run.promised.values() for g in mine))
     shown = ", ".join(rows[:5]) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
     return (
         f"nothing was run, so nothing is known: of {run.offered} promised rows {len(rows)} were asked for, and no suite"
-        f" function that was selected judges one of them ({shown}); exit code {NOTHING_RAN}"
+        f" function that was selected judges one of them ({shown}); exit code {EXIT_INCONCLUSIVE}"
     )
 
 
@@ -266,7 +267,7 @@ def _getter(config: pytest.Config) -> Callable[[str], Any]:
 def _graver(code: int, status: int, run: Session) -> int:
     """A crash of a suite function that left no verdict must not end in 0."""
     if code == 0 and status == int(pytest.ExitCode.TESTS_FAILED):
-        return 6 if any(o.result is None for mine in run.outcomes.values() for o in mine) else 1
+        return EXIT_INCONCLUSIVE if any(o.result is None for mine in run.outcomes.values() for o in mine) else 1
     return code
 
 

@@ -15,6 +15,7 @@ from harness.topology.model import Topology
 RUNTIMES = ("local",)
 CLIENTS = ("java", "remoting")
 TIMERS = ("fast", "documented")
+FLUSHES = ("async", "sync")
 ENV_PREFIX = "RMQ_HARNESS_"
 _EXAMPLE = {"broker-conf": "sendMessageThreadPoolNums=4", "namesrv-conf": "clusterTest=true"}
 
@@ -62,7 +63,12 @@ def _nameless(spec: str) -> str:
 
 def environment_default(option: str, fallback: str | None = None) -> str | None:
     """The environment twin of an option (`--broker-conf` -> RMQ_HARNESS_BROKER_CONF), or the fallback."""
-    return os.environ.get(ENV_PREFIX + option.upper().replace("-", "_"), fallback)
+    return os.environ.get(environment_name(option), fallback)
+
+
+def environment_name(option: str) -> str:
+    """The variable that stands for an option."""
+    return ENV_PREFIX + option.upper().replace("-", "_")
 
 
 def key_values(option: str, items: list[str]) -> dict[str, str]:

@@ -53,7 +53,7 @@ def _explained(row: Guarantee) -> Iterator[str]:
     yield f"  control    {row.control.kind} ({_CONTROLS[row.control.kind]}): {row.control.text}"
     yield f"  needs      {', '.join(sorted(row.needs)) or 'nothing beyond a cluster'}"
     yield f"  timers     {row.timers or 'documented or fast'}"
-    yield f"  scenarios  {', '.join(row.scenarios) or 'see the tests marked with this id'}"
+    yield f"  scenarios  {', '.join(row.scenarios) or 'none yet: no suite here judges it'}"
     for rule in row.rules:
         yield f"  expected   {rule.expectation.verdict} for {_scope(rule)}: {rule.expectation.reason}"
         if rule.expectation.demands:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from harness.topology.load import known_topologies, load_topology, parse_topology
-from harness.topology.model import BrokerGroup, NodeSpec, Replica, Role, Topology
+from harness.topology.model import MOST_NAMESERVERS, BrokerGroup, NodeSpec, Replica, Role, Topology
 from harness.topology.vary import with_changes
 
 __all__ = [
+    "MOST_NAMESERVERS",
     "BrokerGroup",
     "NodeSpec",
     "Replica",

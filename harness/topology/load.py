@@ -86,6 +86,11 @@ def _names() -> str:
 
 
 def _unknown(name: str) -> str:
+    if Path(name).is_file():
+        return f"topology {name!r} is not known; there is a file of that name: write ./{name} to mean it"
+    if "," in name:
+        several = " ".join(f"--topology={part.strip()}" for part in name.split(",") if part.strip())
+        return f"topology {name!r} is not known: for several, repeat the option ({several})"
     near = difflib.get_close_matches(name, known_topologies(), n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"topology {name!r} is not known: {hint}known are {_names()}; a path to a YAML file works too"

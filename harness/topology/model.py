@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Replication = Literal["none", "async", "sync"]
 Flush = Literal["async", "sync"]
 
+MOST_NAMESERVERS = 9
+
 BrokerName = str
 NodeName = str
 
@@ -90,7 +92,7 @@ class Topology(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)
     description: str = Field(min_length=1)
-    nameservers: int = Field(ge=1, le=9)
+    nameservers: int = Field(ge=1, le=MOST_NAMESERVERS)
     brokers: tuple[BrokerGroup, ...] = Field(min_length=1, strict=False)
     replication: Replication
     flush: Flush = "async"

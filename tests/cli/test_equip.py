@@ -80,6 +80,15 @@ def test_a_place_that_cannot_be_is_told_before_anything_is_begun(asked, begun, s
     assert begun == []
 
 
+@pytest.mark.parametrize("start", [up, suites])
+@pytest.mark.parametrize("place", ["reports", "state"])
+def test_a_place_that_is_a_file_is_a_wrong_option(asked, begun, start, place, tmp_path):
+    (tmp_path / "a-file").write_text("")
+    with pytest.raises(UsageError, match=r"a-file is not a directory: use another"):
+        start(asked(**{place: tmp_path / "a-file"}))
+    assert begun == []
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_a_place_that_may_not_be_written_is_told(open_directory, there):
     reports = open_directory if there else open_directory / "reports"

@@ -22,6 +22,8 @@ WRONG = [
     ("--topology=nope", "--topology 'nope'", "1m"),
     ("--topology=2m-2s-synk", "--topology '2m-2s-synk'", "did you mean 2m-2s-sync"),
     ("--topology=/no/such.yaml", "--topology '/no/such.yaml'", "does not exist"),
+    ("--topology=1m,2m-noslave", "--topology '1m,2m-noslave'", "--topology=1m --topology=2m-noslave"),
+    ("--topology=README.md", "--topology 'README.md'", "write ./README.md"),
     ("--rocketmq=9.9.9", "--rocketmq '9.9.9'", "5.3.3"),
     ("--rocketmq=latest", "--rocketmq 'latest'", "path:DIR"),
     ("--rocketmq=image:x:5.3.3", "--rocketmq 'image:x:5.3.3'", "--runtime docker"),
@@ -70,6 +72,7 @@ def test_a_wrong_value_is_named_with_its_option_and_the_remedy(option: str, name
         read(option)
     said = str(refused.value)
     assert named in said
+    assert said.count(named.split()[-1]) == 1, "the value is told once"
     assert remedy in said
     assert "\n" not in said
 
@@ -191,6 +194,18 @@ def test_strict_is_pytests_own_option_and_has_a_twin(inner: Inner, stub: Stub, m
     monkeypatch.setenv("RMQ_HARNESS_STRICT", "1")
     inner()
     assert [s.strict for s in stub.settings] == [False, True, True]
+
+
+@pytest.mark.parametrize(("twin", "strict"), [("on", True), ("TRUE", True), ("0", False), ("off", False), ("", False)])
+def test_a_flags_twin_says_yes_or_no(monkeypatch: pytest.MonkeyPatch, twin: str, strict: bool) -> None:
+    monkeypatch.setenv("RMQ_HARNESS_STRICT", twin)
+    assert read()[0].strict is strict
+
+
+def test_a_flags_twin_that_says_neither_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RMQ_HARNESS_KEEP", "maybe")
+    with pytest.raises(UsageError, match=r"RMQ_HARNESS_KEEP = 'maybe' is neither yes nor no: write 1 or 0"):
+        read()
 
 
 def test_the_seed_is_said_first_kept_and_drawn_anew(inner: Inner, stub: Stub) -> None:
