@@ -89,6 +89,8 @@ def run_scenario(
     sheet = Timesheet()
     run = _Run(scenario, settings, equipment, directory, say, sheet)
     trouble = run.to_the_end()
+    # Where nothing came up nothing was written: an empty history, and not one that was lost.
+    (directory / "history").mkdir(exist_ok=True)
     with sheet.spend("judging"):
         judgement, planted = judge_directory(directory, scenario.rules, trouble)
     result = ScenarioResult(
