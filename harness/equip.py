@@ -27,14 +27,16 @@ MIN_FREE_DISK_BYTES = 2 << 30
 MIN_MEMORY_BYTES = 2 << 30
 
 
-def equip(settings: Settings, say: Callable[[str], None], judged: Iterable[Guarantee]) -> Equipment:
+def equip(
+    settings: Settings, say: Callable[[str], None], judged: Iterable[Guarantee], *, clusters: int = 1
+) -> Equipment:
     """Release, JRE, client jars and capabilities. Raises SetupError or CapabilityMissing with one clear message.
 
     What can be seen on this machine is looked at first: nothing is downloaded for a run that cannot be. Of a missing
-    capability that none of the guarantees to be `judged` needs, nothing is said.
+    capability that none of the guarantees to be `judged` needs, nothing is said. So many `clusters` will be up at once.
     """
     check_places(settings.reports, settings.state)
-    check_room(settings)
+    check_room(settings, clusters)
     check_paths(settings.rocketmq, settings.java, settings.cache)
     for removed in clean(settings.state):
         say(f"left by a dead run, removed: {removed}")
@@ -102,8 +104,8 @@ def check_places(reports: Path, state: Path) -> None:
             ) from error
 
 
-def check_room(settings: Settings) -> None:
-    """Raises SetupError when there is too little memory or disk for even the smallest cluster."""
+def check_room(settings: Settings, clusters: int = 1) -> None:
+    """Raises SetupError when there is too little memory or disk for even the smallest cluster, or for so many."""
     free_bytes = shutil.disk_usage(settings.reports).free
     if free_bytes < MIN_FREE_DISK_BYTES:
         raise SetupError(
@@ -111,10 +113,11 @@ def check_room(settings: Settings) -> None:
             f"{MIN_FREE_DISK_BYTES >> 30} GiB: free some, or use --reports DIR on another disk"
         )
     available = available_memory_bytes()
-    if available < MIN_MEMORY_BYTES:
+    if available < clusters * MIN_MEMORY_BYTES:
+        needs = f"{clusters} side by side need" if clusters > 1 else "a cluster needs"
         raise SetupError(
-            f"{available / 2**30:.1f} GiB of memory are available; a cluster needs {MIN_MEMORY_BYTES >> 30} GiB: "
-            "stop something, or use a larger machine"
+            f"{available / 2**30:.1f} GiB of memory are available; {needs} {clusters * MIN_MEMORY_BYTES >> 30} GiB: "
+            f"stop something, {'use a smaller -n, ' * (clusters > 1)}or use a larger machine"
         )
 
 

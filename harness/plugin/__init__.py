@@ -1,6 +1,6 @@
 """The pytest plugin: options, the `guarantee` marker, the `scenario` fixture, and how verdicts become outcomes.
 
-The only module that imports pytest. Broken is a failure, inconclusive is an error also in the call phase,
+Only this package imports pytest. Broken is a failure, inconclusive is an error also in the call phase,
 known broken is an expected failure, and a row that holds although the catalogue expects it broken is a failure.
 """
 
@@ -10,8 +10,9 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -23,6 +24,7 @@ from harness.core.guarantee import Guarantee
 from harness.core.wording import several
 from harness.evidence import RunDir
 from harness.options import add_options, asked, from_environment, settings_from
+from harness.plugin import sidebyside
 from harness.provenance import new_run_id
 from harness.prover import Broken, HeldUnexpectedly, Inconclusive, KnownBroken, NotTested, Prover, SuiteFunction
 from harness.publish import publish, write_run
@@ -41,7 +43,8 @@ guarantee = pytest.mark.guarantee
 
 SESSION = pytest.StashKey[Session]()
 CATALOGUE = pytest.StashKey[Catalogue]()
-DESELECTED = pytest.StashKey[dict[str, dict[str, int]]]()
+DESELECTED = pytest.StashKey[sidebyside.LeftOut]()
+CONTROLLER = pytest.StashKey[sidebyside.Controller]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,17 +57,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "guarantee(id, ...): the documented guarantees that a suite function judges")
     if not asked(_getter(config), "topology"):
         return
-    if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
-        raise pytest.UsageError("-n: suites run one after the other, for verdicts are of one run; leave -n out")
     try:
         settings = settings_from(_getter(config))
+        sidebyside.check(config, keep=settings[0].keep)
         catalogue = load_catalogue()
         for name in settings[0].guarantees:
             catalogue.get(name)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     names = [s.topology.name for s in settings]
-    run_id = new_run_id(names, settings[0].seed)
+    if sidebyside.is_worker(config):
+        part_of = sidebyside.run_of(config)
+        settings = [replace(s, seed=part_of["seed"]) for s in settings]
+        run_id = part_of["id"]
+        sidebyside.die_with_the_controller()
+    else:
+        run_id = new_run_id(names, settings[0].seed)
     config.stash[CATALOGUE] = catalogue
     config.stash[SESSION] = Session(
         run_id=run_id,
@@ -76,6 +84,9 @@ def pytest_configure(config: pytest.Config) -> None:
         offered=sum(len(catalogue.promised(s.topology)) for s in settings),
     )
     config.stash[DESELECTED] = {}
+    if sidebyside.side_by_side(config):
+        config.stash[CONTROLLER] = sidebyside.Controller(config.stash[SESSION], write_run)
+        config.pluginmanager.register(config.stash[CONTROLLER], "rmq-harness-controller")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -130,11 +141,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Says in one line what was left out and why."""
-    lines = []
-    for name, counts in config.stash.get(DESELECTED, {}).items():
-        told = "; ".join(f"{number}: {why}" for why, number in counts.items())
-        lines.append(f"{name}: {several(sum(counts.values()), 'suite function')} deselected ({told})")
-    return lines
+    return _deselected(config.stash.get(DESELECTED, {}))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Obtains everything before workers start that need it: the controller of several collects nothing itself."""
+    run = session.config.stash.get(SESSION, None)
+    if run is not None and CONTROLLER in session.config.stash:
+        _begin(run, session.config, [g for mine in run.promised.values() for g in mine])
 
 
 @pytest.hookimpl(trylast=True)
@@ -143,13 +158,25 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     run = session.config.stash.get(SESSION, None)
     if run is None or session.config.option.collectonly or not any(_topology_of(i) for i in session.items):
         return
+    judged = [g for i in session.items for g in run.promised.get(str(_topology_of(i)), ()) if g.id in _marked(i)]
+    _begin(run, session.config, judged)
+
+
+def _begin(run: Session, config: pytest.Config, judged: Iterable[Guarantee]) -> None:
+    """What a run needs, and its directory; of several workers each has the first, and the controller makes the second.
+
+    Trouble ends the run with one message.
+    """
     from harness.equip import equip
 
+    worker = sidebyside.is_worker(config)
+    clusters = config.getoption("numprocesses", None) if CONTROLLER in config.stash else 1
     try:
-        judged = [g for i in session.items for g in run.promised.get(str(_topology_of(i)), ()) if g.id in _marked(i)]
-        run.equipment = equip(next(iter(run.settings.values())), _sayer(session.config), judged)
-        RunDir.create(run.directory.parent, run.run_id)
-        write_run(run)
+        say = (lambda _text: None) if worker else _sayer(config)
+        run.equipment = equip(next(iter(run.settings.values())), say, judged, clusters=clusters or 1)
+        if not worker:
+            RunDir.create(run.directory.parent, run.run_id)
+            write_run(run)
     except HarnessError as error:
         run.equipment = None  # nothing was begun: there is nothing to publish
         pytest.exit(f"rmq-harness: {error}", returncode=error.exit_code)
@@ -174,11 +201,14 @@ def scenario(request: pytest.FixtureRequest) -> Generator[Prover]:
     """The prover of this suite function on this topology; its outcome is filed whatever happens."""
     session = request.config.stash[SESSION]
     topology = str(request.param)
-    prover = _Prover(_suite_function(request.node), session, session.settings[topology], _sayer(request.config))
+    worker = sidebyside.is_worker(request.config)
+    say = sidebyside.worker_sayer(request.config) if worker else _sayer(request.config)
+    prover = _Prover(_suite_function(request.node), session, session.settings[topology], say)
     # Filed before it is known: an interruption publishes the run before it comes back here.
     session.add(topology, prover.outcome)
     yield prover
-    write_run(session)
+    if not worker:
+        write_run(session)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -187,6 +217,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """An inconclusive call is an error, not a failure, in the terminal and in JUnit; verdicts need no traceback."""
     report = yield
+    prover, topology = _prover_of(item), _topology_of(item)
+    if isinstance(prover, Prover) and topology and call.when != "call" and sidebyside.is_worker(item.config):
+        sidebyside.tell(report, topology, prover.outcome)
     if call.excinfo is not None and _topology_of(item) is not None:
         error = call.excinfo.value
         if isinstance(error, pytest.skip.Exception) and isinstance(prover := _prover_of(item), Prover):
@@ -202,6 +235,9 @@ def pytest_runtest_makereport(
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Writes the evidence of the run and sets the exit code that the rows call for."""
     run = session.config.stash.get(SESSION, None)
+    if sidebyside.is_worker(session.config):
+        sidebyside.tell_left_out(session.config, session.config.stash.get(DESELECTED, {}))
+        return
     if run is None or run.equipment is None:
         if _ran_nothing(run, session.config, exitstatus):
             session.exitstatus = EXIT_INCONCLUSIVE
@@ -227,6 +263,8 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
         return
     settings = next(iter(run.settings.values()))
     terminalreporter.section("guarantees")
+    if CONTROLLER in config.stash:
+        terminalreporter.write("".join(f"{line}\n" for line in _deselected(config.stash[CONTROLLER].left_out)))
     terminalreporter.write_line(summary_of_time(run.outcomes))
     terminalreporter.write_line(f"evidence: {_relative(run.directory)}/report.html")
     text = summary(
@@ -241,6 +279,14 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
     if run.equipment.keeper is not None and run.equipment.keeper.left is not None:
         terminalreporter.section("kept cluster")
         terminalreporter.write_line(run.equipment.keeper.left.reach())
+
+
+def _deselected(left_out: sidebyside.LeftOut) -> list[str]:
+    lines = []
+    for name, counts in left_out.items():
+        told = "; ".join(f"{number}: {why}" for why, number in counts.items())
+        lines.append(f"{name}: {several(sum(counts.values()), 'suite function')} deselected ({told})")
+    return lines
 
 
 def _ran_nothing(run: Session | None, config: pytest.Config, exitstatus: int) -> TypeGuard[Session]:

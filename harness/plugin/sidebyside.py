@@ -1,0 +1,131 @@
+"""Suites side by side (`-n`): pytest-xdist's workers run them, its controller judges the run.
+
+A worker collects and runs as a pytest without -n does, and publishes nothing: what each of its suite functions came to
+travels with its own reports. The controller files it, and is the only one that writes the run's files, prints
+the table and ends in an exit code. Scenario directories are made by whoever runs the scenario.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.session import Outcome, Session
+
+RUN: Final = "rmq_run"
+"""In a worker's input: `{"id", "seed"}` of the run that it is part of."""
+_OUTCOME: Final = "rmq_outcome"
+_LEFT_OUT: Final = "rmq_left_out"
+LeftOut = dict[str, dict[str, int]]
+"""Topology -> why -> how many suite functions were deselected."""
+
+
+def side_by_side(config: pytest.Config) -> bool:
+    """This is the controller of several workers."""
+    return config.getoption("dist", "no") != "no" and not config.option.collectonly and not is_worker(config)
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """This is one of several workers."""
+    return hasattr(config, "workerinput")
+
+
+def run_of(config: pytest.Config) -> Mapping[str, Any]:
+    """Id and seed of the run that a worker is part of."""
+    given: Mapping[str, Any] = config.workerinput[RUN]  # type: ignore[attr-defined]
+    return given
+
+
+def check(config: pytest.Config, *, keep: bool) -> None:
+    """Raises UsageError for what cannot be done side by side."""
+    if config.getoption("dist", "no") == "each":
+        raise UsageError("--dist each would run every suite in every worker: leave it out, -n alone shares them out")
+    if keep:
+        raise UsageError("--keep leaves the last scenario's cluster up, and with -n there is no last: leave one out")
+
+
+class Controller:
+    """The hooks of the process that shares the suites out: it files what its workers report."""
+
+    def __init__(self, run: Session, filed: Callable[[Session], None]) -> None:
+        self._run = run
+        self._filed = filed
+        self._outcomes: dict[str, Outcome] = {}
+        self.left_out: LeftOut = {}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tells a worker which run it is part of."""
+        node.workerinput[RUN] = {"id": self._run.run_id, "seed": self._run.seed}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """A worker is done, or died; every one of them has left out the same."""
+        del error
+        self.left_out |= getattr(node, "workeroutput", {}).get(_LEFT_OUT, {})
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Files what a suite function came to; until it says so itself, that it was broken off."""
+        packed = getattr(report, _OUTCOME, None)
+        if packed is None:
+            return
+        # From a child of ours, through a pipe of ours.
+        topology, came_to = pickle.loads(packed)
+        filed = self._outcomes.get(report.nodeid)
+        if filed is None:
+            self._outcomes[report.nodeid] = came_to
+            self._run.add(topology, came_to)
+            return
+        for field in fields(Outcome):
+            setattr(filed, field.name, getattr(came_to, field.name))
+        self._filed(self._run)
+
+
+def tell(report: pytest.TestReport, topology: str, outcome: Outcome) -> None:
+    """In a worker: sends the outcome with a report, of the set-up for what is to come and of the end for what came.
+
+    A worker that dies in between has left the first: the function was broken off.
+    """
+    setattr(report, _OUTCOME, pickle.dumps((topology, outcome)))
+
+
+def tell_left_out(config: pytest.Config, left_out: LeftOut) -> None:
+    """In a worker, at its end: what it deselected."""
+    config.workeroutput[_LEFT_OUT] = left_out  # type: ignore[attr-defined]
+
+
+def die_with_the_controller() -> None:
+    """In a worker: ends this process at once when its parent is gone, as a pytest that is killed ends at once."""
+    parent = os.pidfd_open(os.getppid())
+
+    def watch() -> None:
+        select.select([parent], [], [])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True, name="controller-watch").start()
+
+
+def worker_sayer(config: pytest.Config) -> Callable[[str], None]:
+    """Progress of a worker, a line each with its name, on the standard error that it shares with its controller."""
+    began = time.monotonic()
+    name = os.environ.get("PYTEST_XDIST_WORKER", "worker")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+
+    def say(text: str) -> None:
+        if config.getoption("verbose") < -1:
+            return
+        line = f"  [{name} {time.monotonic() - began:7.1f} s] {text}\n"
+        with capture.global_and_fixture_disabled():
+            os.write(2, line.encode())
+
+    return say
