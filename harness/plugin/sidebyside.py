@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import fields
 from typing import Any, Final
 
@@ -125,7 +126,7 @@ def worker_sayer(config: pytest.Config) -> Callable[[str], None]:
         if config.getoption("verbose") < -1:
             return
         line = f"  [{name} {time.monotonic() - began:7.1f} s] {text}\n"
-        with capture.global_and_fixture_disabled():
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
             os.write(2, line.encode())
 
     return say

@@ -63,11 +63,15 @@ class Stub:
     planted: Verdict = Verdict.BROKEN
     settings: list[Settings] = field(default_factory=list)
     equipped: int = 0
+    clusters: int = 0
     equip_error: HarnessError | None = None
     judged: tuple[Guarantee, ...] = ()
 
-    def equip(self, settings: Settings, say: Callable[[str], None], judged: Iterable[Guarantee]) -> Equipment:
+    def equip(
+        self, settings: Settings, say: Callable[[str], None], judged: Iterable[Guarantee], *, clusters: int = 1
+    ) -> Equipment:
         self.equipped += 1
+        self.clusters = clusters
         self.judged = tuple(judged)
         if self.equip_error is not None:
             raise self.equip_error
