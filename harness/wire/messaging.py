@@ -18,6 +18,7 @@ TOOLS_GROUP = "TOOLS_CONSUMER"
 """A consumer group that every broker of every release knows without being told."""
 
 _SUSPEND, _SUBSCRIPTION_INLINE = 2, 4
+_FAR_MS = 1 << 62
 
 
 class MessageCalls(Calls):
@@ -122,6 +123,25 @@ class MessageCalls(Calls):
         offset = physical_offset_of(msg_id)
         answer = await self.ask(address, RequestCode.VIEW_MESSAGE_BY_ID, {"offset": offset}, timeout_s=timeout_s)
         return decode_message(answer.body)
+
+    async def query_by_key(
+        self,
+        address: str,
+        topic: str,
+        key: str,
+        *,
+        most: int = 32,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> tuple[StoredMessage, ...]:
+        """What the broker's index finds for a key, of any age: also messages whose key merely has the same hash."""
+        ext = {"topic": topic, "key": key, "maxNum": most, "beginTimestamp": 0, "endTimestamp": _FAR_MS}
+        try:
+            answer = await self.ask(address, RequestCode.QUERY_MESSAGE, ext, timeout_s=timeout_s)
+        except Refused as refused:
+            if refused.code == ResponseCode.QUERY_NOT_FOUND:
+                return ()
+            raise
+        return tuple(decode_messages(answer.body))
 
     async def consumer_ids(self, address: str, group: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> tuple[str, ...]:
         """Client ids of the group's members connected to this broker; empty if there are none."""

@@ -107,6 +107,7 @@ class Admin:
     consumer_offset = _blocking(AsyncAdmin.consumer_offset)
     commit_offset = _blocking(AsyncAdmin.commit_offset)
     view_message = _blocking(AsyncAdmin.view_message)
+    query_by_key = _blocking(AsyncAdmin.query_by_key)
     consumer_ids = _blocking(AsyncAdmin.consumer_ids)
     heartbeat = _blocking(AsyncAdmin.heartbeat)
     unregister = _blocking(AsyncAdmin.unregister)

@@ -72,6 +72,7 @@ class FakeBroker(FakeServer):
         self.groups: dict[str, dict[str, FakeConnection]] = defaultdict(dict)
         self.offsets: dict[tuple[str, str, int], int] = {}
         self.config: dict[str, str] = {"brokerName": name, "brokerPermission": "6"}
+        self.indexes = True
         self.sends = 0
         self.stored: Counter[str] = Counter()
         self.planted: list[tuple[str, str]] = []
@@ -240,6 +241,17 @@ class FakeBroker(FakeServer):
         else:
             connection.reply(frame, 0, body=raw)
 
+    def _query(self, connection: FakeConnection, frame: Frame) -> None:
+        if not self.indexes:
+            connection.reply(frame, ResponseCode.QUERY_NOT_FOUND, remark="can not find message, maybe time range")
+            return
+        entries = (e for (name, _), q in self.store.queues.items() if name == frame.ext["topic"] for e in q.entries)
+        found = [raw for raw in entries if raw is not None and frame.ext["key"] in decode_message(raw).keys]
+        if found:
+            connection.reply(frame, 0, body=b"".join(found[: int(frame.ext["maxNum"])]))
+        else:
+            connection.reply(frame, ResponseCode.QUERY_NOT_FOUND, remark="can not find message, maybe time range")
+
     # offsets, groups
 
     def _consumer_offset(self, connection: FakeConnection, frame: Frame) -> None:
@@ -345,6 +357,7 @@ _HANDLERS = {
     RequestCode.GET_MIN_OFFSET: FakeBroker._min_offset,
     RequestCode.SEARCH_OFFSET_BY_TIMESTAMP: FakeBroker._offset_at,
     RequestCode.VIEW_MESSAGE_BY_ID: FakeBroker._view,
+    RequestCode.QUERY_MESSAGE: FakeBroker._query,
     RequestCode.QUERY_CONSUMER_OFFSET: FakeBroker._consumer_offset,
     RequestCode.UPDATE_CONSUMER_OFFSET: FakeBroker._commit,
     RequestCode.HEART_BEAT: FakeBroker._heartbeat,

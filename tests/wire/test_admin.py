@@ -81,6 +81,8 @@ def test_send_view_and_offsets(fake, admin):
     viewed = admin.view_message(queue.address, sent.msg_id)
     assert (viewed.body.decode(), viewed.keys, viewed.tags) == ("héllo", ("k1",), "a")
     assert admin.offset_at(queue, viewed.store_ts_ms) == 0
+    assert [m.raw for m in admin.query_by_key(queue.address, "t", "k1")] == [viewed.raw]
+    assert admin.query_by_key(queue.address, "t", "k2") == ()
     assert admin.consumer_offset(queue, "g") is None
     admin.commit_offset(queue, "g", 2)
     assert admin.consumer_offset(queue, "g") == 2

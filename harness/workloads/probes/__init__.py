@@ -11,12 +11,13 @@ from typing import Annotated
 from pydantic import Field
 
 from harness.workloads.probes.base import Probe
-from harness.workloads.probes.brokers import AwaitHealthy, ReadBack, SyncDisks
+from harness.workloads.probes.brokers import AwaitHealthy, ReadBack, SetQueues, StoreFiles, SyncDisks
 from harness.workloads.probes.commitlog import AgeCommitLog, AwaitCommitLog, AwaitGone, CommitLog, ExactlyDeleted
 from harness.workloads.probes.lag import ReplicationLag
 from harness.workloads.probes.loads import AwaitCount, AwaitDelivered, StartLoad, StopLoad
 from harness.workloads.probes.plain import Elapse, Same
 from harness.workloads.probes.routes import AwaitRoute, AwaitRoutes, Registered, Routed, Snapshot, Watch, Writable
+from harness.workloads.probes.searches import Search
 from harness.workloads.probes.sends import AwaitAnswer, SendDirect
 
 AnyProbe = Annotated[
@@ -41,6 +42,9 @@ AnyProbe = Annotated[
     | AwaitGone
     | AwaitHealthy
     | ExactlyDeleted
+    | Search
+    | SetQueues
+    | StoreFiles
     | SyncDisks
     | Writable,
     Field(discriminator="kind"),
@@ -66,10 +70,13 @@ __all__ = [
     "ReplicationLag",
     "Routed",
     "Same",
+    "Search",
     "SendDirect",
+    "SetQueues",
     "Snapshot",
     "StartLoad",
     "StopLoad",
+    "StoreFiles",
     "SyncDisks",
     "Watch",
     "Writable",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, UsageError
 from harness.faults.select import select
 from harness.workloads.probes.base import Probe, seconds_since
 
@@ -28,6 +29,42 @@ class ReadBack(Probe):
     def run(self, stage: Stage) -> dict[str, Any]:
         """`{"messages", "queues", "incomplete", "skipped", "complete"}`; the rows themselves are in the history."""
         return stage.read_back(self.phase, select(self.target, stage.cluster), self.topics)
+
+
+class StoreFiles(Probe):
+    """Which files a broker has in its store: those that match `files`, a glob below it, such as `abort`."""
+
+    kind: Literal["store-files"] = "store-files"
+    target: str
+    files: str
+
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """`{"files": [paths below the store], "count"}`."""
+        (node,) = select(self.target, stage.cluster)
+        there = (PurePosixPath(f.path) for f in stage.cluster.runtime.list_files(node, "store"))
+        found = sorted(str(path.relative_to("store")) for path in there if path.match(f"store/{self.files}"))
+        return {"files": found, "count": len(found)}
+
+
+class SetQueues(Probe):
+    """Gives a topic another number of queues on the targets, as an administrator does while it is used.
+
+    Only more than it had: of a topic that shrinks, what lies in the queues that are gone would not be read back.
+    """
+
+    kind: Literal["set-queues"] = "set-queues"
+    queues: int
+    target: str = "master/*"
+    topic: int = 0
+
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """`{"from", "to"}`. Raises UsageError if it would be fewer."""
+        had = stage.cluster.plan.topics[self.topic].queues
+        if self.queues < had:
+            raise UsageError(f"topic {self.topic} has {had} queues: {self.queues} are fewer; give it more")
+        for node in select(self.target, stage.cluster):
+            stage.cluster.admin.create_topic(stage.cluster.address(node), stage.topics[self.topic], self.queues)
+        return {"from": had, "to": self.queues}
 
 
 class SyncDisks(Probe):
