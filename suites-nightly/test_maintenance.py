@@ -7,15 +7,20 @@ from harness.suite import (
     AwaitCount,
     AwaitRoute,
     Elapse,
+    Expectation,
+    Gates,
+    Kill,
     Prover,
     Step,
     Stop,
+    StoreFiles,
     WipeWritePermission,
     forbid,
     guarantee,
     heal,
     master,
     metric,
+    observed,
     outage,
     plan,
     produce,
@@ -104,4 +109,46 @@ def _restarted(name: str, target: str, number: int) -> tuple[Step, ...]:
         outage(name, Stop(target=target, await_health=False), after_s=0, for_s=1),
         then(AwaitRoute(target=target, present=True, since=name, since_heal=True, timeout_s=60), name=f"routed-{name}"),
         then(AwaitAnswer(target=master(number), codes=(0,), timeout_s=60), name=f"acknowledges-{name}"),
+    )
+
+
+GONE_S = 10
+"""A nameserver closes the connection of a broker that ends and forgets it; the broker tells it as well."""
+
+
+@guarantee("graceful-stop-is-clean")
+def test_a_stop_leaves_nothing_behind(scenario: Prover) -> None:
+    """SIGTERM: the broker is off every nameserver at once and its abort file is gone; after kill -9 that is there."""
+    tidy: list[Expectation] = [observed("left.count").equals(0)]
+    abort = StoreFiles(target=master(0), files="abort")
+
+    def ends(how: Stop | Kill) -> tuple[Step, ...]:
+        return plan(
+            then(ENOUGH, name="loaded"),
+            then(abort, name="running"),
+            then(how, name="end"),
+            then(AwaitRoute(target=master(0), present=False, since="end", timeout_s=60), name="gone"),
+            then(abort, name="left"),
+            heal("end"),
+            then(AwaitCount(who="p", what="ok", at_least=500, timeout_s=60), name="load-back"),
+        )
+
+    scenario(
+        load=[LOAD],
+        steps=ends(Stop(target=master(0))),
+        demand=[
+            *tidy,
+            observed("gone.all").equals(1),
+            observed("gone.slowest_at_least_s") <= GONE_S,
+            forbid("lost", replicas="master"),
+            forbid("phantom"),
+        ],
+        gates=Gates(preconditions=(observed("running.count").equals(1),), also=(observed("gone.slowest_s") <= GONE_S,)),
+        control=scenario.control(
+            "killed",
+            load=[LOAD],
+            steps=ends(Kill(target=master(0))),
+            demand=tidy,
+            why="kill -9 must leave the abort file",
+        ),
     )

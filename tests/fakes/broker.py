@@ -73,6 +73,7 @@ class FakeBroker(FakeServer):
         self.offsets: dict[tuple[str, str, int], int] = {}
         self.config: dict[str, str] = {"brokerName": name, "brokerPermission": "6"}
         self.indexes = True
+        self.finds_anything = False
         self.sends = 0
         self.stored: Counter[str] = Counter()
         self.planted: list[tuple[str, str]] = []
@@ -246,7 +247,10 @@ class FakeBroker(FakeServer):
             connection.reply(frame, ResponseCode.QUERY_NOT_FOUND, remark="can not find message, maybe time range")
             return
         entries = (e for (name, _), q in self.store.queues.items() if name == frame.ext["topic"] for e in q.entries)
-        found = [raw for raw in entries if raw is not None and frame.ext["key"] in decode_message(raw).keys]
+        wanted = (
+            (lambda _raw: True) if self.finds_anything else (lambda raw: frame.ext["key"] in decode_message(raw).keys)
+        )
+        found = [raw for raw in entries if raw is not None and wanted(raw)]
         if found:
             connection.reply(frame, 0, body=b"".join(found[: int(frame.ext["maxNum"])]))
         else:

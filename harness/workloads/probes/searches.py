@@ -28,17 +28,23 @@ class Search(Probe):
     of_each_queue: int = 50
 
     def run(self, stage: Stage) -> dict[str, Any]:
-        """`{"asked", "by_key", "by_id", "by_time"}`: how many were looked up, and found each way. Raises WireError."""
+        """`{"asked", "missed": {"key", "id", "time"}, "strangers"}`: how many were looked up, and not found that way.
+
+        `strangers` is how many messages were found for keys that nobody ever sent, as many as were asked. Raises
+        WireError.
+        """
         (node,) = select(self.target, stage.cluster)
-        asked = by_key = by_id = by_time = 0
+        asked = strangers = 0
+        missed = {"key": 0, "id": 0, "time": 0}
         for queue in range(stage.cluster.plan.topics[self.topic].queues):
             ref = QueueRef(stage.cluster.address(node), stage.topics[self.topic], queue)
             for message in self._some(stage, ref):
                 asked += 1
-                by_key += _by_key(stage, ref, message)
-                by_id += _by_id(stage, ref, message)
-                by_time += _by_time(stage, ref, message)
-        return {"asked": asked, "by_key": by_key, "by_id": by_id, "by_time": by_time}
+                missed["key"] += not _by_key(stage, ref, message)
+                missed["id"] += not _by_id(stage, ref, message)
+                missed["time"] += not _by_time(stage, ref, message)
+                strangers += len(stage.cluster.admin.query_by_key(ref.address, ref.topic, f"never-sent-{asked}"))
+        return {"asked": asked, "missed": missed, "strangers": strangers}
 
     def _some(self, stage: Stage, ref: QueueRef) -> list[StoredMessage]:
         first, end = stage.cluster.admin.min_offset(ref), stage.cluster.admin.max_offset(ref)
