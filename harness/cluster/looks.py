@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from harness.cluster.plan import PROBE_TOPIC
 from harness.cluster.roster import Roster
-from harness.core.errors import WireError
+from harness.core.errors import WaitTimeout, WireError
 from harness.runtime.base import HUB, Runtime
+from harness.waiting import wait_for
 from harness.wire import fastjson
 from harness.wire.codes import ResponseCode, response_name
 from harness.wire.errors import Malformed, Refused
@@ -26,6 +27,8 @@ from harness.wire.sync import Admin
 LOOK_TIMEOUT_S: Final = 5.0
 PROBE_TIMEOUT_S: Final = 8.0
 """Longer than any broker waits for its slaves (5 s before 4.9.3), so that its own answer is seen."""
+READ_BACK_S: Final = 3.0
+"""What is in the transient store pool is read once it is committed: here after a second, or at the look after that."""
 _GET_ALL_TOPIC_CONFIG = 21
 _GET_ALL_GROUP_CONFIG = 201
 
@@ -174,10 +177,20 @@ class Looks:
         text = f"was answered {reply.code} {response_name(reply.code)} {reply.remark}".rstrip()
         if not reply.acknowledged:
             return ProbeWrite(master, reply.code, text)
-        stored = self._message(master, reply.msg_id)
-        if stored is None or stored.topic != PROBE_TOPIC.name:
-            return ProbeWrite(master, reply.code, "was acknowledged and cannot be read back")
+        stored = self._read_back(master, reply.msg_id)
+        if stored is None:
+            return ProbeWrite(master, reply.code, f"was acknowledged and cannot be read back in {READ_BACK_S:.0f} s")
         return ProbeWrite(master, reply.code, text, reply.msg_id, stored)
+
+    def _read_back(self, master: str, msg_id: str) -> StoredMessage | None:
+        def look() -> StoredMessage | None:
+            found = self._message(master, msg_id)
+            return found if found is not None and found.topic == PROBE_TOPIC.name else None
+
+        try:
+            return wait_for(look, what="the write to be readable", timeout_s=READ_BACK_S)
+        except WaitTimeout:
+            return None
 
     def holds(self, node: str, written: ProbeWrite) -> bool:
         """Whether a replica has that very message, byte for byte, at the same place of its log."""

@@ -68,6 +68,23 @@ def test_a_wiped_write_permission_is_named(make_cluster: MakeCluster) -> None:
     assert "namesrv-1 has permission 4 for t on broker-a instead of permission 6" in cluster.health().problems
 
 
+def test_what_is_read_a_second_after_it_was_written_is_written(make_cluster: MakeCluster) -> None:
+    """A broker that acknowledges from its transient store pool commits once a second."""
+    cluster, runtime = make_cluster()
+    cluster.start()
+    runtime.server("broker-a-0").misbehaviour.unreadable_s = 1.0
+    assert cluster.health().ok
+
+
+def test_what_is_never_read_is_named(make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.cluster.looks.READ_BACK_S", 0.5)
+    cluster, runtime = make_cluster()
+    cluster.start()
+    runtime.server("broker-a-0").misbehaviour.unreadable_s = 60.0
+    (problem,) = cluster.health().problems
+    assert problem.startswith("a write to broker-a-0 was acknowledged and cannot be read back in ")
+
+
 def test_a_topic_a_slave_does_not_know_is_named(make_cluster: MakeCluster) -> None:
     cluster, runtime = make_cluster()
     cluster.start()

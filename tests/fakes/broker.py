@@ -8,6 +8,7 @@ with FakeCluster(["broker-a", "broker-b"], slaves=True) as fake:
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
@@ -51,6 +52,8 @@ class Misbehaviour:
     """read requests, answer none (what is asked meanwhile is never answered)"""
     delay_s: float = 0.0
     """answer sends so much later"""
+    unreadable_s: float = 0.0
+    """a message can be looked up by its id so long after it was stored"""
     answers: dict[int, tuple[int, str]] = field(default_factory=dict)
     """by request code: the code and remark to answer; sends answered 0, 10, 11 or 12 are stored all the same"""
     dispatch_behind: str | None = "0"
@@ -237,7 +240,8 @@ class FakeBroker(FakeServer):
 
     def _view(self, connection: FakeConnection, frame: Frame) -> None:
         raw = self.store.by_position.get(int(frame.ext["offset"]))
-        if raw is None:
+        committed_ms = time.time_ns() // 1_000_000 - self.misbehaviour.unreadable_s * 1000
+        if raw is None or decode_message(raw).store_ts_ms > committed_ms:
             connection.reply(frame, ResponseCode.SYSTEM_ERROR, remark="can not find message by the offset")
         else:
             connection.reply(frame, 0, body=raw)
