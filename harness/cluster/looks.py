@@ -27,8 +27,8 @@ from harness.wire.sync import Admin
 LOOK_TIMEOUT_S: Final = 5.0
 PROBE_TIMEOUT_S: Final = 8.0
 """Longer than any broker waits for its slaves (5 s before 4.9.3), so that its own answer is seen."""
-READ_BACK_S: Final = 3.0
-"""What is in the transient store pool is read once it is committed: here after a second, or at the look after that."""
+READ_BACK_S: Final = 8.0
+"""What is in the transient store pool is read once it is committed: with what suites set, within 5.5 s."""
 _GET_ALL_TOPIC_CONFIG = 21
 _GET_ALL_GROUP_CONFIG = 201
 
