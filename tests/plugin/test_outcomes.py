@@ -274,7 +274,9 @@ class TestMissing:
     ) -> None:
         from harness.distribution import obtain_release
 
-        monkeypatch.setattr("harness.equip.equip", lambda s, say, judged: obtain_release(s.rocketmq, s.cache))
+        monkeypatch.setattr(
+            "harness.equip.equip", lambda s, _say, _judged, **_more: obtain_release(s.rocketmq, s.cache)
+        )
         ended = inner("--rocketmq=path:/nowhere")
         assert ended.code == 4
         assert "/nowhere is no unpacked RocketMQ" in ended
