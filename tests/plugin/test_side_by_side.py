@@ -132,14 +132,14 @@ def test_the_rows_are_those_of_a_run_one_after_the_other(run: Callable[..., Ran]
 
 def test_the_exit_code_is_that_of_the_rows(run: Callable[..., Ran]) -> None:
     outcomes = "{'kill': Verdict.BROKEN, 'delivery--worse': Verdict.BROKEN, 'disk': 'infrastructure: no broker'}"
-    code, text, rows, _run = run("-n", "2", outcomes=outcomes)
+    code, text, rows, _run = run("-n", "1", outcomes=outcomes)
     assert code == 1, text
     seen = {row["verdict"] for row in judged(rows).values()}
     assert seen == {"broken", "held", "inconclusive"}
 
 
 def test_a_worker_that_dies_leaves_its_row_inconclusive_and_the_others_judged(run: Callable[..., Ran]) -> None:
-    code, text, rows, _run = run("-n", "2", ways="{'kill': die}")
+    code, text, rows, _run = run("-n", "1", ways="{'kill': die}")
     assert code == 6, text
     assert rows["process-kill-loses-nothing"]["verdict"] == "inconclusive"
     assert "ended before it ran a scenario" in rows["process-kill-loses-nothing"]["reason"]
@@ -198,5 +198,5 @@ def test_what_cannot_be_side_by_side_is_refused(run: Callable[..., Ran], options
 
 
 def test_a_run_of_nothing_is_told(run: Callable[..., Ran]) -> None:
-    code, text, _rows, _run = run("-n", "2", "--guarantee=wipe-is-temporary-and-local")
+    code, text, _rows, _run = run("-n", "1", "--guarantee=wipe-is-temporary-and-local")
     assert code == 6, text
