@@ -220,9 +220,9 @@ def pytest_runtest_makereport(
     prover, topology = _prover_of(item), _topology_of(item)
     if isinstance(prover, Prover) and topology and call.when != "call" and sidebyside.is_worker(item.config):
         sidebyside.tell(report, topology, prover.outcome)
-    if call.excinfo is not None and _topology_of(item) is not None:
+    if call.excinfo is not None and topology is not None:
         error = call.excinfo.value
-        if isinstance(error, pytest.skip.Exception) and isinstance(prover := _prover_of(item), Prover):
+        if isinstance(error, pytest.skip.Exception) and isinstance(prover, Prover):
             prover.skipped(str(error))
         if isinstance(error, HarnessError | Inconclusive):
             report.when = "setup"

@@ -49,9 +49,10 @@ def run_of(config: pytest.Config) -> Mapping[str, Any]:
 
 def check(config: pytest.Config, *, keep: bool) -> None:
     """Raises UsageError for what cannot be done side by side."""
-    if config.getoption("dist", "no") == "each":
+    dist = config.getoption("dist", "no")
+    if dist == "each":
         raise UsageError("--dist each would run every suite in every worker: leave it out, -n alone shares them out")
-    if keep:
+    if keep and dist != "no":
         raise UsageError("--keep leaves the last scenario's cluster up, and with -n there is no last: leave one out")
 
 

@@ -197,6 +197,12 @@ def test_what_cannot_be_side_by_side_is_refused(run: Callable[..., Ran], options
     assert "Traceback" not in text
 
 
+def test_one_after_the_other_there_is_a_last_cluster_to_keep(run: Callable[..., Ran]) -> None:
+    code, text, rows, _run = run("--keep")
+    assert code == 0, text
+    assert len(judged(rows)) == 3
+
+
 def test_a_run_of_nothing_is_told(run: Callable[..., Ran]) -> None:
     code, text, _rows, _run = run("-n", "1", "--guarantee=wipe-is-temporary-and-local")
     assert code == 6, text
