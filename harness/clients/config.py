@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from harness.core.errors import UsageError
 
-Mode = Literal["sync", "async", "oneway", "orderly"]
+Mode = Literal["sync", "async", "oneway", "orderly", "transaction"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,12 @@ class Pin:
 class ProducerConfig:
     """One producer. Message ids are `<process>-<n>`; the id is the message's key and begins its body.
 
-    `rate_per_s` None is as fast as possible. `threads` send in modes sync, oneway and orderly, `window` bounds what is
-    in flight in mode async. In mode orderly the key of message n is `n % keys`, all messages of a key are sent by one
-    thread, and the queue is chosen by the key's hash over the queues of the moment. `pins` replaces routing by these
-    queues, in turn, without retry. The defaults are the product's own, but `timeout_ms`: 3 s would hide the statuses
-    of slow replication. `properties` may hold WAIT = "false". `wait_route` makes `ready` wait until there is a route.
+    `rate_per_s` None is as fast as possible. `threads` send in all modes but async, in which `window` bounds what is in
+    flight. In mode orderly the key of message n is `n % keys`, all messages of a key are sent by one thread, and the
+    queue is chosen by the key's hash over the queues of the moment. In mode transaction the local transaction of
+    message n comes to `Decision(n % 4)` of `java_transactions`. `pins` replaces routing by these queues, in turn,
+    without retry. The defaults are the product's own, but `timeout_ms`: 3 s would hide the statuses of slow
+    replication. `properties` may hold WAIT = "false". `wait_route` makes `ready` wait until there is a route.
     """
 
     process: str
@@ -77,8 +78,12 @@ class ProducerConfig:
             raise UsageError(
                 f"producer {self.process!r}: {self.threads} threads for {self.keys} keys; use threads <= keys"
             )
-        if self.mode not in ("sync", "async", "oneway", "orderly"):
-            raise UsageError(f"producer {self.process!r}: mode {self.mode!r} is none of sync, async, oneway, orderly")
+        if self.mode not in get_args(Mode):
+            raise UsageError(f"producer {self.process!r}: mode {self.mode!r} is none of {', '.join(get_args(Mode))}")
+        if self.mode == "transaction" and self.client != "java":
+            raise UsageError(
+                f"producer {self.process!r}: the {self.client} client has no transactions; use the java client"
+            )
         if self.rate_per_s is not None and self.rate_per_s <= 0:
             raise UsageError(
                 f"producer {self.process!r}: rate_per_s {self.rate_per_s} is not above 0; pause it instead"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import jpype
 
-from harness.clients import outcome
+from harness.clients import java_transactions, outcome
 from harness.clients.config import Config, ProducerConfig
 from harness.clients.jvm import new_client, start_jvm, thrown, versions
 from harness.clients.pace import Pacer, Tally
@@ -58,11 +58,18 @@ class JavaProducer:
         self._user_properties = [(k, v) for k, v in config.properties.items() if k != "WAIT"]
         self._producer: Any = None
         self._pins: list[Any] = []
-        sends = {"sync": self._sync, "orderly": self._sync, "oneway": self._oneway, "async": self._async}
+        sends = {
+            "sync": self._sync,
+            "orderly": self._sync,
+            "oneway": self._oneway,
+            "async": self._async,
+            "transaction": self._transaction,
+        }
         self._senders = Senders(config, self._pacer, self.tally, sends[config.mode])
         self._window = threading.Semaphore(config.window)
         self._open: dict[int, Any] = {}
         self._callback: Any = None
+        self._decided: set[int] = set()
 
     def versions(self) -> dict[str, str]:
         """See `Client`."""
@@ -71,7 +78,9 @@ class JavaProducer:
     def start(self) -> None:
         """Starts the client and, if so configured, waits until a name server gives it a route with queues."""
         config = self._config
-        producer = new_client("org.apache.rocketmq.client.producer.DefaultMQProducer", config, config.heartbeat_ms)
+        plain = "org.apache.rocketmq.client.producer.DefaultMQProducer"
+        kind = java_transactions.PRODUCER if config.mode == "transaction" else plain
+        producer = new_client(kind, config, config.heartbeat_ms)
         producer.setSendMsgTimeout(config.timeout_ms)
         producer.setRetryTimesWhenSendFailed(config.retries)
         producer.setRetryTimesWhenSendAsyncFailed(config.retries)
@@ -79,6 +88,8 @@ class JavaProducer:
         producer.setSendLatencyFaultEnable(config.latency_fault)
         # A recorded body must be the stored body: the id is read from it.
         producer.setCompressMsgBodyOverHowmuch(1 << 30)
+        if config.mode == "transaction":
+            producer.setTransactionListener(java_transactions.listener(self._settled))
         producer.start()
         self._producer = producer
         queue_class = jpype.JClass("org.apache.rocketmq.common.message.MessageQueue")
@@ -170,10 +181,7 @@ class JavaProducer:
         except jpype.JException as error:
             self._failed(n, time.monotonic_ns(), error)
             return
-        now = time.monotonic_ns()
-        verdict = outcome.of_status("ONEWAY")
-        self._recorder.write(self._lines.done(n, now, verdict, "ONEWAY", ("", -1, -1)))
-        self.tally.completed(verdict, now)
+        self._end(n, time.monotonic_ns(), outcome.of_status("ONEWAY"), "ONEWAY")
 
     def _async(self, n: int) -> None:
         message, where = self._message(n), self._where(n)
@@ -185,6 +193,33 @@ class JavaProducer:
             self._producer.send(message, *where, callback)
         except jpype.JException as error:
             self.settle(n, None, error)
+
+    def _transaction(self, n: int) -> None:
+        """A half message; its completion is recorded by the local transaction, which runs if and when it was stored."""
+        message = self._message(n)
+        self._invoke(n)
+        try:
+            result = self._producer.sendMessageInTransaction(message, None)
+        except jpype.JException as error:
+            if n in self._decided:
+                self._decided.discard(n)
+                return
+            self._failed(n, time.monotonic_ns(), error)
+            return
+        if n in self._decided:
+            self._decided.discard(n)
+            return
+        # Stored less safely than asked for: the client rolls it back, and may be asked about it all the same.
+        self._end(n, time.monotonic_ns(), outcome.INFO, read_result(str(result))[0])
+
+    def _settled(self, n: int, now_ns: int, verdict: outcome.Outcome, status: str) -> None:
+        self._decided.add(n)
+        self._end(n, now_ns, verdict, status)
+
+    def _end(self, n: int, now_ns: int, verdict: outcome.Outcome, status: str) -> None:
+        """Without a place: a one-way send is not told it, and that of a half message is not where it will be seen."""
+        self._recorder.write(self._lines.done(n, now_ns, verdict, status, ("", -1, -1)))
+        self.tally.completed(verdict, now_ns)
 
     def settle(self, n: int, result: Any, error: Any) -> None:
         """The answer to an asynchronous send; only the first one counts."""

@@ -1,7 +1,8 @@
 """The one table that says what every answer and every exception of a client means: ok, fail or info.
 
-`ok` is SEND_OK and nothing else. `fail` means surely not stored. Whatever is not in the table, whatever may have
-been tried more than once, and whatever the table's authors could not show to be refused before the append is `info`.
+`ok` is SEND_OK and, of a half message that was answered so, the decision to commit it. `fail` means surely not stored,
+or decided never to be seen. Whatever is not in the table, whatever may have been tried more than once, and whatever the
+table's authors could not show to be refused before the append is `info`.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ TABLE: Final[tuple[Rule, ...]] = (
     _status("FLUSH_SLAVE_TIMEOUT", INFO, "appended; not replicated in time"),
     _status("SLAVE_NOT_AVAILABLE", INFO, "appended; no slave to replicate to"),
     _status("ONEWAY", INFO, "handed to the kernel; no answer will come"),
+    _status("COMMIT_MESSAGE", OK, "the half message is stored (SEND_OK) and its transaction commits: it must be seen"),
+    _status("ROLLBACK_MESSAGE", FAIL, "its transaction rolls back: it must never be seen"),
     _code(0, OK, "SUCCESS"),
     _code(1, FAIL, "decided before the append", "in-sync replicas not enough"),
     _code(1, INFO, "SYSTEM_ERROR: also for exceptions after the append"),

@@ -112,7 +112,7 @@ def render_broker(
         draft.deviate(bring_up(node, topology, version, addresses))
         if timers == "fast":
             draft.deviate(shortened_timers(version))
-    draft.override(overrides or {})
+    draft.override({**_varied(shipped, _identity(node, topology)), **(overrides or {})})
     differences = _differences(shipped, draft) if topology.stock else ()
     return _finish(node, draft, differences)
 
@@ -150,6 +150,15 @@ def _identity(node: NodeSpec, topology: Topology) -> dict[str, str]:
         "brokerId": str(node.broker_id),
         "brokerRole": "SLAVE" if node.role is Role.SLAVE else master,
         "flushDiskType": "SYNC_FLUSH" if topology.flush == "sync" else "ASYNC_FLUSH",
+    }
+
+
+def _varied(shipped: Mapping[str, str], identity: Mapping[str, str]) -> dict[str, str]:
+    """What a stock cluster that a control varied says of itself otherwise than the release's own file."""
+    return {
+        key: identity[key]
+        for key in ("brokerRole", "flushDiskType")
+        if shipped.get(key, identity[key]) != identity[key]
     }
 
 

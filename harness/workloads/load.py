@@ -15,13 +15,15 @@ class Produce(Data):
     `retries` is the client's own retry count; None leaves the client's default (2), under which a failed send is
     ambiguous. `rate_per_s` is the sum over all producers; None is as fast as the broker answers. `timeout_ms` bounds
     one send with all its retries: it must exceed the broker's replication wait (3 s or 5 s) where statuses are judged.
+    Of the messages of mode `transaction` a half is committed (ok) and a half rolled back (fail), and of each a half
+    when the broker asks.
     """
 
     kind: Literal["produce"] = "produce"
     name: str = "p"
     producers: int = 4
     rate_per_s: float | None = 600
-    mode: Literal["sync", "async", "oneway", "orderly"] = "sync"
+    mode: Literal["sync", "async", "oneway", "orderly", "transaction"] = "sync"
     threads: int = 1
     window: int = 64
     retries: int | None = None

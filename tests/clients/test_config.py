@@ -34,6 +34,17 @@ def test_a_configuration_survives_the_pipe(config):
             "9 threads",
         ),
         ({"role": "producer", "process": "p", "namesrv": "", "topic": "T", "mode": "fast"}, "'fast'"),
+        (
+            {
+                "role": "producer",
+                "process": "p",
+                "namesrv": "",
+                "topic": "T",
+                "mode": "transaction",
+                "client": "remoting",
+            },
+            "the remoting client has no transactions; use the java client",
+        ),
         ({"role": "producer", "process": "p", "namesrv": "", "topic": "T", "rate_per_s": 0}, "rate_per_s 0"),
         ({"role": "producer", "process": "p", "namesrv": "", "topic": "T", "window": 0}, "window 0"),
         ({"role": "consumer", "process": "c", "namesrv": "", "topics": []}, "no topics"),

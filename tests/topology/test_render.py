@@ -8,6 +8,7 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.core.version import Version
+from harness.planning import varied
 from harness.topology import keys, known_topologies, layout, load_topology, parse_topology
 from harness.topology.jvm import jvm_flags
 from harness.topology.logback import logback_files
@@ -178,6 +179,23 @@ def test_stock_lists_what_the_caller_changed_too():
     assert (by_key["inSyncReplicas"].ours, by_key["inSyncReplicas"].default) == ("2", "not set")
     assert (by_key["fileReservedTime"].ours, by_key["fileReservedTime"].default) == ("1", "48")
     assert by_key["deleteWhen"].ours == "not set"
+
+
+@pytest.mark.parametrize("version", [V4, V5])
+def test_a_stock_cluster_that_a_control_varied_is_what_the_control_says(version):
+    """Without it the control runs on a SYNC_MASTER as shipped, and comes out as no control should."""
+    topology = load_topology("2m-2s-sync-stock")
+    other = varied(topology, replication="async", flush="sync")
+    master = render_broker(other.node("broker-a-0"), other, version, addresses(other))
+    assert (master.conf["brokerRole"], master.conf["flushDiskType"]) == ("ASYNC_MASTER", "SYNC_FLUSH")
+    assert {d.key for d in master.differences} >= {"brokerRole", "flushDiskType"}
+    assert render_broker(other.node("broker-a-1"), other, version, addresses(other)).conf["brokerRole"] == "SLAVE"
+
+
+@pytest.mark.parametrize("name", ["2m-2s-sync-stock", "2m-2s-async-stock", "2m-noslave-stock"])
+def test_stock_as_declared_has_role_and_flush_of_the_shipped_file(name):
+    for node in ("broker-a-0", "broker-b-0"):
+        assert not {d.key for d in rendered(name, node, V5).differences} & {"brokerRole", "flushDiskType"}
 
 
 def test_stock_of_an_unread_release_is_doubted_and_an_unknown_folder_refused():

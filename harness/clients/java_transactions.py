@@ -1,0 +1,70 @@
+"""The local transactions of a Java producer: what becomes of each half message, decided by its number alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, Final
+
+import jpype
+
+from harness.clients import outcome
+
+_PACKAGE: Final = "org.apache.rocketmq.client.producer"
+PRODUCER: Final = f"{_PACKAGE}.TransactionMQProducer"
+
+
+class Decision(IntEnum):
+    """What the local transaction of message n comes to: `Decision(n % 4)`.
+
+    The number alone decides, so that whoever is asked, of any process of the group and any number of times, answers
+    what was recorded.
+    """
+
+    COMMIT = 0
+    ROLLBACK = 1
+    COMMIT_WHEN_ASKED = 2
+    ROLLBACK_WHEN_ASKED = 3
+
+    @property
+    def commits(self) -> bool:
+        """In the end the message is to be seen."""
+        return self in (Decision.COMMIT, Decision.COMMIT_WHEN_ASKED)
+
+    @property
+    def at_once(self) -> bool:
+        """The broker is told when the transaction ends; else it is told that this is not known, and must ask."""
+        return self in (Decision.COMMIT, Decision.ROLLBACK)
+
+
+def decision_of(message_id: str) -> Decision:
+    """The decision on the message of this id, `<process>-<n>`. Raises ValueError for another id."""
+    return Decision(int(message_id.rpartition("-")[2]) % len(Decision))
+
+
+def listener(decided: Callable[[int, int, outcome.Outcome, str], None]) -> Any:
+    """A TransactionListener. `decided(n, time_ns, outcome, status)` is called when a half message was stored.
+
+    That is while the local transaction runs, before the broker is told its end: whoever is killed between the two has
+    recorded what must come of the message. Of one whose end nobody tells the broker asks, and is answered the same.
+    """
+    state = jpype.JClass(f"{_PACKAGE}.LocalTransactionState")
+    ends = {True: state.COMMIT_MESSAGE, False: state.ROLLBACK_MESSAGE}
+
+    @jpype.JImplements(f"{_PACKAGE}.TransactionListener")
+    class Listener:
+        @jpype.JOverride  # type: ignore[untyped-decorator]
+        def executeLocalTransaction(self, message: Any, _argument: Any) -> Any:
+            message_id = str(message.getKeys())
+            decision = decision_of(message_id)
+            end = ends[decision.commits]
+            status = str(end.name())
+            decided(int(message_id.rpartition("-")[2]), time.monotonic_ns(), outcome.of_status(status), status)
+            return end if decision.at_once else state.UNKNOW
+
+        @jpype.JOverride  # type: ignore[untyped-decorator]
+        def checkLocalTransaction(self, message: Any) -> Any:
+            return ends[decision_of(str(message.getKeys())).commits]
+
+    return Listener()

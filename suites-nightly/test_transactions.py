@@ -1,0 +1,78 @@
+"""Transactions: what is committed is seen, what is rolled back never, and what is left open is asked about."""
+
+from __future__ import annotations
+
+from harness.suite import (
+    AwaitCount,
+    AwaitDelivered,
+    ClusterNeeds,
+    Gates,
+    Kill,
+    Prover,
+    consume,
+    forbid,
+    guarantee,
+    observed,
+    plan,
+    produce,
+    then,
+)
+
+EACH = 2000
+"""Messages of one producer, a quarter of which are to be committed when the broker asks."""
+PRODUCERS = 3
+SETTLE_S = 90
+"""Many times what the broker waits before it asks, and between two rounds of asking."""
+ALL_PRODUCERS = "+".join(f"client/p-{n}" for n in range(1, PRODUCERS + 1))
+CONF = {"transactionTimeOut": "3000", "transactionCheckInterval": "3000"}
+LOAD = produce(
+    PRODUCERS, rate=100 * PRODUCERS, mode="transaction", client="java", max_messages=EACH, timeout_ms=10_000, retries=0
+)
+UNDER_WAY = AwaitCount(who="p", what="ok", at_least=600, from_start=True, timeout_s=120)
+SETTLED = AwaitDelivered(timeout_s=SETTLE_S)
+
+
+@guarantee("transaction-is-all-or-nothing")
+def test_every_transaction_ends_as_decided(scenario: Prover) -> None:
+    """A producer is killed with transactions open; those left of its group are asked, and all end as was decided.
+
+    The decision is recorded before the broker is told, if it is told at all: half of them it must ask for.
+    """
+    scenario(
+        cluster=ClusterNeeds(broker_conf=CONF),
+        load=[LOAD, consume(1)],
+        steps=plan(
+            then(UNDER_WAY, name="loaded"),
+            then(Kill(target="client/p-1", await_health=False), name="killed"),
+            *(
+                then(
+                    AwaitCount(who=f"p-{n}", what="invoked", at_least=EACH, from_start=True, timeout_s=120),
+                    name=f"sent-{n}",
+                )
+                for n in range(2, PRODUCERS + 1)
+            ),
+            then(SETTLED, name="settled"),
+        ),
+        demand=[
+            observed("settled.all").equals(1),
+            forbid("lost"),
+            forbid("undelivered"),
+            forbid("stored-though-failed"),
+            forbid("phantom"),
+            forbid("altered"),
+        ],
+        gates=Gates(in_flight_at_fault=False, faults_heal=False),
+        control=scenario.control(
+            "nobody-to-ask",
+            cluster=ClusterNeeds(broker_conf=CONF),
+            load=[LOAD, consume(1)],
+            steps=plan(
+                then(UNDER_WAY, name="loaded"),
+                then(Kill(target=ALL_PRODUCERS, await_health=False), name="killed"),
+                then(AwaitDelivered(timeout_s=20), name="settled"),
+            ),
+            demand=[observed("settled.all").equals(1)],
+            gates=Gates(in_flight_at_fault=False, faults_heal=False),
+            why="with nobody of its group left to ask, an open transaction must stay unseen",
+        ),
+    )
