@@ -10,7 +10,7 @@ import polars as pl
 
 from harness.checkers import narrow
 from harness.core.history import History
-from harness.core.names import COUNTED, COUNTS, DRAIN, ROSTER
+from harness.core.names import ACTED, COUNTED, COUNTS, DRAIN, READ_ALL, ROSTER
 from harness.core.verdict import Assumption
 
 NAME: Final = "complete-record"
@@ -28,12 +28,13 @@ def complete_record(history: History) -> Assumption:
     consumer was stopped.
 
     A history without a roster was recorded before there was one: whether it is whole is then not known, which voids
-    nothing. Of the harness's own files this shows that no line is torn, and not that none is missing: that queues were
+    nothing. Of the harness's own files: no line is torn, every fault and every look of a scenario that was acted to its
+    end is there, and every reading is of all the nodes and messages that the oracle says it is of. That queues were
     read whole is `well-formed`, that faults came and went are gates of their own.
     """
     told = {e.detail["process"]: e.detail for e in _own(history, COUNTS)}
     roster = {str(e.detail["process"]) for e in _own(history, ROSTER)}
-    wrong = list(_torn(history))
+    wrong = [*_torn(history), *_not_acted(history), *_not_read(history)]
     if not roster:
         counted = sorted(name for name, about in history.processes.items() if about.get(COUNTED))
         if counted:
@@ -66,11 +67,41 @@ def unbooked(history: History) -> History:
 
 
 def _own(history: History, name: str) -> Iterator[Any]:
-    return (e for e in history.events if e.name == name and e.process == "scenario" and "process" in e.detail)
+    return (e for e in _of_scenario(history, name) if "process" in e.detail)
 
 
 def _killed(history: History, process: str) -> bool:
     return any(w.fault in _KILLS and process in w.targets for w in history.windows)
+
+
+def _not_acted(history: History) -> Iterator[str]:
+    """Faults and looks of a scenario whose every step was done, and of which the history has nothing."""
+    for event in _of_scenario(history, ACTED):
+        there = {"fault": {w.name for w in history.windows}, "look": {seen.name for seen in history.observations}}
+        for what, names in there.items():
+            gone = [name for name in event.detail.get(f"{what}s", ()) if name not in names]
+            if gone:
+                yield f"nothing is recorded of the {what} {', '.join(gone)}"
+
+
+def _not_read(history: History) -> Iterator[str]:
+    """Nodes and messages that the oracle says it read in a phase, and that the history has not."""
+    told = [e.detail for e in _of_scenario(history, READ_ALL)]
+    for phase in dict.fromkeys(str(detail.get("phase")) for detail in told):
+        readings = [detail for detail in told if detail.get("phase") == phase]
+        of_it = narrow.text("phase") == phase
+        drained = set(history.drains.filter(of_it).get_column("replica").cast(pl.String).to_list())
+        unread = sorted({str(node) for detail in readings for node in detail.get("nodes", ())} - drained)
+        if unread:
+            yield f"the oracle read {', '.join(unread)} in phase {phase!r}, and nothing of it is recorded"
+        messages = sum(int(detail.get("messages", 0)) for detail in readings)
+        have = history.reads.filter(of_it).height
+        if have != messages:
+            yield f"the oracle read {messages:,} messages in phase {phase!r}, and {have:,} are recorded"
+
+
+def _of_scenario(history: History, name: str) -> Iterator[Any]:
+    return (e for e in history.events if e.name == name and e.process == "scenario")
 
 
 def _torn(history: History) -> Iterator[str]:

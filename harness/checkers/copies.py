@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Final
 
 import polars as pl
@@ -58,16 +60,56 @@ def completed_twice(history: History, *, process: str | None = None) -> Finding:
 
 
 def diverged(history: History, *, phase: str = "final", replicas: Replicas = None, topic: str | None = None) -> Finding:
-    """Queue offsets at which the replicas of a broker do not hold the same, within the range that all of them have.
+    """Queue offsets at which two replicas of a broker do not hold the same, within the range that both of them have.
 
-    A message that is missing inside that range counts; what one replica has beyond the others' end is lag, and what it
-    has before their beginning is head (both are figures, not divergence).
+    A message that is missing inside that range counts; what one replica has beyond another's end is lag, and what it
+    has before its beginning is head (both are figures, not divergence). Each two are compared for themselves: a third
+    that is far behind hides nothing.
     """
     reads = narrow.reads_of(history, phase, replicas)
     drains = narrow.drains_of(history, phase, replicas)
     if topic is not None:
         reads = reads.filter(narrow.text("topic").str.starts_with(topic))
         drains = drains.filter(narrow.text("topic").str.starts_with(topic))
+    compared = [_between(reads, drains, pair) for pair in _pairs(drains)]
+    bad = pl.concat([one.bad for one in compared]).unique().sort("offset")
+    of = compared[0].of if len(compared) == 1 else _together([one.judged for one in compared])
+    figures = {"lag": max(one.lag for one in compared), "head": max(one.head for one in compared)}
+    return Finding("diverged", bad.height, of, narrow.examples(bad, *_SLOT), figures)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What the comparison of some replicas came to: the offsets looked at, and those of them that differ."""
+
+    judged: pl.DataFrame
+    bad: pl.DataFrame
+    lag: int
+    head: int
+
+    @property
+    def of(self) -> int:
+        return self.judged.height
+
+
+def _pairs(drains: pl.DataFrame) -> list[tuple[str, ...]]:
+    """Every two replicas of one broker name that were both asked; an empty pair stands for all, if none has more.
+
+    Raises MetricUnavailable if no broker name has two.
+    """
+    each = drains.group_by("broker").agg(who=narrow.text("replica").unique().sort()).get_column("who").to_list()
+    if max((len(who) for who in each), default=0) == 2:
+        return [()]
+    pairs: list[tuple[str, ...]] = sorted({pair for who in each for pair in combinations(who, 2)})
+    if not pairs:
+        raise MetricUnavailable("no queue was read from two replicas; there is nothing to compare")
+    return pairs
+
+
+def _between(reads: pl.DataFrame, drains: pl.DataFrame, pair: tuple[str, ...]) -> _Compared:
+    if pair:
+        of_them = narrow.text("replica").is_in(pair)
+        reads, drains = reads.filter(of_them), drains.filter(of_them)
     common = _common(reads, drains)
     slots = reads.join(common, on=QUEUE, how="inner")
     within = slots.filter(pl.col("offset").is_between("lo", "hi"))
@@ -78,13 +120,17 @@ def diverged(history: History, *, phase: str = "final", replicas: Replicas = Non
         replicas=pl.col("replicas").first(),
     )
     suspects = held.filter((pl.col("digests") > 1) | (pl.col("there") < pl.col("replicas")))
-    bad = suspects.filter(pl.col("there") < pl.col("replicas"))
-    bad = pl.concat([bad.select(_SLOT), _unequal(within, suspects).select(_SLOT)]).unique().sort("offset")
-    figures = {
-        "lag": slots.filter(pl.col("offset") > pl.col("hi")).select(_SLOT).n_unique(),
-        "head": slots.filter((pl.col("offset") < pl.col("lo")) & (pl.col("offset") <= pl.col("hi"))).height,
-    }
-    return Finding("diverged", bad.height, held.height, narrow.examples(bad, *_SLOT), figures)
+    missing = suspects.filter(pl.col("there") < pl.col("replicas"))
+    return _Compared(
+        judged=held.select(_SLOT),
+        bad=pl.concat([missing.select(_SLOT), _unequal(within, suspects).select(_SLOT)]),
+        lag=slots.filter(pl.col("offset") > pl.col("hi")).select(_SLOT).n_unique(),
+        head=slots.filter((pl.col("offset") < pl.col("lo")) & (pl.col("offset") <= pl.col("hi"))).height,
+    )
+
+
+def _together(judged: list[pl.DataFrame]) -> int:
+    return pl.concat(judged).n_unique()
 
 
 def _common(reads: pl.DataFrame, drains: pl.DataFrame) -> pl.DataFrame:

@@ -32,3 +32,9 @@ RESTART_FAILED: Final = "restart-failed."
 """
 QUIET_S: Final = 20.0
 """A backlog that got less within so long is in progress: the Java client looks for queues to take over every 20 s."""
+
+ACTED: Final = "acted"
+"""An event: every step of the scenario was done. `{"faults", "looks"}` are the names of what was injected and seen."""
+
+READ_ALL: Final = "read-all"
+"""An event: the oracle has read a phase. `{"phase", "nodes", "messages"}`: of whom something is recorded, how much."""

@@ -9,6 +9,7 @@ from typing import Any
 from harness.cluster import Cluster, Oracle
 from harness.core.content import body_of
 from harness.core.errors import HarnessError, UsageError
+from harness.core.names import READ_ALL
 from harness.core.op import OpName, OpType, line
 from harness.evidence import Recorder
 from harness.faults.select import select
@@ -131,6 +132,9 @@ class Stage:
     def read_back(self, phase: str, nodes: tuple[str, ...], topics: tuple[str, ...] = ()) -> dict[str, Any]:
         """The oracle reads every queue of the topics (those of the scenario) on these nodes; see `Oracle.read_all`."""
         summary = self.oracle.read_all(phase, topics or self.topics, nodes)
+        # A node need not have a topic that is not of the plan: then there is nothing of it to be recorded.
+        owed = [] if topics else list(nodes)
+        self.recorder.event(READ_ALL, {"phase": phase, "nodes": owed, "messages": summary.rows})
         return {
             "messages": summary.rows,
             "queues": summary.queues,

@@ -175,3 +175,47 @@ def test_planted_defects_are_seen_as_such_and_not_as_forgeries(thin):
     outcomes = judge_planted(h.history(), rules)
     assert {p.demand: p.observed for p in outcomes if not p.implied} == {f"0 {kind}": Verdict.BROKEN for kind in kinds}
     assert complete_record(unbooked(h.history())).met
+
+
+def acted(h: HistoryBuilder, *, faults: tuple[str, ...] = (), looks: tuple[str, ...] = ()) -> HistoryBuilder:
+    event(h, "acted", faults=list(faults), looks=list(looks))
+    return h
+
+
+def read_all(h: HistoryBuilder, phase: str = "final") -> HistoryBuilder:
+    reads = [r for r in h.rows if r["f"] == "read" and r["s"] == phase]
+    nodes = sorted({r["r"] for r in h.rows if r["f"] == "drain" and r["s"] == phase})
+    event(h, "read-all", phase=phase, nodes=nodes, messages=len(reads))
+    return h
+
+
+def test_a_replica_of_whose_reading_every_line_is_gone_voids_the_verdict(thin):
+    whole = read_all(booked(healthy_run()))
+    assert complete_record(whole.history()).met
+    gone = next(r["r"] for r in whole.rows if r["f"] == "drain")
+    history = without(whole, lambda r: r["f"] in ("read", "drain") and r["r"] == gone)
+    met = complete_record(history)
+    assert not met.met
+    assert f"the oracle read {gone} in phase 'final', and nothing of it is recorded" in met.message
+    assert judge(history, Rules(gates=thin, expectations=(Forbid(anomaly="phantom"),))).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_message_of_the_reading_that_is_gone_with_its_drain_s_count_is_missed():
+    h = read_all(booked(healthy_run()))
+    first = next(r for r in h.rows if r["f"] == "read")
+    met = complete_record(without(h, lambda r: r is first))
+    assert not met.met
+    assert "are recorded" in met.message
+
+
+def test_a_fault_or_a_look_of_which_nothing_is_recorded_is_named():
+    h = booked(healthy_run())
+    assert complete_record(acted(h).history()).met
+    met = complete_record(acted(h, faults=("kill-all",), looks=("returned",)).history())
+    assert not met.met
+    assert "nothing is recorded of the fault kill-all" in met.message
+    assert "nothing is recorded of the look returned" in met.message
+
+
+def test_a_scenario_that_was_stopped_half_way_owes_no_step():
+    assert complete_record(booked(healthy_run()).history()).met

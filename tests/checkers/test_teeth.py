@@ -459,6 +459,22 @@ class TestDiverged:
         finding = find(h.history(), "diverged", {})
         assert (finding.count, finding.figures["lag"]) == (0, 2)
 
+    def test_a_third_replica_that_is_far_behind_hides_nothing(self, h):
+        ids = [f"m{n}" for n in range(12)]
+        good = tuple(f"d{n}" for n in range(12))
+        bad = tuple("other" if n in (7, 9) else d for n, d in enumerate(good))
+        h.read(*ids, replica="broker-a-0", digests=good)
+        h.read(*ids, replica="broker-a-1", digests=bad)
+        h.read(*ids[:3], replica="broker-a-2", digests=good[:3])
+        finding = find(h.history(), "diverged", {})
+        assert (finding.count, finding.of, finding.figures["lag"]) == (2, 12, 9)
+
+    def test_three_replicas_of_different_length_agree(self, h):
+        ids = [f"m{n}" for n in range(12)]
+        for number, length in enumerate((12, 10, 3)):
+            h.read(*ids[:length], replica=f"broker-a-{number}")
+        assert find(h.history(), "diverged", {}).count == 0
+
     def test_one_replica_alone_cannot_be_compared(self, h, thin):
         for n in range(6):
             h.send("p1", f"m{n}").ok()
