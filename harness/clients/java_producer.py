@@ -218,7 +218,7 @@ class JavaProducer:
 
     def _end(self, n: int, now_ns: int, verdict: outcome.Outcome, status: str) -> None:
         """Without a place: a one-way send is not told it, and that of a half message is not where it will be seen."""
-        self._recorder.write(self._lines.done(n, now_ns, verdict, status, ("", -1, -1)))
+        self._recorder.write(self._lines.ended(n, now_ns, verdict, status))
         self.tally.completed(verdict, now_ns)
 
     def settle(self, n: int, result: Any, error: Any) -> None:
