@@ -11,12 +11,15 @@ from harness.checkers.books import complete_record
 from harness.checkers.causality import before_their_send
 from harness.checkers.metrics import measure
 from harness.checkers.narrow import QUEUE, Replicas
-from harness.checkers.stalls import clients_ran
+from harness.checkers.stalls import clients_ran, stalls
 from harness.core.errors import MetricUnavailable
 from harness.core.expectation import COMPARE, Gates, Require
 from harness.core.history import History
 from harness.core.verdict import Assumption
 from harness.core.wording import several, were
+
+INDEX_STILL_S = 60.0
+"""As long as the oracle waits for an index before it reads."""
 
 
 def assumptions(history: History, gates: Gates) -> tuple[Assumption, ...]:
@@ -98,6 +101,8 @@ def drained(history: History, phase: str, replicas: Replicas) -> Assumption:
         first = cut_short.select("replica", "topic", "queue", "detail").row(0)
         message = f"{were(cut_short.height, 'queue')} not read to their end in phase {phase!r}, first {first}"
         return Assumption(name, False, message, soundness=True)
+    if doubt := _doubtful(history, drains):
+        return Assumption(name, False, doubt, soundness=True)
     unread = _never_read(history, drains, masters_only=replicas is None)
     if unread.height:
         first = unread.row(0)
@@ -107,6 +112,19 @@ def drained(history: History, phase: str, replicas: Replicas) -> Assumption:
     return Assumption(
         name, True, f"{were(drains.height, 'queue')} read to their end in phase {phase!r}", soundness=True
     )
+
+
+def _doubtful(history: History, drains: pl.DataFrame) -> str:
+    """An index that stood still is a broker's last word, but not while the disk or the harness stood still as well."""
+    still = drains.filter(pl.col("complete") & pl.col("detail").is_not_null())
+    if not still.height:
+        return ""
+    began_ns = still.select(pl.col("time_ns").min()).item() - int(INDEX_STILL_S * 1e9)
+    near = [s for s in stalls(history) if s.not_a_client and s.to_ns >= began_ns]
+    if not near:
+        return ""
+    replica, detail = still.select("replica", "detail").row(0)
+    return f"of {replica} {detail}, but {near[0].text()} meanwhile: what it has not indexed is not lost"
 
 
 def _never_read(history: History, drains: pl.DataFrame, *, masters_only: bool) -> pl.DataFrame:

@@ -86,6 +86,11 @@ class Stall:
     from_ns: int
     to_ns: int
 
+    @property
+    def not_a_client(self) -> bool:
+        """It was the harness or the machine's disk: what the whole run, or every store, has felt."""
+        return self.process in (_HARNESS, _DISK)
+
     def text(self) -> str:
         """In words."""
         who = "the harness" if self.process == _HARNESS else self.process

@@ -277,3 +277,47 @@ def test_nothing_is_inconclusive():
 
 def test_the_table_names_metrics():
     assert set(_METRICS) <= set(METRICS)
+
+
+class TestAnIndexThatStoodStill:
+    """It is a broker's last word, unless what lies below every broker stood still as well."""
+
+    LOST = Forbid(anomaly="lost", params={"replicas": "master"})
+
+    def read(self) -> HistoryBuilder:
+        h = HistoryBuilder()
+        for n in range(6):
+            h.send("p-1", f"p-1-{n}", at_s=1 + n).ok(at_s=1.1 + n, offset=n)
+        h.read(*(f"p-1-{n}" for n in range(5)))
+        for row in h.rows:
+            if row["f"] == "drain":
+                row["t"] = int(100e9)
+                row["e"] = "the index has stood still 4,096 bytes behind the log for 58 s"
+        return h
+
+    def judged(self, h: HistoryBuilder) -> Any:
+        return judge(h.history(), Rules(gates=OFF, expectations=(self.LOST,)))
+
+    def test_alone_it_is_the_broker_s_own(self):
+        assert self.judged(self.read()).verdict is Verdict.BROKEN
+
+    @pytest.mark.parametrize("who", ["disk", "scenario"])
+    def test_with_a_stall_of_disk_or_harness_nothing_is_said(self, who):
+        h = self.read()
+        if who == "disk":
+            disk_stall(h, 40, 99)
+        else:
+            stall(h, who, 40, 99)
+        judged = self.judged(h)
+        assert judged.verdict is Verdict.INCONCLUSIVE
+        assert "what it has not indexed is not lost" in judged.reason
+
+    def test_a_stall_long_before_the_look_changes_nothing(self):
+        h = self.read()
+        disk_stall(h, 5, 12)
+        assert self.judged(h).verdict is Verdict.BROKEN
+
+    def test_nor_does_one_of_a_client(self):
+        h = self.read()
+        stall(h, "p-1", 40, 99)
+        assert self.judged(h).verdict is Verdict.BROKEN
