@@ -36,6 +36,10 @@ from harness.settings import Settings
 from harness.stock import with_parts
 
 _PATH = re.compile(r"(?:(?<==)|(?<=path:)|^)[/~]\S*")
+_WHOLE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+"""How a run ends that came to its end; any other one was broken off, by a user or by a bug of a plugin."""
+_TOLD = (Broken, HeldUnexpectedly, Inconclusive, pytest.skip.Exception, pytest.xfail.Exception)
+"""What a suite function raises by its verdict."""
 
 
 guarantee = pytest.mark.guarantee
@@ -218,6 +222,8 @@ def pytest_runtest_makereport(
     """An inconclusive call is an error, not a failure, in the terminal and in JUnit; verdicts need no traceback."""
     report = yield
     prover, topology = _prover_of(item), _topology_of(item)
+    if isinstance(prover, Prover) and call.excinfo is not None and not isinstance(call.excinfo.value, _TOLD):
+        prover.failed(call.excinfo.value)
     if isinstance(prover, Prover) and topology and call.when != "call" and sidebyside.is_worker(item.config):
         sidebyside.tell(report, topology, prover.outcome)
     if call.excinfo is not None and topology is not None:
@@ -244,14 +250,17 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     settings = next(iter(run.settings.values()))
     rows = run.rows()
+    whole = exitstatus in _WHOLE
     code, _ = exit_code(rows, strict=settings.strict, allow_missing=settings.allow_missing)
+    code = _graver(code, int(exitstatus), run)
+    run.exit_code = code if whole else int(exitstatus)
     try:
-        publish(run, rows, whole=exitstatus != pytest.ExitCode.INTERRUPTED)
+        publish(run, rows, whole=whole)
     except HarnessError as error:
         sys.stderr.write(f"\nrmq-harness: {error}\n")
         code = code or error.exit_code
-    if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
-        session.exitstatus = _graver(code, int(exitstatus), run)
+    if whole:
+        session.exitstatus = code
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
