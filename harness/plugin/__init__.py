@@ -268,7 +268,7 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
     run = config.stash.get(SESSION, None)
     if run is None or run.equipment is None:
         if _ran_nothing(run, config, exitstatus):
-            terminalreporter.write_line(_nothing_ran(run))
+            terminalreporter.write_line(_nothing_ran(run, exitstatus))
         return
     settings = next(iter(run.settings.values()))
     terminalreporter.section("guarantees")
@@ -299,13 +299,17 @@ def _deselected(left_out: sidebyside.LeftOut) -> list[str]:
 
 
 def _ran_nothing(run: Session | None, config: pytest.Config, exitstatus: int) -> TypeGuard[Session]:
-    """Suites were to be run, and every one of them was deselected."""
-    collected = exitstatus != pytest.ExitCode.NO_TESTS_COLLECTED
-    return run is not None and not collected and not config.option.collectonly
+    """A run came to its end, and no suite function was among what it ran, if it ran anything."""
+    return run is not None and exitstatus in _WHOLE and not config.option.collectonly
 
 
-def _nothing_ran(run: Session) -> str:
-    """Why there is no table: every row that was asked for is one that no suite function here judges."""
+def _nothing_ran(run: Session, exitstatus: int) -> str:
+    """Why there is no table: no suite function here judges a row that was asked for, or none was selected."""
+    if exitstatus != pytest.ExitCode.NO_TESTS_COLLECTED:
+        return (
+            f"nothing was proved of {', '.join(run.settings)}: what was run are other tests, and no suite function was"
+            f" among them; name the suites, as in pytest suites; exit code {EXIT_INCONCLUSIVE}"
+        )
     rows = list(dict.fromkeys(g.id for mine in run.promised.values() for g in mine))
     shown = ", ".join(rows[:5]) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
     return (

@@ -316,6 +316,14 @@ def test_kill(scenario):
     def test_deselected_by_hand(self, inner: Inner, stub: Stub, option: str) -> None:
         assert inner(*option.split()).code not in (0, 1)
 
+    @pytest.mark.parametrize("outcome", ["True", "False"])
+    @pytest.mark.parametrize("option", ["-k plain", "--deselect=test_suite.py::test_kill"])
+    def test_other_tests_prove_nothing(self, inner: Inner, stub: Stub, option: str, outcome: str) -> None:
+        ended = inner(*option.split(), suite=f"{SUITE}\ndef test_plain():\n    assert {outcome}\n")
+        assert ended.code == 6
+        assert ended.text.count("nothing was proved of 1m: what was run are other tests") == 1
+        assert not stub.equipped
+
     def test_a_suite_without_a_mark_judges_nothing(self, inner: Inner, stub: Stub) -> None:
         ended = inner(suite=SUITE.replace('@guarantee("process-kill-loses-nothing")', ""))
         assert ended.code not in (0, 1)
