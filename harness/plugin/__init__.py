@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
         catalogue = load_catalogue()
         for name in settings[0].guarantees:
             catalogue.get(name)
+        _check_asked_for(catalogue, settings)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     names = [s.topology.name for s in settings]
@@ -328,6 +329,16 @@ def _graver(code: int, status: int, run: Session) -> int:
     if code == 0 and status == int(pytest.ExitCode.TESTS_FAILED):
         return EXIT_INCONCLUSIVE if any(o.result is None for mine in run.outcomes.values() for o in mine) else 1
     return code
+
+
+def _check_asked_for(catalogue: Catalogue, settings: Sequence[Settings]) -> None:
+    """Raises UsageError naming every guarantee that was asked for and that none of the topologies promises."""
+    promised = {g.id for s in settings for g in catalogue.promised(s.topology)}
+    missing = [name for name in dict.fromkeys(settings[0].guarantees) if name not in promised]
+    if missing:
+        names = ", ".join(s.topology.name for s in settings)
+        verb = "promises" if len(settings) == 1 else "promise"
+        raise UsageError(f"{names} {verb} none of {', '.join(missing)}; see `rmq-harness explain GUARANTEE`")
 
 
 def _promised(catalogue: Catalogue, settings: Settings) -> tuple[Guarantee, ...]:

@@ -96,6 +96,18 @@ def test_a_guarantee_that_the_topology_does_not_promise(inner: Inner, stub: Stub
     assert not stub.equipped
 
 
+def test_every_guarantee_that_no_topology_promises_is_named(inner: Inner, stub: Stub) -> None:
+    unpromised = ("master-outage-leaves-sends-working", "sync-master-ack-means-two-copies")
+    asked = [f"--guarantee={name}" for name in ("process-kill-loses-nothing", *unpromised)]
+    ended = inner(*asked)
+    assert ended.code == 4
+    assert f"1m promises none of {', '.join(unpromised)}; see" in ended
+    ended = inner(*asked, "--topology=2m-noslave")
+    assert ended.code == 4
+    assert f"1m, 2m-noslave promise none of {unpromised[1]}; see" in ended
+    assert not stub.equipped
+
+
 def test_suites_without_a_topology_say_what_they_need(inner: Inner, stub: Stub) -> None:
     ended = inner(topology=None)
     assert ended.code == 2 or ended.code == 4
