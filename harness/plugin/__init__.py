@@ -59,9 +59,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Reads every option once; anything wrong ends here, before a cluster is started."""
     config.addinivalue_line("markers", "guarantee(id, ...): the documented guarantees that a suite function judges")
-    if not asked(_getter(config), "topology"):
-        return
     try:
+        if not asked(_getter(config), "topology"):
+            return
         settings = settings_from(_getter(config))
         sidebyside.check(config, keep=settings[0].keep)
         catalogue = load_catalogue()

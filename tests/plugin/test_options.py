@@ -10,8 +10,8 @@ import pytest
 
 from harness.catalogue import load_catalogue
 from harness.core.errors import UsageError
-from harness.options import add_options, settings_from
-from harness.settings import Settings
+from harness.options import FLAGS, HELP, add_options, cache_dir, settings_from, state_dir
+from harness.settings import Settings, environment_name
 from harness.topology import known_topologies
 from harness.topology.load import topology_directory
 from tests.plugin.conftest import Inner, Stub
@@ -75,6 +75,37 @@ def test_a_wrong_value_is_named_with_its_option_and_the_remedy(option: str, name
     assert said.count(named.split()[-1]) == 1, "the value is told once"
     assert remedy in said
     assert "\n" not in said
+
+
+WITH_VALUES = [name for name in HELP if name not in FLAGS]
+
+
+@pytest.mark.parametrize("name", WITH_VALUES)
+def test_an_empty_value_is_not_the_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for empty in ("", " "):
+        with pytest.raises(UsageError, match=f"^--{name} is empty: give it a value, or leave it out$"):
+            read(f"--{name}={empty}")
+    for empty in ("", " , "):
+        monkeypatch.setenv(environment_name(name), empty)
+        with pytest.raises(UsageError, match=f"^{environment_name(name)} is set but empty: give .* or unset it$"):
+            read()
+
+
+def test_an_empty_place_is_not_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for twin, place in (("RMQ_HARNESS_CACHE", cache_dir), ("RMQ_HARNESS_STATE", state_dir)):
+        monkeypatch.setenv(twin, "")
+        with pytest.raises(UsageError, match=f"{twin} is set but empty"):
+            place()
+
+
+def test_an_empty_topology_in_the_environment_ends_with_4_and_one_line(
+    inner: Inner, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RMQ_HARNESS_TOPOLOGY", "")
+    ended = inner(topology=None)
+    assert ended.code == 4
+    assert "RMQ_HARNESS_TOPOLOGY is set but empty" in ended
+    assert "Traceback" not in ended
 
 
 @pytest.mark.parametrize("option", ["--rocketmq=9.9.9", "--guarantee=nope", "--jvm-opt=Xmx1g"])
