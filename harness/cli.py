@@ -13,7 +13,7 @@ from harness.catalogue import explain, load_catalogue
 from harness.core.errors import HarnessError, UsageError
 from harness.core.verdict import Verdict
 from harness.evidence import remedy_for
-from harness.options import cache_dir, state_dir, told
+from harness.options import cache_dir, check_environment, state_dir, told
 from harness.settings import TIMERS, choice
 from harness.topology.render import Timers
 
@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Every trouble is one message on stderr and the exit code of its kind, never a traceback."""
     try:
         options = _parser().parse_args(argv)
+        check_environment()
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except HarnessError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -13,6 +15,7 @@ from harness.runtime.base import CAPABILITIES
 from harness.runtime.owner import default_state_dir
 from harness.settings import (
     CLIENTS,
+    ENV_PREFIX,
     FLUSHES,
     RUNTIMES,
     TIMERS,
@@ -61,6 +64,17 @@ def state_dir() -> Path:
     Raises UsageError for an empty twin.
     """
     return Path(_twin("state") or default_state_dir())
+
+
+def check_environment() -> None:
+    """Raises UsageError for a variable of ours that stands for nothing: what it was to say would not be heard."""
+    known = [environment_name(name) for name in (*HELP, "cache", "state")]
+    for name in sorted(os.environ):
+        if name.startswith(ENV_PREFIX) and name not in known:
+            tails = {twin.removeprefix(ENV_PREFIX): twin for twin in known}
+            near = difflib.get_close_matches(name.removeprefix(ENV_PREFIX), tails, n=3)
+            hint = f"did you mean {', '.join(tails[tail] for tail in near)}?" if near else f"known: {', '.join(known)}."
+            raise UsageError(f"{name} stands for no option; {hint} Correct it, or unset it")
 
 
 def add_options(group: Any) -> None:

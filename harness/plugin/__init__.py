@@ -23,7 +23,7 @@ from harness.core.errors import HarnessError, UsageError
 from harness.core.guarantee import Guarantee
 from harness.core.wording import several
 from harness.evidence import RunDir
-from harness.options import add_options, asked, from_environment, settings_from
+from harness.options import add_options, asked, check_environment, from_environment, settings_from
 from harness.plugin import sidebyside
 from harness.provenance import new_run_id
 from harness.prover import Broken, HeldUnexpectedly, Inconclusive, KnownBroken, NotTested, Prover, SuiteFunction
@@ -60,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Reads every option once; anything wrong ends here, before a cluster is started."""
     config.addinivalue_line("markers", "guarantee(id, ...): the documented guarantees that a suite function judges")
     try:
+        check_environment()
         if not asked(_getter(config), "topology"):
             return
         settings = settings_from(_getter(config))

@@ -49,6 +49,15 @@ def test_bad_input_is_one_message(words, named, capsys):
     assert "Traceback" not in seen.err
 
 
+def test_a_variable_that_stands_for_no_option_is_one_message(monkeypatch, capsys):
+    monkeypatch.setenv("RMQ_HARNESS_STATES", "/s")
+    assert main(["topologies"]) == 4
+    seen = capsys.readouterr()
+    assert seen.err.startswith("rmq-harness: RMQ_HARNESS_STATES stands for no option; did you mean RMQ_HARNESS_STATE?")
+    assert seen.err.count("\n") == 1
+    assert seen.out == ""
+
+
 def test_where_nothing_can_be_written_up_is_one_message(tmp_path, capsys):
     (tmp_path / "a-file").write_text("")
     assert main(["up", "1m", "--reports", "a-file/reports"]) == 6

@@ -108,6 +108,26 @@ def test_an_empty_topology_in_the_environment_ends_with_4_and_one_line(
     assert "Traceback" not in ended
 
 
+@pytest.mark.parametrize("topology", ["1m", None])
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("RMQ_HARNESS_ROCKETMQ_VERSION", "did you mean RMQ_HARNESS_ROCKETMQ"),
+        ("RMQ_HARNESS_BROKERCONF", "did you mean RMQ_HARNESS_BROKER_CONF"),
+        ("RMQ_HARNESS_TOPOLGY", "did you mean RMQ_HARNESS_TOPOLOGY"),
+        ("RMQ_HARNESS_ZZ", "known: RMQ_HARNESS_TOPOLOGY, "),
+    ],
+)
+def test_a_variable_that_stands_for_no_option_is_refused(
+    inner: Inner, stub: Stub, monkeypatch: pytest.MonkeyPatch, topology: str | None, name: str, hint: str
+) -> None:
+    monkeypatch.setenv(name, "4.9.7")
+    ended = inner(topology=topology)
+    assert ended.code == 4
+    assert f"{name} stands for no option; {hint}" in ended
+    assert not stub.equipped
+
+
 @pytest.mark.parametrize("option", ["--rocketmq=9.9.9", "--guarantee=nope", "--jvm-opt=Xmx1g"])
 def test_a_wrong_value_ends_with_4_and_one_line(inner: Inner, stub: Stub, option: str) -> None:
     ended = inner(option)
