@@ -217,7 +217,9 @@ def _topologies(names: Iterable[str]) -> list[Topology]:
 
 def _client(value: str) -> str:
     """`java`, `java:VERSION` or `remoting`. Raises UsageError, also for a version whose jars are not pinned."""
-    name, colon, version = choice("client", value, CLIENTS).partition(":")
+    name, colon, version = value.partition(":")
+    if name not in CLIENTS:
+        choice("client", value, CLIENTS)  # which says so
     known = [str(v) for v in supported_clients()]
     if colon and (name != "java" or version not in known):
         raise UsageError(f"--client {value!r} is not supported; choose remoting, java, or java: and one of {known}")

@@ -22,6 +22,7 @@ def _own_state(monkeypatch, tmp_path):
         ("up 1m --timers slow", "'slow'"),
         ("up 1m --rocketmq=", "--rocketmq is empty: give it a value"),
         ("up 1m --java=", "--java is empty"),
+        ("up 1m --timers fast:x", "--timers 'fast:x' is not supported"),
         ("up 1m --timers=", "--timers is empty"),
         ("up 1m --reports=", "--reports is empty"),
         ("down nonsense", "no cluster 'nonsense' is up"),

@@ -43,6 +43,12 @@ WRONG = [
     ("--nameservers=many", "--nameservers 'many'", "1 to 9"),
     ("--nameservers=10", "--nameservers '10'", "1 to 9"),
     ("--flush=never", "--flush 'never'", "async, sync"),
+    ("--client=go:1", "--client 'go:1'", "java, remoting"),
+    ("--client=java:", "--client 'java:'", "4.9.7"),
+    ("--timers=fast:x", "--timers 'fast:x'", "fast, documented"),
+    ("--runtime=local:docker", "--runtime 'local:docker'", "local"),
+    ("--flush=sync:now", "--flush 'sync:now'", "async, sync"),
+    ("--allow-missing=power-cut:please", "--allow-missing 'power-cut:please'", "power-cut"),
     ("--allow-missing=flux", "--allow-missing 'flux'", "power-cut"),
 ]
 
