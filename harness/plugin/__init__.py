@@ -250,6 +250,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         if _ran_nothing(run, session.config, exitstatus):
             session.exitstatus = EXIT_INCONCLUSIVE
         return
+    if CONTROLLER in session.config.stash and session.config.stash[CONTROLLER].stopped_by_failures:
+        exitstatus = pytest.ExitCode.TESTS_FAILED
     settings = next(iter(run.settings.values()))
     rows = run.rows()
     whole = exitstatus in _WHOLE
