@@ -13,8 +13,8 @@ from harness.catalogue import explain, load_catalogue
 from harness.core.errors import HarnessError, UsageError
 from harness.core.verdict import Verdict
 from harness.evidence import remedy_for
-from harness.options import cache_dir, state_dir
-from harness.settings import TIMERS, choice, environment_default
+from harness.options import cache_dir, check_environment, state_dir, told
+from harness.settings import TIMERS, choice
 from harness.topology.render import Timers
 
 
@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Every trouble is one message on stderr and the exit code of its kind, never a traceback."""
     try:
         options = _parser().parse_args(argv)
+        check_environment()
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except HarnessError as error:
@@ -124,15 +125,15 @@ def _topologies(_options: argparse.Namespace) -> int:
 def _up(options: argparse.Namespace) -> int:
     from harness.playground import Wish, up
 
-    timers = choice("timers", options.timers or environment_default("timers") or "fast", TIMERS)
+    timers = choice("timers", told("timers", options.timers) or "fast", TIMERS)
     return up(
         Wish(
             options.topology,
-            rocketmq=options.rocketmq or environment_default("rocketmq") or "5.3.3",
-            java=options.java or environment_default("java") or "25",
+            rocketmq=told("rocketmq", options.rocketmq) or "5.3.3",
+            java=told("java", options.java) or "25",
             timers=cast(Timers, timers),
         ),
-        reports=Path(options.reports or environment_default("reports") or "reports"),
+        reports=Path(told("reports", options.reports) or "reports"),
         cache=cache_dir(),
         state=state_dir(),
         say=lambda text: print(text, flush=True),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -13,6 +15,7 @@ from harness.runtime.base import CAPABILITIES
 from harness.runtime.owner import default_state_dir
 from harness.settings import (
     CLIENTS,
+    ENV_PREFIX,
     FLUSHES,
     RUNTIMES,
     TIMERS,
@@ -51,13 +54,27 @@ HELP = {
 
 
 def cache_dir() -> Path:
-    """Where downloads are kept: the environment twin, else the user's cache."""
-    return Path(environment_default("cache") or default_cache())
+    """Where downloads are kept: the environment twin, else the user's cache. Raises UsageError for an empty twin."""
+    return Path(_twin("cache") or default_cache())
 
 
 def state_dir() -> Path:
-    """Where owner marks of runs are kept: the environment twin, else the user's state directory."""
-    return Path(environment_default("state") or default_state_dir())
+    """Where owner marks of runs are kept: the environment twin, else the user's state directory.
+
+    Raises UsageError for an empty twin.
+    """
+    return Path(_twin("state") or default_state_dir())
+
+
+def check_environment() -> None:
+    """Raises UsageError for a variable of ours that stands for nothing: what it was to say would not be heard."""
+    known = [environment_name(name) for name in (*HELP, "cache", "state")]
+    for name in sorted(os.environ):
+        if name.startswith(ENV_PREFIX) and name not in known:
+            tails = {twin.removeprefix(ENV_PREFIX): twin for twin in known}
+            near = difflib.get_close_matches(name.removeprefix(ENV_PREFIX), tails, n=3)
+            hint = f"did you mean {', '.join(tails[tail] for tail in near)}?" if near else f"known: {', '.join(known)}."
+            raise UsageError(f"{name} stands for no option; {hint} Correct it, or unset it")
 
 
 def add_options(group: Any) -> None:
@@ -75,16 +92,37 @@ def add_options(group: Any) -> None:
 
 
 def asked(get: Callable[[str], Any], name: str) -> Any:
-    """The option's value, else its environment twin's (comma separated for lists), else None."""
+    """The option's value, else its environment twin's (comma separated for lists), else None.
+
+    Raises UsageError for a value that is empty: it asks for something, and the default would be something else.
+    """
     value = get("rmq_" + name.replace("-", "_"))
-    if value not in (None, []):
-        return value
+    if name in FLAGS:
+        text = environment_default(name)
+        return value if value is not None or text is None else _flag(name, text)
+    if value in (None, []):
+        text = _twin(name)
+        return [part.strip() for part in text.split(",") if part.strip()] if text and name in LISTS else text
+    for item in value if isinstance(value, list) else [value]:
+        told(name, item)
+    return value
+
+
+def told(name: str, value: str | None) -> str | None:
+    """What a command line says of an option, else its environment twin, else None. Raises UsageError if empty."""
+    if value is None:
+        return _twin(name)
+    if not value.strip():
+        raise UsageError(f"--{name} is empty: give it a value, or leave it out")
+    return value
+
+
+def _twin(name: str) -> str | None:
+    """The environment twin of an option. Raises UsageError for one that is set and says nothing."""
     text = environment_default(name)
-    if text is None:
-        return None
-    if name in LISTS:
-        return [part.strip() for part in text.split(",") if part.strip()]
-    return _flag(name, text) if name in FLAGS else text
+    if text is not None and not text.strip(" ,"):
+        raise UsageError(f"{environment_name(name)} is set but empty: give it a value, or unset it")
+    return text
 
 
 def _flag(name: str, text: str) -> bool:
@@ -179,7 +217,9 @@ def _topologies(names: Iterable[str]) -> list[Topology]:
 
 def _client(value: str) -> str:
     """`java`, `java:VERSION` or `remoting`. Raises UsageError, also for a version whose jars are not pinned."""
-    name, colon, version = choice("client", value, CLIENTS).partition(":")
+    name, colon, version = value.partition(":")
+    if name not in CLIENTS:
+        choice("client", value, CLIENTS)  # which says so
     known = [str(v) for v in supported_clients()]
     if colon and (name != "java" or version not in known):
         raise UsageError(f"--client {value!r} is not supported; choose remoting, java, or java: and one of {known}")

@@ -124,6 +124,12 @@ class Prover:
         if self.outcome.result is None and not self.outcome.missing:
             self.outcome.broke_off, self.outcome.not_tested = "", reason
 
+    def failed(self, error: BaseException) -> None:
+        """The suite function ended in what is no verdict: what it had run till then is not what it was to show."""
+        if not self.outcome.broke_off:
+            words = " ".join(str(error).split())[:200]
+            self.outcome.broke_off = f"the suite function ended in {type(error).__name__}" + (words and f": {words}")
+
     def prove(self, scenario: Scenario, control: Control | None = None) -> None:
         """The same with a scenario that was built by hand."""
         equipment = self._session.equipment

@@ -16,7 +16,7 @@ from harness.core.wording import several
 from harness.evidence.files import read_json
 from harness.judging import ControlResult, PlantedControl, ScenarioResult, judge_directory
 from harness.publish import write_page
-from harness.report.rows import EXIT_INCONCLUSIVE, Row, exit_code, parse_verdicts, standing
+from harness.report.rows import EXIT_INCONCLUSIVE, Row, exit_code, graver, parse_verdicts, standing
 from harness.report.terminal import summary, use_colour
 from harness.scenario import Control, Scenario
 from harness.session import Outcome
@@ -26,8 +26,9 @@ from harness.stored import StoredOutcome, StoredSession, damage, load_session
 def recheck(run: Path) -> tuple[str, int]:
     """The table of a run judged anew from its histories, how it compares with what is stored, and an exit code.
 
-    The code is that of the run, or 6 if a verdict differs, evidence is missing or was changed, or the run was cut
-    short: then what had ended is judged, and nothing is said of the rest. Nothing is written: a run may be an archive.
+    The code is that of the rows, or of the run if that was graver, or 6 if a verdict differs, evidence is missing or
+    was changed, or the run was cut short: then what had ended is judged, and nothing is said of the rest. Nothing is
+    written: a run may be an archive.
     Raises UsageError if it is no run directory, EvidenceError if it cannot be judged at all.
     """
     directory = run_directory(run)
@@ -53,7 +54,9 @@ def recheck(run: Path) -> tuple[str, int]:
     if remarks:
         told = "\n".join(f"  {remark}" for remark in remarks)
         return f"{table}\nThis is not what is stored:\n{told}", EXIT_INCONCLUSIVE
-    return f"{table}\n{len(rows)} of {len(rows)} rows came out as stored.", code
+    came_out = f"{table}\n{len(rows)} of {len(rows)} rows came out as stored."
+    ended = graver(code, stored.exit_code or 0)
+    return came_out + (f"\nThe run itself ended in {ended}, not by its rows." if ended != code else ""), ended
 
 
 def rewrite_report(run: Path) -> str:

@@ -89,6 +89,8 @@ class Session:
     started_utc: str = field(default_factory=now_utc)
     ended_utc: str = ""
     """Empty until the last suite function has ended: a run that was cut short is known by it."""
+    exit_code: int | None = None
+    """What the process ends in; None until that is known."""
     commit: str = field(default_factory=git_commit)
     """Of the code that was loaded: taken at the start, for the tree may move while a run goes on."""
 

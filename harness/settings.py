@@ -99,8 +99,8 @@ def jvm_options(items: list[str]) -> dict[str, tuple[str, ...]]:
 
 
 def choice(option: str, value: str, allowed: tuple[str, ...]) -> str:
-    """The value if it is one of `allowed` (a `NAME:VERSION` is judged by its name). Raises UsageError otherwise."""
-    if value.partition(":")[0] not in allowed:
+    """The value if it is one of `allowed`. Raises UsageError otherwise."""
+    if value not in allowed:
         raise UsageError(f"--{option} {value!r} is not supported; choose one of {', '.join(allowed)}")
     return value
 

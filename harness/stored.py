@@ -62,6 +62,8 @@ class StoredSession(Data):
     topologies: dict[str, StoredTopology]
     outcomes: tuple[StoredOutcome, ...]
     evidence: dict[str, str] = Field(default_factory=dict)
+    exit_code: int | None = None
+    """What the process ended in, which may be graver than its rows; None where that was not stored."""
 
 
 def session_json(session: Session) -> dict[str, Any]:
@@ -83,6 +85,7 @@ def session_json(session: Session) -> dict[str, Any]:
             _outcome(session.directory, name, outcome) for name, mine in session.outcomes.items() for outcome in mine
         ),
         evidence=checksums(session.directory),
+        exit_code=session.exit_code,
     ).model_dump(mode="json")
 
 

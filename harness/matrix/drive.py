@@ -71,6 +71,7 @@ class Matrix:
         """Runs every cell that needs it, and writes each and the table as soon as it has ended.
 
         An interrupted cell leaves what its suite files that had ended came to, and of the others what was there before.
+        A row that was run and did not come back is not reached, whatever was there before.
         Returns the gravest exit code of the cells: 1 before 6 before 0; a cell whose suites did not end well counts as
         6, and the others are run all the same.
         """
@@ -134,7 +135,8 @@ class Matrix:
             found |= {row.id: _outcome(row, commit, now[row.id], digests) for row in ran.rows if row.id in now}
             versions = dict(ran.run.versions)
             self._write(spec, commit, versions, now, waiting | kept | found)
-        merged = self._write(spec, commit, versions, now, kept | found)
+        silent = {name: not_reached(name, commit, "its suites ended without a word on this row") for name in todo.why}
+        merged = self._write(spec, commit, versions, now, kept | silent | found)
         self.say(f"{prefix}{spec.name}: exit code {merged.exit_code}, {len(found)} rows written")
 
     def _write(

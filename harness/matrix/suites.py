@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,11 +14,14 @@ from typing import Final
 from harness.core.errors import EvidenceError, SetupError, WaitTimeout
 from harness.matrix.cells import CellSpec
 from harness.report.rows import Row, Run, parse_verdicts
+from harness.settings import ENV_PREFIX, environment_name
 from harness.waiting import wait_for
 
 ENDED: Final = (0, 1, 6)
 """The exit codes of a run that came to its end; any other one is an interruption or wrong usage."""
 STOP_TIMEOUT_S: Final = 90.0
+PLACES: Final = ("cache", "state")
+"""What the environment may still say: where things lie is none of what a cell is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +42,23 @@ class SuiteRun:
     command: tuple[str, ...] = (sys.executable, "-m", "pytest", "suites")
 
     def __call__(self, spec: CellSpec, guarantees: Sequence[str]) -> Ran:
-        """Raises `SetupError` for a run that did not come to its end, `EvidenceError` for one without verdicts."""
+        """Raises `SetupError` for a run that did not come to its end.
+
+        Raises `EvidenceError` for one without verdicts, or with verdicts on anything but this cell.
+        """
         reports = (self.reports / spec.name).resolve()
         before = _runs(reports)
         words = [*self.command, *options(spec, guarantees, reports)]
         # In a session of its own it gets exactly one interrupt, ours: a second one would cut its teardown short.
-        code = self._wait(subprocess.Popen(words, cwd=self.root, start_new_session=True))
+        code = self._wait(subprocess.Popen(words, cwd=self.root, env=environment(os.environ), start_new_session=True))
         if code not in ENDED:
             raise SetupError(f"the suites of {spec.name} ended with exit code {code}: see what they printed")
         new = sorted(_runs(reports) - before)
         if len(new) != 1:
             raise EvidenceError(f"the suites of {spec.name} ended with {code} and left {len(new)} runs instead of 1")
-        return Ran(code, *parse_verdicts((new[0] / "verdicts.json").read_text(encoding="utf-8")))
+        ran = Ran(code, *parse_verdicts((new[0] / "verdicts.json").read_text(encoding="utf-8")))
+        _check(spec, ran)
+        return ran
 
     def _wait(self, child: subprocess.Popen[bytes]) -> int:
         """Its exit code. Whatever ends us ends it too, with time to tear its cluster down."""
@@ -80,6 +89,32 @@ def options(spec: CellSpec, guarantees: Sequence[str], reports: Path) -> list[st
         f"--reports={reports}",
         *(f"--guarantee={name}" for name in guarantees),
     ]
+
+
+def environment(of: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the suites: without options of the harness or of pytest, for a cell is only what it says."""
+    places = {environment_name(place) for place in PLACES}
+    ours = {name for name in of if name.startswith(ENV_PREFIX)} - places
+    return {name: value for name, value in of.items() if name not in {*ours, "PYTEST_ADDOPTS"}}
+
+
+def _check(spec: CellSpec, ran: Ran) -> None:
+    """Raises `EvidenceError` for rows of another configuration than the cell's."""
+    wanted = (spec.topology, spec.rocketmq, spec.java, spec.client, "local", spec.timers)
+    for row in ran.rows:
+        if row.configuration != wanted:
+            raise EvidenceError(
+                f"the suites of {spec.name} judged {row.id} on {', '.join(row.configuration)}: not what was asked for"
+            )
+    for option in ("broker_conf", "namesrv_conf", "jvm_opts"):
+        if any(_given(ran.run.options.get(option))):
+            told = ran.run.options[option]
+            raise EvidenceError(f"the suites of {spec.name} ran with {option} {told}: not what was asked for")
+
+
+def _given(option: object) -> list[object]:
+    """What an option of a run adds to a cluster: options of JVMs are listed by role, also where there are none."""
+    return [value for value in option.values() if value != []] if isinstance(option, dict) else []
 
 
 def _runs(reports: Path) -> set[Path]:

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from harness.core.errors import HarnessError, UsageError
 from harness.core.guarantee import Guarantee
 from harness.core.wording import several
 from harness.evidence import RunDir
-from harness.options import add_options, asked, from_environment, settings_from
+from harness.options import add_options, asked, check_environment, from_environment, settings_from
 from harness.plugin import sidebyside
 from harness.provenance import new_run_id
 from harness.prover import Broken, HeldUnexpectedly, Inconclusive, KnownBroken, NotTested, Prover, SuiteFunction
@@ -36,6 +36,10 @@ from harness.settings import Settings
 from harness.stock import with_parts
 
 _PATH = re.compile(r"(?:(?<==)|(?<=path:)|^)[/~]\S*")
+_WHOLE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+"""How a run ends that came to its end; any other one was broken off, by a user or by a bug of a plugin."""
+_TOLD = (Broken, HeldUnexpectedly, Inconclusive, pytest.skip.Exception, pytest.xfail.Exception)
+"""What a suite function raises by its verdict."""
 
 
 guarantee = pytest.mark.guarantee
@@ -55,14 +59,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Reads every option once; anything wrong ends here, before a cluster is started."""
     config.addinivalue_line("markers", "guarantee(id, ...): the documented guarantees that a suite function judges")
-    if not asked(_getter(config), "topology"):
-        return
     try:
+        check_environment()
+        if not asked(_getter(config), "topology"):
+            return
         settings = settings_from(_getter(config))
         sidebyside.check(config, keep=settings[0].keep)
         catalogue = load_catalogue()
         for name in settings[0].guarantees:
             catalogue.get(name)
+        _check_asked_for(catalogue, settings)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     names = [s.topology.name for s in settings]
@@ -218,6 +224,8 @@ def pytest_runtest_makereport(
     """An inconclusive call is an error, not a failure, in the terminal and in JUnit; verdicts need no traceback."""
     report = yield
     prover, topology = _prover_of(item), _topology_of(item)
+    if isinstance(prover, Prover) and call.excinfo is not None and not isinstance(call.excinfo.value, _TOLD):
+        prover.failed(call.excinfo.value)
     if isinstance(prover, Prover) and topology and call.when != "call" and sidebyside.is_worker(item.config):
         sidebyside.tell(report, topology, prover.outcome)
     if call.excinfo is not None and topology is not None:
@@ -242,16 +250,21 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         if _ran_nothing(run, session.config, exitstatus):
             session.exitstatus = EXIT_INCONCLUSIVE
         return
+    if CONTROLLER in session.config.stash and session.config.stash[CONTROLLER].stopped_by_failures:
+        exitstatus = pytest.ExitCode.TESTS_FAILED
     settings = next(iter(run.settings.values()))
     rows = run.rows()
+    whole = exitstatus in _WHOLE
     code, _ = exit_code(rows, strict=settings.strict, allow_missing=settings.allow_missing)
+    code = _graver(code, int(exitstatus), run)
+    run.exit_code = code if whole else int(exitstatus)
     try:
-        publish(run, rows, whole=exitstatus != pytest.ExitCode.INTERRUPTED)
+        publish(run, rows, whole=whole)
     except HarnessError as error:
         sys.stderr.write(f"\nrmq-harness: {error}\n")
         code = code or error.exit_code
-    if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
-        session.exitstatus = _graver(code, int(exitstatus), run)
+    if whole:
+        session.exitstatus = code
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
@@ -259,7 +272,7 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
     run = config.stash.get(SESSION, None)
     if run is None or run.equipment is None:
         if _ran_nothing(run, config, exitstatus):
-            terminalreporter.write_line(_nothing_ran(run))
+            terminalreporter.write_line(_nothing_ran(run, exitstatus))
         return
     settings = next(iter(run.settings.values()))
     terminalreporter.section("guarantees")
@@ -290,13 +303,17 @@ def _deselected(left_out: sidebyside.LeftOut) -> list[str]:
 
 
 def _ran_nothing(run: Session | None, config: pytest.Config, exitstatus: int) -> TypeGuard[Session]:
-    """Suites were to be run, and every one of them was deselected."""
-    collected = exitstatus != pytest.ExitCode.NO_TESTS_COLLECTED
-    return run is not None and not collected and not config.option.collectonly
+    """A run came to its end, and no suite function was among what it ran, if it ran anything."""
+    return run is not None and exitstatus in _WHOLE and not config.option.collectonly
 
 
-def _nothing_ran(run: Session) -> str:
-    """Why there is no table: every row that was asked for is one that no suite function here judges."""
+def _nothing_ran(run: Session, exitstatus: int) -> str:
+    """Why there is no table: no suite function here judges a row that was asked for, or none was selected."""
+    if exitstatus != pytest.ExitCode.NO_TESTS_COLLECTED:
+        return (
+            f"nothing was proved of {', '.join(run.settings)}: what was run are other tests, and no suite function was"
+            f" among them; name the suites, as in pytest suites; exit code {EXIT_INCONCLUSIVE}"
+        )
     rows = list(dict.fromkeys(g.id for mine in run.promised.values() for g in mine))
     shown = ", ".join(rows[:5]) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
     return (
@@ -315,6 +332,16 @@ def _graver(code: int, status: int, run: Session) -> int:
     if code == 0 and status == int(pytest.ExitCode.TESTS_FAILED):
         return EXIT_INCONCLUSIVE if any(o.result is None for mine in run.outcomes.values() for o in mine) else 1
     return code
+
+
+def _check_asked_for(catalogue: Catalogue, settings: Sequence[Settings]) -> None:
+    """Raises UsageError naming every guarantee that was asked for and that none of the topologies promises."""
+    promised = {g.id for s in settings for g in catalogue.promised(s.topology)}
+    missing = [name for name in dict.fromkeys(settings[0].guarantees) if name not in promised]
+    if missing:
+        names = ", ".join(s.topology.name for s in settings)
+        verb = "promises" if len(settings) == 1 else "promise"
+        raise UsageError(f"{names} {verb} none of {', '.join(missing)}; see `rmq-harness explain GUARANTEE`")
 
 
 def _promised(catalogue: Catalogue, settings: Settings) -> tuple[Guarantee, ...]:

@@ -33,7 +33,12 @@ LeftOut = dict[str, dict[str, int]]
 
 def side_by_side(config: pytest.Config) -> bool:
     """This is the controller of several workers."""
-    return config.getoption("dist", "no") != "no" and not config.option.collectonly and not is_worker(config)
+    return _shares_out(config) and not config.option.collectonly and not is_worker(config)
+
+
+def _shares_out(config: pytest.Config) -> bool:
+    """What xdist needs to share anything out: a way to do it, and workers."""
+    return config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None))
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -50,6 +55,11 @@ def run_of(config: pytest.Config) -> Mapping[str, Any]:
 def check(config: pytest.Config, *, keep: bool) -> None:
     """Raises UsageError for what cannot be done side by side."""
     dist = config.getoption("dist", "no")
+    workers = config.getoption("numprocesses", None)
+    if isinstance(workers, int) and workers < 0:
+        raise UsageError(f"-n {workers} is no number of workers: write -n 2, or leave it out")
+    if dist != "no" and not _shares_out(config):
+        raise UsageError(f"--dist {dist} shares suites out to workers, and there are none: add -n 2, or leave it out")
     if dist == "each":
         raise UsageError("--dist each would run every suite in every worker: leave it out, -n alone shares them out")
     if keep and dist != "no":
@@ -64,6 +74,12 @@ class Controller:
         self._filed = filed
         self._outcomes: dict[str, Outcome] = {}
         self.left_out: LeftOut = {}
+        self.stopped_by_failures = False
+        """-x or --maxfail ended it, which xdist takes for an interruption."""
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Tells what a user interrupts from what xdist interrupts: only the latter has words for it."""
+        self.stopped_by_failures = str(excinfo.value).startswith("stopping after ")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

@@ -196,6 +196,11 @@ def exit_code(
     return code, last_line(stands, executed=_executed(rows), promised=promised)
 
 
+def graver(one: int, other: int) -> int:
+    """The one of two exit codes that weighs more: a deviation before anything else, and that before 0."""
+    return EXIT_DEVIATION if EXIT_DEVIATION in (one, other) else max(one, other)
+
+
 def last_line(stands: Sequence[Standing], *, executed: int, promised: int = 0) -> str:
     """Counts every standing: `37 held, 2 known broken, 5 not tested of 44 promised`; the unusual ones only if any.
 

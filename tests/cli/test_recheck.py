@@ -18,6 +18,16 @@ def test_a_stored_run_comes_out_as_it_did(stored_run):
     assert "1 held" in text
 
 
+@pytest.mark.parametrize(("ended", "code"), [(None, 0), (0, 0), (1, 1), (6, 6)])
+def test_a_run_that_ended_worse_than_its_rows_does_so_again(stored_run, ended, code):
+    document = json.loads((stored_run / "run.json").read_text())
+    document["session"]["exit_code"] = ended
+    (stored_run / "run.json").write_text(json.dumps(document))
+    text, now = recheck(stored_run)
+    assert now == code
+    assert ("The run itself ended in" in text) is bool(code)
+
+
 def test_it_is_found_through_a_link(stored_run, tmp_path):
     (tmp_path / "latest").symlink_to(stored_run)
     assert recheck(tmp_path / "latest")[1] == 0

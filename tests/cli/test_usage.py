@@ -20,6 +20,11 @@ def _own_state(monkeypatch, tmp_path):
         ("up 1m --rocketmq image:x:5.3.3", "docker"),
         ("up 1m --java 3", "'3' is not a Java"),
         ("up 1m --timers slow", "'slow'"),
+        ("up 1m --rocketmq=", "--rocketmq is empty: give it a value"),
+        ("up 1m --java=", "--java is empty"),
+        ("up 1m --timers fast:x", "--timers 'fast:x' is not supported"),
+        ("up 1m --timers=", "--timers is empty"),
+        ("up 1m --reports=", "--reports is empty"),
         ("down nonsense", "no cluster 'nonsense' is up"),
         ("down ../../../etc/passwd", "is up"),
         ("exec nonsense -- ls", "no cluster 'nonsense' is up"),
@@ -43,6 +48,15 @@ def test_bad_input_is_one_message(words, named, capsys):
     assert named in seen.err
     assert seen.err.count("\n") == 1
     assert "Traceback" not in seen.err
+
+
+def test_a_variable_that_stands_for_no_option_is_one_message(monkeypatch, capsys):
+    monkeypatch.setenv("RMQ_HARNESS_STATES", "/s")
+    assert main(["topologies"]) == 4
+    seen = capsys.readouterr()
+    assert seen.err.startswith("rmq-harness: RMQ_HARNESS_STATES stands for no option; did you mean RMQ_HARNESS_STATE?")
+    assert seen.err.count("\n") == 1
+    assert seen.out == ""
 
 
 def test_where_nothing_can_be_written_up_is_one_message(tmp_path, capsys):

@@ -117,6 +117,25 @@ def test_a_suite_function_that_broke_off_is_not_as_expected_and_is_run_again(mak
     assert runner.asked == [("1m-4.9.7", (ONE,))]
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_a_row_that_did_not_come_back_is_not_reached(make, runner, tree, before):
+    if before:
+        make().run(SPECS[:1])
+        edit(tree, "suites/helper.py", "RATE = 2\n")
+    matrix = make()
+
+    def silent(spec, guarantees, real=runner.__call__):
+        return replace(real(spec, guarantees), rows=())
+
+    matrix.run_suites = silent
+    assert matrix.run(SPECS[:1]) == 6
+    stored = read_cell(make.cells / "1m-4.9.7.json")
+    assert len(stored.rows) == len(promised(SPECS[0]))
+    assert stored.by_id[ONE].verdict is Verdict.NOT_TESTED
+    assert "without a word" in stored.by_id[ONE].reason
+    assert ONE in make().todo(SPECS[0]).why
+
+
 def test_a_stock_cell_is_run_in_one_piece(make, runner, tree):
     """Its row of the shipped configuration is made of all the others of the same run."""
     rows = ("sync-master-ack-means-two-copies", "slave-is-readable")

@@ -14,7 +14,7 @@ import pytest
 from harness.core.errors import EvidenceError, SetupError, UsageError
 from harness.matrix import crossed, narrowed, read_plan
 from harness.matrix.cells import CellSpec
-from harness.matrix.suites import SuiteRun, options
+from harness.matrix.suites import SuiteRun, environment, options
 from harness.report.rows import Run, verdicts_json
 from harness.waiting import wait_for
 from tests.matrix.fakes import row
@@ -23,9 +23,10 @@ ROOT = Path(__file__).parents[2]
 SPEC = CellSpec(topology="1m", rocketmq="4.9.7")
 
 
-def suites(tmp_path, code=0, runs=1):
+def suites(tmp_path, code=0, runs=1, seen=None, options=None):
     """Stands for pytest: leaves so many runs and ends with that code."""
-    (tmp_path / "verdicts.json").write_text(verdicts_json(Run(id="r", seed=1, started_utc="now"), [row("a-b")]))
+    run = Run(id="r", seed=1, started_utc="now", options=options or {})
+    (tmp_path / "verdicts.json").write_text(verdicts_json(run, [seen or row("a-b")]))
     script = f"""
         import pathlib, shutil, sys
         words = dict(word.lstrip("-").split("=", 1) for word in sys.argv[1:])
@@ -62,6 +63,32 @@ def test_a_run_that_was_cut_short_is_not_read_although_it_left_verdicts(tmp_path
 def test_a_run_without_verdicts_is_no_result(tmp_path):
     with pytest.raises(EvidenceError, match="left 0 runs"):
         suites(tmp_path, 0, runs=0)(SPEC, ())
+
+
+@pytest.mark.parametrize("other", [{"topology": "1m-syncflush"}, {"rocketmq": "5.3.3"}])
+def test_rows_of_another_cluster_are_refused(tmp_path, other):
+    with pytest.raises(EvidenceError, match=r"judged a-b on .*not what was asked for"):
+        suites(tmp_path, seen=row("a-b", **other))(SPEC, ())
+
+
+def test_rows_with_other_settings_are_refused(tmp_path):
+    none = {"broker_conf": {}, "namesrv_conf": {}, "jvm_opts": {"broker": [], "namesrv": []}}
+    assert suites(tmp_path, options=none)(SPEC, ()).rows
+    for given in ({"broker_conf": {"flushDiskType": "SYNC_FLUSH"}}, {"jvm_opts": {"broker": ["-Xmx1g"]}}):
+        with pytest.raises(EvidenceError, match=f"ran with {next(iter(given))}"):
+            suites(tmp_path, options=none | given)(SPEC, ())
+
+
+def test_the_environment_adds_nothing_to_a_cell(tmp_path, monkeypatch):
+    kept = {"PATH": "/bin", "RMQ_HARNESS_CACHE": "/c", "RMQ_HARNESS_STATE": "/s"}
+    assert environment(kept | {"RMQ_HARNESS_GUARANTEE": "a-b", "RMQ_HARNESS_X": "", "PYTEST_ADDOPTS": "-x"}) == kept
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing")
+    monkeypatch.setenv("RMQ_HARNESS_FLUSH", "sync")
+    run = suites(tmp_path)
+    script = Path(run.command[1])
+    refuse = "import os\nassert not {'PYTEST_ADDOPTS', 'RMQ_HARNESS_FLUSH'} & set(os.environ)\n"
+    script.write_text(refuse + script.read_text())
+    assert run(SPEC, ()).exit_code == 0
 
 
 def test_the_command_line_says_everything():

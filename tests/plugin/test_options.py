@@ -10,8 +10,8 @@ import pytest
 
 from harness.catalogue import load_catalogue
 from harness.core.errors import UsageError
-from harness.options import add_options, settings_from
-from harness.settings import Settings
+from harness.options import FLAGS, HELP, add_options, cache_dir, settings_from, state_dir
+from harness.settings import Settings, environment_name
 from harness.topology import known_topologies
 from harness.topology.load import topology_directory
 from tests.plugin.conftest import Inner, Stub
@@ -43,6 +43,12 @@ WRONG = [
     ("--nameservers=many", "--nameservers 'many'", "1 to 9"),
     ("--nameservers=10", "--nameservers '10'", "1 to 9"),
     ("--flush=never", "--flush 'never'", "async, sync"),
+    ("--client=go:1", "--client 'go:1'", "java, remoting"),
+    ("--client=java:", "--client 'java:'", "4.9.7"),
+    ("--timers=fast:x", "--timers 'fast:x'", "fast, documented"),
+    ("--runtime=local:docker", "--runtime 'local:docker'", "local"),
+    ("--flush=sync:now", "--flush 'sync:now'", "async, sync"),
+    ("--allow-missing=power-cut:please", "--allow-missing 'power-cut:please'", "power-cut"),
     ("--allow-missing=flux", "--allow-missing 'flux'", "power-cut"),
 ]
 
@@ -77,6 +83,57 @@ def test_a_wrong_value_is_named_with_its_option_and_the_remedy(option: str, name
     assert "\n" not in said
 
 
+WITH_VALUES = [name for name in HELP if name not in FLAGS]
+
+
+@pytest.mark.parametrize("name", WITH_VALUES)
+def test_an_empty_value_is_not_the_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for empty in ("", " "):
+        with pytest.raises(UsageError, match=f"^--{name} is empty: give it a value, or leave it out$"):
+            read(f"--{name}={empty}")
+    for empty in ("", " , "):
+        monkeypatch.setenv(environment_name(name), empty)
+        with pytest.raises(UsageError, match=f"^{environment_name(name)} is set but empty: give .* or unset it$"):
+            read()
+
+
+def test_an_empty_place_is_not_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for twin, place in (("RMQ_HARNESS_CACHE", cache_dir), ("RMQ_HARNESS_STATE", state_dir)):
+        monkeypatch.setenv(twin, "")
+        with pytest.raises(UsageError, match=f"{twin} is set but empty"):
+            place()
+
+
+def test_an_empty_topology_in_the_environment_ends_with_4_and_one_line(
+    inner: Inner, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RMQ_HARNESS_TOPOLOGY", "")
+    ended = inner(topology=None)
+    assert ended.code == 4
+    assert "RMQ_HARNESS_TOPOLOGY is set but empty" in ended
+    assert "Traceback" not in ended
+
+
+@pytest.mark.parametrize("topology", ["1m", None])
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("RMQ_HARNESS_ROCKETMQ_VERSION", "did you mean RMQ_HARNESS_ROCKETMQ"),
+        ("RMQ_HARNESS_BROKERCONF", "did you mean RMQ_HARNESS_BROKER_CONF"),
+        ("RMQ_HARNESS_TOPOLGY", "did you mean RMQ_HARNESS_TOPOLOGY"),
+        ("RMQ_HARNESS_ZZ", "known: RMQ_HARNESS_TOPOLOGY, "),
+    ],
+)
+def test_a_variable_that_stands_for_no_option_is_refused(
+    inner: Inner, stub: Stub, monkeypatch: pytest.MonkeyPatch, topology: str | None, name: str, hint: str
+) -> None:
+    monkeypatch.setenv(name, "4.9.7")
+    ended = inner(topology=topology)
+    assert ended.code == 4
+    assert f"{name} stands for no option; {hint}" in ended
+    assert not stub.equipped
+
+
 @pytest.mark.parametrize("option", ["--rocketmq=9.9.9", "--guarantee=nope", "--jvm-opt=Xmx1g"])
 def test_a_wrong_value_ends_with_4_and_one_line(inner: Inner, stub: Stub, option: str) -> None:
     ended = inner(option)
@@ -93,6 +150,18 @@ def test_a_guarantee_that_the_topology_does_not_promise(inner: Inner, stub: Stub
     assert ended.code == 4
     assert "1m promises none of master-outage-leaves-sends-working" in ended
     assert "explain" in ended
+    assert not stub.equipped
+
+
+def test_every_guarantee_that_no_topology_promises_is_named(inner: Inner, stub: Stub) -> None:
+    unpromised = ("master-outage-leaves-sends-working", "sync-master-ack-means-two-copies")
+    asked = [f"--guarantee={name}" for name in ("process-kill-loses-nothing", *unpromised)]
+    ended = inner(*asked)
+    assert ended.code == 4
+    assert f"1m promises none of {', '.join(unpromised)}; see" in ended
+    ended = inner(*asked, "--topology=2m-noslave")
+    assert ended.code == 4
+    assert f"1m, 2m-noslave promise none of {unpromised[1]}; see" in ended
     assert not stub.equipped
 
 

@@ -316,6 +316,14 @@ def test_kill(scenario):
     def test_deselected_by_hand(self, inner: Inner, stub: Stub, option: str) -> None:
         assert inner(*option.split()).code not in (0, 1)
 
+    @pytest.mark.parametrize("outcome", ["True", "False"])
+    @pytest.mark.parametrize("option", ["-k plain", "--deselect=test_suite.py::test_kill"])
+    def test_other_tests_prove_nothing(self, inner: Inner, stub: Stub, option: str, outcome: str) -> None:
+        ended = inner(*option.split(), suite=f"{SUITE}\ndef test_plain():\n    assert {outcome}\n")
+        assert ended.code == 6
+        assert ended.text.count("nothing was proved of 1m: what was run are other tests") == 1
+        assert not stub.equipped
+
     def test_a_suite_without_a_mark_judges_nothing(self, inner: Inner, stub: Stub) -> None:
         ended = inner(suite=SUITE.replace('@guarantee("process-kill-loses-nothing")', ""))
         assert ended.code not in (0, 1)
@@ -346,8 +354,45 @@ def test_bug(scenario):
 
     def test_a_bug_after_the_verdict_does_not_end_in_0(self, inner: Inner, stub: Stub) -> None:
         ended = inner(suite=SUITE + "    1 / 0\n")
-        assert ended.code in (1, 6)
-        assert ended.outcomes == {"failed": 1}
+        assert (ended.code, ended.outcomes) == (6, {"failed": 1})
+        assert ended.row()["verdict"] == "inconclusive"
+        assert "ended in ZeroDivisionError: division by zero" in ended.row()["reason"]
+        own = junit(ended.run / "junit.xml")
+        assert len(own.findall(".//error")) == 1
+        assert json.loads((ended.run / "run.json").read_text())["session"]["exit_code"] == 6
+
+    def test_a_bug_of_another_fixture_after_the_verdict_leaves_nothing_held(self, inner: Inner, stub: Stub) -> None:
+        fixture = "import pytest\n\n@pytest.fixture(autouse=True)\ndef other(scenario):\n    yield\n    1 / 0\n"
+        ended = inner(suite=fixture + SUITE)
+        assert ended.code == 6
+        assert ended.row()["verdict"] == "inconclusive"
+
+    def test_what_is_broken_stays_broken_whatever_comes_after(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = Verdict.BROKEN
+        ended = inner(
+            suite=SUITE.replace("    scenario(", "    with __import__('contextlib').suppress(Exception): scenario(")
+            + "    1 / 0\n"
+        )
+        assert (ended.code, ended.row()["verdict"]) == (1, "broken")
+
+    def test_a_bug_of_a_plugin_leaves_a_run_that_was_cut_short(
+        self, inner: Inner, stub: Stub, pytester: pytest.Pytester
+    ) -> None:
+        pytester.makeconftest(
+            "def pytest_runtest_protocol(item):\n    if 'more' in item.name:\n        raise ValueError('a bug')\n"
+        )
+        two = SUITE + SUITE.replace("test_kill", "test_more").replace("process-kill-loses-nothing", "at-least-once")
+        ended = inner(suite=two)
+        assert ended.code == 3
+        assert ended.row()["verdict"] == "held"
+        stored = json.loads((ended.run / "run.json").read_text())
+        assert (stored["ended_utc"], stored["session"]["exit_code"]) == ("", 3)
+
+    def test_a_plain_test_that_failed_is_in_the_code_that_is_stored(self, inner: Inner, stub: Stub) -> None:
+        ended = inner(suite=SUITE + "\ndef test_plain():\n    assert False\n")
+        assert ended.code == 1
+        assert ended.row()["verdict"] == "held"
+        assert json.loads((ended.run / "run.json").read_text())["session"]["exit_code"] == 1
 
     def test_a_bug_in_the_runner_does_not_end_in_0(self, inner: Inner, stub: Stub) -> None:
         stub.outcomes["kill"] = ZeroDivisionError("a bug of ours")

@@ -138,6 +138,18 @@ def test_the_exit_code_is_that_of_the_rows(run: Callable[..., Ran]) -> None:
     assert seen == {"broken", "held", "inconclusive"}
 
 
+@pytest.mark.parametrize("option", ["-x", "--maxfail=1"])
+@pytest.mark.parametrize(("came_to", "code"), [("Verdict.BROKEN", 1), ("Verdict.INCONCLUSIVE", 6)])
+def test_the_exit_code_is_that_of_the_rows_where_the_first_failure_ends_it(
+    run: Callable[..., Ran], option: str, came_to: str, code: int
+) -> None:
+    for workers in ((), ("-n", "1")):
+        ended, text, rows, stored = run(option, *workers, outcomes=f"{{'kill': {came_to}}}")
+        assert ended == code, text
+        assert rows["process-kill-loses-nothing"]["verdict"] == came_to.rpartition(".")[2].lower()
+        assert stored["ended_utc"] > ""
+
+
 def test_a_worker_that_dies_leaves_its_row_inconclusive_and_the_others_judged(run: Callable[..., Ran]) -> None:
     code, text, rows, _run = run("-n", "1", ways="{'kill': die}")
     assert code == 6, text
@@ -187,6 +199,9 @@ def is_alive(pid: int) -> bool:
     [
         (("-n", "2", "--keep"), "--keep leaves the last scenario's cluster up, and with -n there is no last"),
         (("-n", "2", "--dist=each"), "--dist each would run every suite in every worker"),
+        (("-n", "-1"), "-n -1 is no number of workers: write -n 2, or leave it out"),
+        (("--dist=load",), "--dist load shares suites out to workers, and there are none: add -n 2"),
+        (("--dist=each",), "--dist each shares suites out to workers, and there are none: add -n 2"),
     ],
 )
 def test_what_cannot_be_side_by_side_is_refused(run: Callable[..., Ran], options: tuple[str, ...], said: str) -> None:
@@ -195,6 +210,12 @@ def test_what_cannot_be_side_by_side_is_refused(run: Callable[..., Ran], options
     assert said in text
     assert rows == {}
     assert "Traceback" not in text
+
+
+def test_a_dist_that_n_0_turns_off_is_one_after_the_other(run: Callable[..., Ran]) -> None:
+    code, text, rows, _run = run("-n", "0", "--dist=load")
+    assert code == 0, text
+    assert len(judged(rows)) == 3
 
 
 def test_one_after_the_other_there_is_a_last_cluster_to_keep(run: Callable[..., Ran]) -> None:
