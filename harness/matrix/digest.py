@@ -140,31 +140,33 @@ def digest(texts: Mapping[str, str]) -> str:
 
 
 def meaning(path: Path) -> str:
-    """A file without what no run can notice: comments, docstrings and blank lines of Python."""
+    """A file without what no run can notice: comments, docstrings and layout of Python."""
     text = path.read_text(encoding="utf-8")
     return without_words(text) if path.suffix == ".py" else text
 
 
 def without_words(source: str) -> str:
-    """Python source without docstrings, whole-line comments and blank lines; broken source as it is."""
+    """What Python reads in a source, without docstrings, comments and layout; broken source as it is."""
     try:
-        tree = ast.parse(source)
+        return _shape(ast.parse(source))
     except SyntaxError:
         return source
-    words: set[int] = set()
-    strings: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            words.update(_lines(node))
-        elif isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
-            strings.update(_lines(node))
-    strings -= words
-    kept = []
-    for number, line in enumerate(source.splitlines(), 1):
-        idle = not line.strip() or line.lstrip().startswith("#")
-        if number not in words and (number in strings or not idle):
-            kept.append(line.rstrip())
-    return "\n".join(kept)
+
+
+def _shape(node: object) -> str:
+    """A syntax tree in one line. What is empty is left out, which versions of Python tell in different ways."""
+    if isinstance(node, ast.AST):
+        told = (f"{name}={_shape(value)}" for name, value in ast.iter_fields(node) if value is not None and value != [])
+        return f"{type(node).__name__}({','.join(told)})"
+    if isinstance(node, list):
+        return f"[{','.join(_shape(item) for item in node if not _is_words(item))}]"
+    return repr(node)
+
+
+def _is_words(node: object) -> bool:
+    """A docstring, or any other string that stands for itself."""
+    alone = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(alone, ast.Constant) and isinstance(alone.value, str)
 
 
 def guarantees_in(source: str) -> tuple[str, ...]:
@@ -182,10 +184,6 @@ def _marked(call: ast.expr) -> Iterable[str]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name == "guarantee":
         yield from (str(arg.value) for arg in call.args if isinstance(arg, ast.Constant))
-
-
-def _lines(node: ast.expr | ast.stmt) -> range:
-    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 
 def _below(name: str, rooms: Iterable[str]) -> bool:

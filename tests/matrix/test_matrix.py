@@ -14,7 +14,7 @@ from harness.core.errors import SetupError
 from harness.core.verdict import Verdict
 from harness.matrix import Matrix, crossed
 from harness.matrix.cells import read_cell, write_cell
-from harness.matrix.digest import Digests, of_promise
+from harness.matrix.digest import Digests, of_promise, without_words
 from harness.stock import STOCK_ROW
 from harness.topology import load_topology
 from tests.matrix.fakes import FakeRunner
@@ -240,6 +240,36 @@ def test_words_tests_and_other_releases_make_nothing_stale(make, runner, tree, n
     edit(tree, name, text)
     make().run(SPECS[:1])
     assert runner.asked == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('"""Words."""; LIMIT = 1\n', '"""Words."""; LIMIT = 2\n'),
+        ('def f():\n    """Words."""; return 1\n', 'def f():\n    """Words."""; return 2\n'),
+        ('class A:\n    x = 1; """of x"""\n', 'class A:\n    x = 2; """of x"""\n'),
+        ("x = 1\n", "x = True\n"),
+        ("x = None\n", "x = ...\n"),
+        ('x = """\n# a\n"""\n', 'x = """\n# b\n"""\n'),
+        ("x = {**a, 'b': 1}\n", "x = {a: 1, 'b': 1}\n"),
+        ("if a:\n    b()\nc()\n", "if a:\n    b()\n    c()\n"),
+        ("broken = (\n", "broken = [\n"),
+    ],
+)
+def test_what_a_run_can_notice_makes_another_digest(one, other):
+    assert without_words(one) != without_words(other)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'def f(a, b):\n    """So."""\n    return a + b\n',
+        "def f(a, b):  # why\n\n    # how\n    return (\n        a + b  # what\n    )\n",
+        "def f(a, b):\n    'so'; return a + b\n",
+    ],
+)
+def test_words_and_layout_make_none(words):
+    assert without_words(words) == without_words("def f(a, b):\n    return a + b\n")
 
 
 def test_a_new_suite_makes_the_row_that_nothing_reached_stale(make, runner, tree):

@@ -65,16 +65,31 @@ def test_a_run_without_verdicts_is_no_result(tmp_path):
         suites(tmp_path, 0, runs=0)(SPEC, ())
 
 
-@pytest.mark.parametrize("other", [{"topology": "1m-syncflush"}, {"rocketmq": "5.3.3"}])
+@pytest.mark.parametrize(
+    "other", [{"topology": "1m-syncflush"}, {"rocketmq": "5.3.3"}, {"java": "17"}, {"client": "remoting"}]
+)
 def test_rows_of_another_cluster_are_refused(tmp_path, other):
     with pytest.raises(EvidenceError, match=r"judged a-b on .*not what was asked for"):
-        suites(tmp_path, seen=row("a-b", **other))(SPEC, ())
+        suites(tmp_path, seen=row("a-b").model_copy(update=other))(SPEC, ())
+
+
+def test_a_row_whose_promise_is_a_timer_is_no_other_cell(tmp_path):
+    timer = row("a-b").model_copy(update={"timers": "documented"})
+    assert suites(tmp_path, seen=timer, options={"timers": "fast"})(SPEC, ()).rows
+    with pytest.raises(EvidenceError, match="ran with documented timers"):
+        suites(tmp_path, seen=timer, options={"timers": "documented"})(SPEC, ())
+    with pytest.raises(EvidenceError, match="judged a-b on"):
+        suites(tmp_path)(SPEC.model_copy(update={"timers": "documented"}), ())
 
 
 def test_rows_with_other_settings_are_refused(tmp_path):
     none = {"broker_conf": {}, "namesrv_conf": {}, "jvm_opts": {"broker": [], "namesrv": []}}
     assert suites(tmp_path, options=none)(SPEC, ()).rows
-    for given in ({"broker_conf": {"flushDiskType": "SYNC_FLUSH"}}, {"jvm_opts": {"broker": ["-Xmx1g"]}}):
+    for given in (
+        {"broker_conf": {"flushDiskType": ""}},
+        {"namesrv_conf": {"a": "b"}},
+        {"jvm_opts": {"broker": ["-Xmx1g"]}},
+    ):
         with pytest.raises(EvidenceError, match=f"ran with {next(iter(given))}"):
             suites(tmp_path, options=none | given)(SPEC, ())
 
