@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, cast
@@ -33,15 +34,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
-    except OSError as error:
-        if error.filename is None:
-            raise
-        place = Path(error.filename)
-        print(
-            f"rmq-harness: {place}: {error.strerror}; {remedy_for(error, place.parent)}",
-            file=sys.stderr,
-        )
+    except Exception as error:  # noqa: BLE001 - whatever nobody foresaw must not end in the code of a broken guarantee
+        print(f"rmq-harness: {_unforeseen(error)}", file=sys.stderr)
         return HarnessError.exit_code
+
+
+def _unforeseen(error: Exception) -> str:
+    """What nobody foresaw, in one line: a file that refuses, or a defect of ours and where it came to light."""
+    if isinstance(error, OSError) and error.filename is not None:
+        place = Path(error.filename)
+        return f"{place}: {error.strerror}; {remedy_for(error, place.parent)}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    told = " ".join(str(error).split())[:300]
+    where = f"{Path(last.filename).name}:{last.lineno}"
+    return f"{type(error).__name__} at {where}: {told}; a defect of this harness: report it with this line"
 
 
 class _Parser(argparse.ArgumentParser):

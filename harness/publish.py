@@ -19,7 +19,7 @@ from harness.report.rows import Row, Run, verdicts_json
 from harness.report.series import series
 from harness.session import Session
 from harness.settings import Settings
-from harness.stored import KEY, session_json
+from harness.stored import KEY, VERDICTS, session_json
 
 LOG_TAIL_LINES = 60
 SAMPLE_LINES = 40
@@ -38,11 +38,12 @@ def publish(session: Session, rows: Sequence[Row], *, whole: bool = True) -> Non
     A run that is not `whole` was interrupted: it gets no time of its end, and is called cut short wherever it is shown.
     """
     session.ended_utc = now_utc() if whole else ""
-    write_run(session)
     run = session.run()
     directory = session.directory
     settings = next(iter(session.settings.values()))
-    write_text(directory / "verdicts.json", verdicts_json(run, rows))
+    write_text(directory / VERDICTS, verdicts_json(run, rows))
+    # Behind the verdicts, whose checksum it has.
+    write_run(session)
     junit = junit_xml(run, rows, strict=settings.strict)
     write_atomically(directory / "junit.xml", lambda part: part.write_bytes(junit))
     scenarios = write_page(directory, run, rows, tuple(session.settings.values()))

@@ -16,11 +16,11 @@ from harness.core.wording import several
 from harness.evidence.files import read_json
 from harness.judging import ControlResult, PlantedControl, ScenarioResult, judge_directory
 from harness.publish import write_page
-from harness.report.rows import EXIT_INCONCLUSIVE, Row, exit_code, graver, parse_verdicts, standing
+from harness.report.rows import EXIT_INCONCLUSIVE, Row, Run, exit_code, graver, parse_verdicts, standing
 from harness.report.terminal import summary, use_colour
 from harness.scenario import Control, Scenario
 from harness.session import Outcome
-from harness.stored import StoredOutcome, StoredSession, damage, load_session
+from harness.stored import VERDICTS, StoredOutcome, StoredSession, damage, load_session, sha256_of
 
 
 def recheck(run: Path) -> tuple[str, int]:
@@ -50,7 +50,7 @@ def recheck(run: Path) -> tuple[str, int]:
     remarks = [f"{name}: {'; '.join(words)}" for name, words in problems.items()]
     if not shared.ended_utc:
         return f"{table}\n{_cut_short(stored, cut_short, remarks)}", EXIT_INCONCLUSIVE
-    remarks += _differences(directory, rows)
+    remarks += [*_edited(directory, stored, shared), *_differences(directory, rows)]
     if remarks:
         told = "\n".join(f"  {remark}" for remark in remarks)
         return f"{table}\nThis is not what is stored:\n{told}", EXIT_INCONCLUSIVE
@@ -63,7 +63,7 @@ def rewrite_report(run: Path) -> str:
     """Renders `report.html` of a stored run anew from what is stored, judging nothing; returns its path."""
     directory = run_directory(run)
     session, _stored, shared = load_session(directory)
-    write_page(directory, shared, _stored_rows(directory), tuple(session.settings.values()))
+    write_page(directory, shared, _stored_verdicts(directory)[1], tuple(session.settings.values()))
     return str(directory / "report.html")
 
 
@@ -92,14 +92,34 @@ def _cut_short(stored: StoredSession, unfinished: Sequence[str], remarks: Sequen
     return "\n".join([*lines, *(f"  {remark}" for remark in remarks)])
 
 
-def _stored_rows(directory: Path) -> tuple[Row, ...]:
+def _stored_verdicts(directory: Path) -> tuple[Run, tuple[Row, ...]]:
+    path = directory / VERDICTS
     try:
-        text = (directory / "verdicts.json").read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise EvidenceError(
-            f"{directory}/verdicts.json cannot be read ({error.strerror}): judge the run again"
-        ) from None
-    return parse_verdicts(text)[1]
+        raise EvidenceError(f"{path} cannot be read ({error.strerror}): judge the run again") from None
+    except UnicodeDecodeError:
+        raise EvidenceError(f"{path} is no text: judge the run again") from None
+    return parse_verdicts(text)
+
+
+def _edited(directory: Path, stored: StoredSession, shared: Run) -> list[str]:
+    """What was changed of the files that tell of a run, besides its evidence."""
+    remarks = []
+    try:
+        run, _rows = _stored_verdicts(directory)
+    except EvidenceError:
+        return []  # which `_differences` says
+    if stored.verdicts_sha256 and sha256_of(directory / VERDICTS) != stored.verdicts_sha256:
+        remarks.append(f"{VERDICTS} was changed after the run")
+    fields = [name for name in Run.model_fields if getattr(run, name) != getattr(shared, name)]
+    if fields:
+        remarks.append(f"{VERDICTS} and run.json tell different things of the run's {', '.join(fields)}")
+    names = (name for o in stored.outcomes for name in (o.scenario, *(c.scenario for c in o.controls)) if name)
+    remarks += [
+        f"{name}: judgement.json is missing" for name in names if not (directory / name / "judgement.json").is_file()
+    ]
+    return remarks
 
 
 def _outcome(directory: Path, stored: StoredOutcome, problems: dict[str, list[str]]) -> Outcome:
@@ -159,7 +179,7 @@ def _unjudged(root: Path, reason: str) -> ScenarioResult:
 
 def _differences(directory: Path, rows: Sequence[Row]) -> list[str]:
     try:
-        before = {row.key: row for row in _stored_rows(directory)}
+        before = {row.key: row for row in _stored_verdicts(directory)[1]}
     except EvidenceError as error:
         return [str(error)]
     now = {row.key: row for row in rows}

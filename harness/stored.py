@@ -21,6 +21,7 @@ from harness.settings import Settings
 from harness.topology import Topology
 
 KEY: Final = "session"
+VERDICTS: Final = "verdicts.json"
 JUDGED: Final = ("scenario.json", "result.json")
 """Besides the history, what a judgement is made from."""
 
@@ -64,6 +65,8 @@ class StoredSession(Data):
     evidence: dict[str, str] = Field(default_factory=dict)
     exit_code: int | None = None
     """What the process ended in, which may be graver than its rows; None where that was not stored."""
+    verdicts_sha256: str = ""
+    """Of `verdicts.json`; empty in a run that was cut short, and where it was not stored."""
 
 
 def session_json(session: Session) -> dict[str, Any]:
@@ -86,6 +89,7 @@ def session_json(session: Session) -> dict[str, Any]:
         ),
         evidence=checksums(session.directory),
         exit_code=session.exit_code,
+        verdicts_sha256=sha256_of(session.directory / VERDICTS) if (session.directory / VERDICTS).is_file() else "",
     ).model_dump(mode="json")
 
 
@@ -126,13 +130,19 @@ def load_session(directory: Path) -> tuple[Session, StoredSession, Run]:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise EvidenceError(f"{directory}/run.json: {where}: {first['msg']}; restore the file") from None
+    if not topologies:
+        raise EvidenceError(f"{directory}/run.json names no topology: restore the file")
+    try:
+        settings = {name: _settings(t, run, stored) for name, t in topologies.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise EvidenceError(f"{directory}/run.json: options lack or garble {error}; restore the file") from None
     catalogue = load_catalogue()
     session = Session(
         run_id=run.id,
         directory=directory,
         seed=run.seed,
         command=run.replay,
-        settings={name: _settings(t, run, stored) for name, t in topologies.items()},
+        settings=settings,
         promised={name: tuple(map(catalogue.get, t.promised)) for name, t in stored.topologies.items()},
         offered=sum(len(catalogue.promised(topology)) for topology in topologies.values()),
         subject=Subject(Version.parse(stored.version), stored.java_major),
@@ -163,13 +173,18 @@ def checksums(directory: Path) -> dict[str, str]:
     for root in sorted(path.parent for path in (directory / "scenarios").rglob("scenario.json")):
         for path in _judged(root):
             try:
-                with path.open("rb") as stream:
-                    found[str(path.relative_to(directory))] = hashlib.file_digest(stream, "sha256").hexdigest()
+                found[str(path.relative_to(directory))] = sha256_of(path)
             except OSError as error:
                 raise EvidenceError(
                     f"{path} cannot be read ({error.strerror}): make it readable for this user"
                 ) from error
     return found
+
+
+def sha256_of(path: Path) -> str:
+    """In hex. Raises OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def damage(directory: Path, recorded: Mapping[str, str]) -> dict[str, list[str]]:

@@ -236,3 +236,57 @@ def test_the_topology_of_a_run_is_stored_whole(stored_run):
     assert session.settings["1m"].topology.nodes[1].name == "broker-a-0"
     assert stored.java_major == 25
     assert run.seed == 7
+
+
+def edit(path, change):
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def test_whatever_is_changed_in_the_verdicts_is_noticed(stored_run):
+    edit(stored_run / "verdicts.json", lambda d: d["guarantees"][0]["scenarios"][0].update(acked=99_999))
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert "verdicts.json was changed after the run" in text
+
+
+def test_a_figure_that_was_taken_away_is_noticed(stored_run):
+    edit(stored_run / "verdicts.json", lambda d: d["guarantees"][0]["figures"].popitem())
+    assert recheck(stored_run)[1] == 6
+
+
+@pytest.mark.parametrize("field", ["options", "checksums"])
+def test_settings_that_were_changed_on_one_side_are_noticed(stored_run, field):
+    edit(stored_run / "run.json", lambda d: d[field].update(rocketmq="9.9.9"))
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert f"tell different things of the run's {field}" in text
+
+
+def test_a_missing_judgement_is_noticed(stored_run):
+    (stored_run / KILL / "judgement.json").unlink()
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert f"{KILL}: judgement.json is missing" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda d: d["options"].pop("rocketmq"), "options lack or garble 'rocketmq'"),
+        (lambda d: d["session"].update(topologies={}), "names no topology"),
+        (lambda d: d["options"].update(guarantees=7), "options lack or garble"),
+    ],
+)
+def test_a_run_file_that_lacks_something_is_one_message(stored_run, change, told):
+    edit(stored_run / "run.json", change)
+    with pytest.raises(EvidenceError, match=told):
+        recheck(stored_run)
+
+
+def test_verdicts_that_are_no_text_are_one_message(stored_run):
+    (stored_run / "verdicts.json").write_bytes(b"\xff\xfe\x00")
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert "verdicts.json is no text" in text

@@ -104,3 +104,15 @@ def test_recheck_is_a_command(stored_run, capsys):
     assert main(["report", str(stored_run)]) == 0
     next((stored_run / "scenarios/1m/kill/history").glob("*.jsonl")).unlink()
     assert main(["recheck", str(stored_run)]) == 6
+
+
+def test_what_nobody_foresaw_is_one_message_and_never_the_code_of_a_broken_guarantee(monkeypatch, capsys):
+    def bug(_options):
+        raise KeyError("rocketmq")
+
+    monkeypatch.setattr("harness.cli._topologies", bug)
+    assert main(["topologies"]) == 6
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "KeyError at test_usage.py" in told
+    assert "Traceback" not in told
