@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+from harness.checkers.judge import ALWAYS
 from harness.core.errors import UsageError
 from harness.core.guarantee import AS_DOCUMENTED, Expectation, Guarantee
 from harness.core.verdict import Verdict, merge
@@ -275,15 +276,24 @@ def _directory(session: Session, result: ScenarioResult) -> str:
     return str(result.directory.relative_to(session.directory / "scenarios"))
 
 
+GRAVE: Final = frozenset({"lost", "phantom", "altered", "diverged"})
+"""What is expected to be broken only where that is said by name."""
+
+
 def unexpected(outcome: Outcome, expected: Expectation) -> tuple[str, ...]:
-    """Violated demands that the expectation does not name; none where it expects no violation or names no demand."""
+    """Violated demands that the expectation does not name; none where it expects no violation.
+
+    One that names no demand covers whatever it does not say, but no message that was lost, made up or altered.
+    """
     result = outcome.result
     if result is None or result.judgement.verdict is not Verdict.BROKEN:
         return ()
-    if expected.verdict != "broken" or not expected.demands:
+    if expected.verdict != "broken":
         return ()
-    named = {demand.text(): demand.names() for demand in result.scenario.rules.expectations}
+    named = {demand.text(): demand.names() for demand in (*result.scenario.rules.expectations, *ALWAYS)}
     violated = [check.demand for check in result.judgement.checks if check.violated]
+    if not expected.demands:
+        return tuple(text for text in violated if not named.get(text, GRAVE).isdisjoint(GRAVE))
     return tuple(text for text in violated if named.get(text, frozenset()).isdisjoint(expected.demands))
 
 

@@ -152,3 +152,19 @@ def test_a_violation_that_has_an_excuse_is_none_that_nobody_expected():
     assert not seen.inexcusable
     bare = Judgement(Verdict.BROKEN, "late", (), (checks[0], replace(checks[1], excuse="")))
     assert unexpected(Outcome(("x",), replace(seen, judgement=bare)), expected) == (SEEN.text(),)
+
+
+def test_an_expectation_without_demands_covers_no_message_that_was_lost_or_made_up():
+    phantom = Forbid(anomaly="phantom")
+    rules = Rules(expectations=(LOST, SEEN, phantom))
+    expected = Broken(verdict="broken", reason="known", source="seen")
+
+    def of(*violated: str) -> tuple[str, ...]:
+        texts = (LOST.text(), SEEN.text(), phantom.text(), "0 altered")
+        checks = tuple(Check(text, text not in violated, text) for text in texts)
+        judged = Judgement(Verdict.BROKEN, "broken", (), checks)
+        return unexpected(Outcome(("x",), ScenarioResult(Scenario(name="s", rules=rules), Path(), judged)), expected)
+
+    assert of(SEEN.text()) == ()
+    assert of(SEEN.text(), phantom.text()) == (phantom.text(),)
+    assert of(LOST.text(), "0 altered") == (LOST.text(), "0 altered")
