@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.core.errors import CapabilityMissing, HarnessError
+from harness.core.errors import CapabilityMissing, HarnessError, UsageError
 from harness.core.expectation import Expectation, Gates, Rules
 from harness.core.verdict import Verdict
 from harness.judging import ControlResult
@@ -125,13 +125,20 @@ class Prover:
             self.outcome.broke_off, self.outcome.not_tested = "", reason
 
     def failed(self, error: BaseException) -> None:
-        """The suite function ended in what is no verdict: what it had run till then is not what it was to show."""
+        """The suite function ended in what is no verdict: what it had run till then is not what it was to show.
+
+        A skip of its own counts as such only while it has run nothing.
+        """
         if not self.outcome.broke_off:
             words = " ".join(str(error).split())[:200]
             self.outcome.broke_off = f"the suite function ended in {type(error).__name__}" + (words and f": {words}")
 
     def prove(self, scenario: Scenario, control: Control | None = None) -> None:
-        """The same with a scenario that was built by hand."""
+        """The same with a scenario that was built by hand. Raises UsageError for a second one of a suite function."""
+        if self.outcome.result is not None:
+            raise UsageError(
+                f"{self._suite.name} runs a second scenario, which would hide the first: write another suite function"
+            )
         equipment = self._session.equipment
         assert equipment is not None
         base = self._session.directory / "scenarios" / self.topology.name

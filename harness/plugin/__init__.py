@@ -21,6 +21,7 @@ import pytest
 from harness.catalogue import Catalogue, load_catalogue
 from harness.core.errors import HarnessError, UsageError
 from harness.core.guarantee import Guarantee
+from harness.core.verdict import Verdict
 from harness.core.wording import several
 from harness.evidence import RunDir
 from harness.options import add_options, asked, check_environment, from_environment, settings_from
@@ -38,8 +39,10 @@ from harness.stock import with_parts
 _PATH = re.compile(r"(?:(?<==)|(?<=path:)|^)[/~]\S*")
 _WHOLE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 """How a run ends that came to its end; any other one was broken off, by a user or by a bug of a plugin."""
-_TOLD = (Broken, HeldUnexpectedly, Inconclusive, pytest.skip.Exception, pytest.xfail.Exception)
+_TOLD = (Broken, HeldUnexpectedly, Inconclusive)
 """What a suite function raises by its verdict."""
+_EXCUSED = (pytest.skip.Exception, pytest.xfail.Exception)
+"""The same, or its own word that it does not apply: unless what it ran had held."""
 
 
 guarantee = pytest.mark.guarantee
@@ -224,7 +227,7 @@ def pytest_runtest_makereport(
     """An inconclusive call is an error, not a failure, in the terminal and in JUnit; verdicts need no traceback."""
     report = yield
     prover, topology = _prover_of(item), _topology_of(item)
-    if isinstance(prover, Prover) and call.excinfo is not None and not isinstance(call.excinfo.value, _TOLD):
+    if isinstance(prover, Prover) and call.excinfo is not None and not _told(call.excinfo.value, prover):
         prover.failed(call.excinfo.value)
     if isinstance(prover, Prover) and topology and call.when != "call" and sidebyside.is_worker(item.config):
         sidebyside.tell(report, topology, prover.outcome)
@@ -238,6 +241,11 @@ def pytest_runtest_makereport(
         elif isinstance(error, Broken | HeldUnexpectedly):
             report.longrepr = f"{'broken' if isinstance(error, Broken) else 'deviation'}: {error}"
     return report
+
+
+def _told(error: BaseException, prover: Prover) -> bool:
+    """What a suite function ended in is its verdict, or does not take one away."""
+    return isinstance(error, _TOLD) or (isinstance(error, _EXCUSED) and prover.outcome.verdict()[0] is not Verdict.HELD)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

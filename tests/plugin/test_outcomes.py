@@ -367,6 +367,19 @@ def test_bug(scenario):
         assert ended.code == 6
         assert ended.row()["verdict"] == "inconclusive"
 
+    @pytest.mark.parametrize("word", ["skip", "xfail"])
+    def test_nor_does_a_skip_after_what_held(self, inner: Inner, stub: Stub, word: str) -> None:
+        ended = inner(suite=SUITE + f"    __import__('pytest').{word}('enough')\n")
+        assert ended.code == 6
+        assert ended.row()["verdict"] == "inconclusive"
+        assert "enough" in ended.row()["reason"]
+
+    def test_a_second_scenario_of_one_function_is_refused(self, inner: Inner, stub: Stub) -> None:
+        ended = inner(suite=SUITE + "    scenario(demand=[])\n")
+        assert ended.code == 6
+        assert ended.row()["verdict"] == "inconclusive"
+        assert "runs a second scenario" in ended.row()["reason"]
+
     def test_what_is_broken_stays_broken_whatever_comes_after(self, inner: Inner, stub: Stub) -> None:
         stub.outcomes["kill"] = Verdict.BROKEN
         ended = inner(
