@@ -32,14 +32,19 @@ def duplicate(
 
 
 def redelivered(history: History, *, group: str | None = None) -> Finding:
-    """Messages given to a group more than once at the same attempt; counts the deliveries beyond the first.
+    """Messages given to a group more than once; counts the deliveries beyond the first.
 
-    A later attempt (reconsume above the last) is a retry and not counted; each member of a broadcasting group is
-    counted for itself. At least once allows redeliveries.
+    A later attempt (reconsume above the last) is a retry and not counted, if consumers of the group were told to
+    refuse; where none was, nothing asked for another attempt. Each member of a broadcasting group is counted for
+    itself. At least once allows redeliveries.
     """
     wanted = narrow.groups_of(history, group)
     given = history.deliveries.filter(pl.col("m").is_not_null() & narrow.text("group").is_in(wanted))
     given = given.with_columns(pl.col("reconsume").fill_null(0))
+    steady = [g for g in wanted if not narrow.may_refuse(history, g)]
+    if steady:
+        again = pl.when(narrow.text("group").is_in(steady)).then(0).otherwise("reconsume")
+        given = given.with_columns(again.cast(given.schema["reconsume"]).alias("reconsume"))
     everyone = narrow.text("group").is_in([g for g in wanted if narrow.is_broadcast(history, g)])
     if not any(narrow.is_broadcast(history, g) for g in wanted):
         return _repeated("redelivered", given, ["group", "m", "reconsume"])

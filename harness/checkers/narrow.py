@@ -113,6 +113,12 @@ def is_broadcast(history: History, group: str) -> bool:
     return any(config.get("model") == "broadcasting" for config in configs)
 
 
+def may_refuse(history: History, group: str) -> bool:
+    """Its consumers were told to refuse messages, or nothing is known of it; else no message is given for a retry."""
+    configs = [consumer_config(a) for a in history.processes.values() if consumer_group(a) == group]
+    return not configs or any(config.get("fail_every", 1) for config in configs)
+
+
 def is_orderly(history: History, group: str) -> bool:
     """The group's consumers said that they consume each queue in order."""
     configs = [consumer_config(a) for a in history.processes.values() if consumer_group(a) == group]

@@ -74,7 +74,8 @@ def reordered_store(history: History, *, phase: str = "final", process: str | No
         return Finding("reordered-store", 0, placed.height)
     lanes = placed.join(inverted.select(_LANE).unique(), on=_LANE, how="semi")
     if history.drains.height:
-        lanes = lanes.join(_stored(history, phase), on="m", how="semi")
+        # Where it was acknowledged: a copy of an earlier try elsewhere says nothing of this place.
+        lanes = lanes.join(narrow.reads_of(history, phase).select("m", *QUEUE), on=["m", *QUEUE], how="semi")
     before = (
         lanes.sort("complete_ns")
         .with_columns(after=pl.col("offset").cum_max().over(_LANE))
@@ -150,7 +151,3 @@ def _orderly(history: History, group: str | None) -> list[str]:
         return [g for g in narrow.groups_of(history) if narrow.is_orderly(history, g)]
     except MetricUnavailable:
         return []
-
-
-def _stored(history: History, phase: str) -> pl.DataFrame:
-    return narrow.reads_of(history, phase).select("m")

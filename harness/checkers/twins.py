@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -62,13 +63,19 @@ def unknown_but_there(history: History, params: Params) -> History | None:
 
 
 def redelivered(history: History, params: Params) -> History | None:
-    """The message is given again because its consumption had failed."""
+    """The message is given again because its consumption had failed, as it was told to."""
     bad = plants.redelivered(history, params)
     if bad is None:
         return None
     last = pl.int_range(pl.len()) == pl.len() - 1
     again = edit.set_rows(bad.deliveries, last, reconsume=pl.col("reconsume").fill_null(0) + 1)
-    return edit.replace_deliveries(bad, again)
+    refusing = {name: _that_refuses(about) for name, about in bad.processes.items()}
+    return edit.replace_deliveries(replace(bad, processes=refusing), again)
+
+
+def _that_refuses(about: Mapping[str, Any]) -> Mapping[str, Any]:
+    config = about.get("config", {})
+    return {**about, "config": {**config, "fail_every": 3}} if config.get("role") == "consumer" else about
 
 
 def diverged(history: History, params: Params) -> History | None:

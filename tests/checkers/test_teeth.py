@@ -648,3 +648,26 @@ def test_retries_are_no_redeliveries(h):
     h.deliver("c1", "m1")
     h.deliver("c1", "m1", reconsume=1)
     assert find(h.history(), "redelivered", {}).count == 0
+
+
+@pytest.mark.parametrize(("told", "count"), [({"fail_every": 0}, 2), ({"fail_every": 3}, 0), ({}, 0)])
+def test_another_attempt_that_nobody_asked_for_is_a_redelivery(h, told, count):
+    """Nor is anything called one of a group of which it is not known whether it refuses."""
+    h.consumer("c1", **told)
+    h.consumer("c2", **told)
+    h.send("p1", "m1").ok()
+    for process, attempt in (("c1", 0), ("c2", 1), ("c1", 2)):
+        h.deliver(process, "m1", reconsume=attempt)
+    assert find(h.history(), "redelivered", {}).count == count
+
+
+def test_a_copy_elsewhere_does_not_hold_up_the_place_that_was_lost(h):
+    """Offset 7 was lost and 6 given again; that the message of 7 lies on another broker as well is no order there."""
+    h.send("p1", "m6").ok(offset=6)
+    h.send("p1", "m7").ok(offset=7)
+    h.send("p1", "again").ok(offset=6)
+    h.read("again", offsets=(6,))
+    h.read("m7", replica="broker-b-0")
+    assert find(h.history(), "reordered-store", {}).count == 0
+    h.read("m7", offsets=(7,), phase="other")
+    assert find(h.history(), "reordered-store", {"phase": "other"}).count == 0
