@@ -18,7 +18,8 @@ from tests.plugin.conftest import CONTROLLED, MISSING, NO_DISK, SUITE, Inner, St
 
 pytest_plugins = ["pytester"]
 
-KNOWN_BROKEN = SUITE.replace("process-kill-loses-nothing", "unknown-keys-are-reported")
+LOSES_UNEXPECTEDLY = SUITE.replace("process-kill-loses-nothing", "unknown-keys-are-reported")
+KNOWN_BROKEN = LOSES_UNEXPECTEDLY.replace('forbid("lost")', 'forbid("offset-gap")')
 STOCK_LOSES = SUITE.replace("process-kill-loses-nothing", "sync-master-survives-disk-loss").replace(
     'forbid("lost")', 'forbid("lost", broker="broker-a")'
 )
@@ -84,6 +85,12 @@ class TestOutcome:
         assert (ended.code, ended.outcomes) == (0, {"xfailed": 1})
         assert "1 known broken" in ended
         assert ended.row("unknown-keys-are-reported")["known"]
+
+    def test_what_is_lost_is_expected_only_where_that_is_said(self, inner: Inner, stub: Stub) -> None:
+        stub.outcomes["kill"] = Verdict.BROKEN
+        ended = inner(suite=LOSES_UNEXPECTEDLY)
+        assert (ended.code, ended.outcomes) == (1, {"failed": 1})
+        assert ended.row("unknown-keys-are-reported")["scenarios"][0]["unexpected"] == ["0 lost"]
 
     def test_known_broken_by_what_is_expected(self, inner: Inner, stub: Stub) -> None:
         stub.outcomes["kill"] = Verdict.BROKEN
