@@ -17,6 +17,13 @@ PYTEST_OPTIONS = $(addprefix --topology=,$(TOPOLOGY)) $(if $(ROCKETMQ),--rocketm
 MATRIX_TOPOLOGIES ?=
 MATRIX_ROCKETMQ ?=
 
+# A misspelled variable would be no error of make's, and another cluster would be signed off.
+VARIABLES := TOPOLOGY ROCKETMQ ARGS MATRIX_TOPOLOGIES MATRIX_ROCKETMQ PYTHON VENV SHELL
+STRANGE := $(filter-out $(VARIABLES),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
+ifneq ($(STRANGE),)
+$(error make knows no variable $(STRANGE): write one of $(VARIABLES))
+endif
+
 .PHONY: help setup check test signoff matrix nightly bench lock clean
 
 help: ## What can be made, and with which variables

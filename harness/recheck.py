@@ -60,9 +60,14 @@ def recheck(run: Path) -> tuple[str, int]:
 
 
 def rewrite_report(run: Path) -> str:
-    """Renders `report.html` of a stored run anew from what is stored, judging nothing; returns its path."""
+    """Renders `report.html` of a stored run anew from what is stored, judging nothing; returns its path.
+
+    Raises EvidenceError if what is stored of the run was changed since: a page of it would be taken for the run's.
+    """
     directory = run_directory(run)
-    session, _stored, shared = load_session(directory)
+    session, stored, shared = load_session(directory)
+    if edited := _edited(directory, stored, shared):
+        raise EvidenceError(f"{directory}: {'; '.join(edited)}: restore the files, or see what `recheck` says")
     write_page(directory, shared, _stored_verdicts(directory)[1], tuple(session.settings.values()))
     return str(directory / "report.html")
 

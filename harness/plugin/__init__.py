@@ -128,6 +128,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if any("scenario" in getattr(item, "fixturenames", ()) for item in items):
             raise pytest.UsageError("suites need --topology NAME (see `rmq-harness topologies`)")
         return
+    _check_marks(config.stash[CATALOGUE], items)
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
     for item in items:
@@ -146,6 +147,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
+
+
+def _check_marks(catalogue: Catalogue, items: Iterable[pytest.Item]) -> None:
+    """Raises pytest's UsageError for a suite function that says it judges what is not in the catalogue."""
+    for item in items:
+        for name in _marked(item) if _topology_of(item) is not None else ():
+            try:
+                catalogue.get(name)
+            except UsageError as error:
+                raise pytest.UsageError(f"{item.nodeid}: @guarantee: {error}") from None
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:

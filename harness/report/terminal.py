@@ -50,6 +50,7 @@ def summary(
         file=out, width=width, force_terminal=colour, color_system="standard" if colour else None, highlight=False
     )
     console.print(Text(f"run {run.id}  seed {run.seed}"))
+    console.print(Text(_subject(run, rows)))
     if not run.ended_utc:
         console.print(Text("this run was cut short: what it did not reach is not tested", style="bold red"))
     tested = [row for row in rows if row.verdict is not Verdict.NOT_TESTED]
@@ -62,6 +63,12 @@ def summary(
     drawn = out.getvalue().replace(_GLUE, " ")
     lines = (printable(line.rstrip()) if not colour else line for line in drawn.splitlines())
     return "\n".join(lines) + "\n"
+
+
+def _subject(run: Run, rows: Sequence[Row]) -> str:
+    """What was judged: a table that is passed on must say it by itself."""
+    topologies = ", ".join(dict.fromkeys(row.topology for row in rows)) or "no topology"
+    return f"RocketMQ {run.versions.get('rocketmq', 'of a release that is not recorded')} on {topologies}"
 
 
 def control_text(control: Control | None) -> str:
@@ -99,7 +106,7 @@ def _table(rows: Sequence[Row]) -> Table:
             cells.append(Text(f"{row.topology} {row.rocketmq} {row.client}"))
         cells += [
             Text(verdict_text(row), style=_STYLE[stand]),
-            Text(shorten(figures_text(row.figures), 90).replace(NO_BREAK, _GLUE)),
+            Text(shorten(figures_text(row.figures), 120).replace(NO_BREAK, _GLUE)),
             Text(shorten(control_text(row.control), 60)),
             Text(str(len(row.scenarios))),
         ]

@@ -19,6 +19,7 @@ _LEADING: Final = frozenset(
 )
 NO_BREAK: Final = "\u00a0"
 """A space at which no line may end: between a figure and what it is a figure of."""
+_LAST_NUMBER: Final = re.compile(rf"[^ {NO_BREAK}]*\d[^ {NO_BREAK}]*$")
 _SPACE: Final = re.compile(rf"[^\S{NO_BREAK}]+")
 _INSIDE: Final = re.compile(r"(?<=\d) (?=[a-zµ%])|(?<=of|<=) (?=\d)")
 
@@ -112,9 +113,16 @@ def number(value: float) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """At most `most` characters; what was cut is said. A `NO_BREAK` stays one."""
+    """At most `most` characters; what was cut is said, and no number is: half of it is another one.
+
+    A `NO_BREAK` stays one.
+    """
     text = _SPACE.sub(" ", text).strip(" ")
-    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+    if len(text) <= most:
+        return text
+    head, rest = text[: most - 1], text[most - 1]
+    whole = head if rest in (" ", NO_BREAK) else _LAST_NUMBER.sub("", head)
+    return f"{(whole.rstrip(f' {NO_BREAK}') or head)}…"
 
 
 def scrub(text: str) -> str:

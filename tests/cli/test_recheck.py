@@ -290,3 +290,9 @@ def test_verdicts_that_are_no_text_are_one_message(stored_run):
     text, code = recheck(stored_run)
     assert code == 6
     assert "verdicts.json is no text" in text
+
+
+def test_no_report_is_made_of_verdicts_that_were_changed(stored_run):
+    edit(stored_run / "verdicts.json", lambda d: d["guarantees"][0]["scenarios"][0].update(acked=99_999))
+    with pytest.raises(EvidenceError, match=r"verdicts\.json was changed after the run"):
+        rewrite_report(stored_run)

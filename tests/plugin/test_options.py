@@ -14,7 +14,7 @@ from harness.options import FLAGS, HELP, add_options, cache_dir, settings_from, 
 from harness.settings import Settings, environment_name
 from harness.topology import known_topologies
 from harness.topology.load import topology_directory
-from tests.plugin.conftest import Inner, Stub
+from tests.plugin.conftest import SUITE, Inner, Stub
 
 pytest_plugins = ["pytester"]
 
@@ -102,6 +102,14 @@ def test_an_empty_place_is_not_the_default(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv(twin, "")
         with pytest.raises(UsageError, match=f"{twin} is set but empty"):
             place()
+
+
+def test_a_misspelled_guarantee_of_a_suite_is_refused_and_not_left_out(inner: Inner, stub: Stub) -> None:
+    ended = inner(suite=SUITE + SUITE.replace("test_kill", "test_more").replace("loses-nothing", "looses-nothing"))
+    assert ended.code == 4
+    assert "test_more[1m]: @guarantee: " in ended
+    assert "did you mean process-kill-loses-nothing" in ended
+    assert stub.ran == []
 
 
 def test_an_empty_topology_in_the_environment_ends_with_4_and_one_line(

@@ -113,6 +113,15 @@ def test_numbers():
     assert [number(v) for v in (0, 3.0, 1234567, 0.00123, 1234.5)] == ["0", "3", "1,234,567", "0.00123", "1,234"]
 
 
+@pytest.mark.parametrize(
+    ("most", "told"),
+    [(14, "0 failed of…"), (18, "0 failed of…"), (19, "0 failed of 19,276…"), (99, "0 failed of 19,276 sends")],
+)
+def test_no_number_is_cut_in_two(most, told):
+    assert shorten("0 failed of 19,276 sends", most).rstrip("…") == told.rstrip("…")
+    assert shorten(f"0 failed of 19,276{NO_BREAK}sends", most).replace(NO_BREAK, " ").rstrip("…") == told.rstrip("…")
+
+
 def test_shortening_says_so():
     assert shorten("a  b\nc", 10) == "a b c"
     assert shorten("x" * 50, 10) == "x" * 9 + "…"
