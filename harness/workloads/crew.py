@@ -67,6 +67,7 @@ class Crew:
         self._workers: dict[str, Worker] = {}
         self._producers: dict[str, str] = {}
         self._consumed: dict[str, set[str]] = {}
+        self._broadcast: dict[str, list[str]] = {}
         self._stopped: dict[str, Mapping[str, int]] = {}
         self._doomed: set[str] = set()
 
@@ -96,6 +97,8 @@ class Crew:
                     self._producers[config.process] = config.topic
                 else:
                     self._consumed.setdefault(config.group, set()).update(config.topics)
+                    if config.model == "broadcasting":
+                        self._broadcast.setdefault(config.group, []).append(config.process)
         return [config.process for config in configs]
 
     def await_ready(self, names: Iterable[str], timeout_s: float) -> None:
@@ -148,7 +151,8 @@ class Crew:
     def undelivered(self, group: str, brokers: Sequence[str] | None = None) -> int:
         """Acknowledged messages of its topics that the group was not given so far, as the histories have it.
 
-        Raises UsageError for a group that nobody consumes in: it is owed nothing, and that would look like all.
+        Of a broadcasting group each member that runs is owed all of them, and what each lacks is summed. Raises
+        UsageError for a group that nobody consumes in: it is owed nothing, and that would look like all.
         """
         if group not in self._consumed:
             known = ", ".join(sorted(self._consumed)) or "none"
@@ -158,8 +162,12 @@ class Crew:
         sent = self._scan(sending, OpName.SEND, pl.col("y") == OpType.OK.value)
         if brokers is not None:
             sent = sent.filter(pl.col("b").is_in(list(brokers)))
+        mine = pl.col("r") == group
+        if members := [n for n in self._broadcast.get(group, ()) if n not in self._doomed]:
+            each = (self._scan([self._workers[n].history], OpName.DELIVER, mine) for n in members)
+            return sum(sent.join(given, on="id", how="anti").height for given in each)
         consumers = [w.history for n, w in self._workers.items() if n not in self._producers]
-        given = self._scan(consumers, OpName.DELIVER, pl.col("r") == group)
+        given = self._scan(consumers, OpName.DELIVER, mine)
         return sent.join(given, on="id", how="anti").height
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.core.errors import UsageError
+from harness.core.op import OpName, OpType, line
 from harness.workloads.crew import Crew
 
 
@@ -18,3 +20,27 @@ def test_a_group_that_nobody_joined_is_not_given_everything(tmp_path: Path) -> N
     crew = Crew(SimpleNamespace(runtime=None), nothing, "fast", tmp_path, lambda name, detail: None)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="no consumer of group 'g' was started so far; the groups are none"):
         crew.undelivered("g")
+
+
+@pytest.mark.parametrize(("doomed", "missing"), [((), 2), (("c-2",), 0)])
+def test_every_member_of_a_broadcasting_group_is_waited_for(
+    tmp_path: Path, doomed: tuple[str, ...], missing: int
+) -> None:
+    """What one of them was given the others are owed all the same; one that a fault killed is owed nothing."""
+    nothing: Any = None
+    crew = Crew(SimpleNamespace(runtime=None), nothing, "fast", tmp_path, lambda name, detail: None)  # type: ignore[arg-type]
+    lines: dict[str, list[dict[str, Any]]] = {"p-1": [], "c-1": [], "c-2": []}
+    for n in range(3):
+        lines["p-1"].append(line(OpName.SEND, OpType.INVOKE, n, c=n, id=f"p-1-{n}", tp="t"))
+        lines["p-1"].append(line(OpName.SEND, OpType.OK, n, c=n, id=f"p-1-{n}", b="broker-a"))
+        lines["c-1"].append(line(OpName.DELIVER, OpType.OK, n, id=f"p-1-{n}", tp="t", r="g"))
+    lines["c-2"] = lines["c-1"][:1]
+    for name, text in lines.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in text))
+        crew._workers[name] = SimpleNamespace(history=tmp_path / f"{name}.jsonl")  # type: ignore[assignment]
+    crew._producers["p-1"] = "t"
+    crew._consumed["g"] = {"t"}
+    assert crew.undelivered("g") == 0
+    crew._broadcast["g"] = ["c-1", "c-2"]
+    crew._doomed |= set(doomed)
+    assert crew.undelivered("g") == missing
