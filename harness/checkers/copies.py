@@ -78,7 +78,8 @@ def diverged(history: History, *, phase: str = "final", replicas: Replicas = Non
         drains = drains.filter(narrow.text("topic").str.starts_with(topic))
     compared = [_between(reads, drains, pair) for pair in _pairs(drains)]
     bad = pl.concat([one.bad for one in compared]).unique().sort("offset")
-    of = compared[0].of if len(compared) == 1 else _together([one.judged for one in compared])
+    judged = [one.judged for one in compared]
+    of = judged[0].height if len(judged) == 1 else pl.concat(judged).n_unique()
     figures = {"lag": max(one.lag for one in compared), "head": max(one.head for one in compared)}
     return Finding("diverged", bad.height, of, narrow.examples(bad, *_SLOT), figures)
 
@@ -91,10 +92,6 @@ class _Compared:
     bad: pl.DataFrame
     lag: int
     head: int
-
-    @property
-    def of(self) -> int:
-        return self.judged.height
 
 
 def _pairs(drains: pl.DataFrame) -> list[tuple[str, ...]]:
@@ -132,10 +129,6 @@ def _between(reads: pl.DataFrame, drains: pl.DataFrame, pair: tuple[str, ...]) -
         lag=slots.filter(pl.col("offset") > pl.col("hi")).select(_SLOT).n_unique(),
         head=slots.filter((pl.col("offset") < pl.col("lo")) & (pl.col("offset") <= pl.col("hi"))).height,
     )
-
-
-def _together(judged: list[pl.DataFrame]) -> int:
-    return pl.concat(judged).n_unique()
 
 
 def _common(reads: pl.DataFrame, drains: pl.DataFrame) -> pl.DataFrame:

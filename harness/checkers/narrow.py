@@ -89,9 +89,14 @@ def consumer_config(about: object) -> dict[str, object]:
     return config if isinstance(config, dict) and config.get("role") == "consumer" else {}
 
 
+def _configs_of(history: History, group: str) -> list[dict[str, object]]:
+    """What the group's consumers said they are."""
+    return [consumer_config(a) for a in history.processes.values() if consumer_group(a) == group]
+
+
 def subscribed(history: History, group: str) -> pl.Expr:
     """Rows of the topics that the group's consumers said they consume; every row of a group that said none."""
-    configs = [consumer_config(a) for a in history.processes.values() if consumer_group(a) == group]
+    configs = _configs_of(history, group)
     topics = {str(topic) for config in configs for topic in _listed(config.get("topics"))}
     return text("topic").is_in(sorted(topics)) if topics else pl.lit(True)
 
@@ -109,19 +114,19 @@ def members_of(history: History, group: str) -> tuple[str, ...]:
 
 def is_broadcast(history: History, group: str) -> bool:
     """The group's consumers said that each of them gets every message."""
-    configs = [consumer_config(a) for a in history.processes.values() if consumer_group(a) == group]
+    configs = _configs_of(history, group)
     return any(config.get("model") == "broadcasting" for config in configs)
 
 
 def may_refuse(history: History, group: str) -> bool:
     """Its consumers were told to refuse messages, or nothing is known of it; else no message is given for a retry."""
-    configs = [consumer_config(a) for a in history.processes.values() if consumer_group(a) == group]
+    configs = _configs_of(history, group)
     return not configs or any(config.get("fail_every", 1) for config in configs)
 
 
 def is_orderly(history: History, group: str) -> bool:
     """The group's consumers said that they consume each queue in order."""
-    configs = [consumer_config(a) for a in history.processes.values() if consumer_group(a) == group]
+    configs = _configs_of(history, group)
     return any(config.get("listener") == "orderly" for config in configs)
 
 
