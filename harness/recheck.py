@@ -50,7 +50,12 @@ def recheck(run: Path) -> tuple[str, int]:
     remarks = [f"{name}: {'; '.join(words)}" for name, words in problems.items()]
     if not shared.ended_utc:
         return f"{table}\n{_cut_short(stored, cut_short, remarks)}", EXIT_INCONCLUSIVE
-    remarks += [*_edited(directory, stored, shared), *_differences(directory, rows)]
+    try:
+        run_then, rows_then = _stored_verdicts(directory)
+    except EvidenceError as error:
+        remarks.append(str(error))
+    else:
+        remarks += [*_edited(directory, stored, shared, run_then), *_differences(rows_then, rows)]
     if remarks:
         told = "\n".join(f"  {remark}" for remark in remarks)
         return f"{table}\nThis is not what is stored:\n{told}", EXIT_INCONCLUSIVE
@@ -66,9 +71,10 @@ def rewrite_report(run: Path) -> str:
     """
     directory = run_directory(run)
     session, stored, shared = load_session(directory)
-    if edited := _edited(directory, stored, shared):
+    run_then, rows = _stored_verdicts(directory)
+    if edited := _edited(directory, stored, shared, run_then):
         raise EvidenceError(f"{directory}: {'; '.join(edited)}: restore the files, or see what `recheck` says")
-    write_page(directory, shared, _stored_verdicts(directory)[1], tuple(session.settings.values()))
+    write_page(directory, shared, rows, tuple(session.settings.values()))
     return str(directory / "report.html")
 
 
@@ -108,13 +114,9 @@ def _stored_verdicts(directory: Path) -> tuple[Run, tuple[Row, ...]]:
     return parse_verdicts(text)
 
 
-def _edited(directory: Path, stored: StoredSession, shared: Run) -> list[str]:
-    """What was changed of the files that tell of a run, besides its evidence."""
+def _edited(directory: Path, stored: StoredSession, shared: Run, run: Run) -> list[str]:
+    """What was changed of the files that tell of a run, besides its evidence; `run` is as `verdicts.json` has it."""
     remarks = []
-    try:
-        run, _rows = _stored_verdicts(directory)
-    except EvidenceError:
-        return []  # which `_differences` says
     if stored.verdicts_sha256 and sha256_of(directory / VERDICTS) != stored.verdicts_sha256:
         remarks.append(f"{VERDICTS} was changed after the run")
     fields = [name for name in Run.model_fields if getattr(run, name) != getattr(shared, name)]
@@ -182,11 +184,8 @@ def _unjudged(root: Path, reason: str) -> ScenarioResult:
     )
 
 
-def _differences(directory: Path, rows: Sequence[Row]) -> list[str]:
-    try:
-        before = {row.key: row for row in _stored_verdicts(directory)[1]}
-    except EvidenceError as error:
-        return [str(error)]
+def _differences(rows_then: Sequence[Row], rows: Sequence[Row]) -> list[str]:
+    before = {row.key: row for row in rows_then}
     now = {row.key: row for row in rows}
     remarks = [f"{key[0]} on {key[1]}: stored, but not promised any more" for key in before.keys() - now.keys()]
     remarks += [f"{key[0]} on {key[1]}: not stored" for key in now.keys() - before.keys()]
