@@ -178,7 +178,8 @@ def _explain(options: argparse.Namespace) -> int:
     if options.guarantee is None:
         for row in load_catalogue().guarantees:
             print(f"{row.section}  {row.id:44} {row.promise}")
-        raise UsageError("name one of these guarantees: rmq-harness explain GUARANTEE")
+        print("\nrmq-harness explain GUARANTEE tells all of one of them")
+        return 0
     print(explain(options.guarantee))
     return 0
 

@@ -24,8 +24,7 @@ def cluster_plan(scenario: Scenario, settings: Settings, release: Release, jre: 
     """The cluster that `Cluster` brings up for the scenario; topics and groups exist before the load starts."""
     needs = scenario.cluster
     kept = _insisted_on(needs)
-    declared = load_topology(needs.topology) if needs.topology else settings.topology
-    topology = varied(declared, replication=needs.replication, flush=needs.flush)
+    topology = topology_of(needs, settings.topology)
     disk = Disk("sized", needs.disk_bytes) if needs.disk_bytes else Disk()
     return ClusterPlan(
         topology=topology,
@@ -44,6 +43,12 @@ def cluster_plan(scenario: Scenario, settings: Settings, release: Release, jre: 
         cache=settings.cache,
         train=False,
     )
+
+
+def topology_of(needs: ClusterNeeds, declared: Topology) -> Topology:
+    """The topology that a scenario runs on: the declared one, or the one it names, with what it changes of it."""
+    base = load_topology(needs.topology) if needs.topology else declared
+    return varied(base, replication=needs.replication, flush=needs.flush)
 
 
 def _insisted_on(needs: ClusterNeeds) -> frozenset[str]:

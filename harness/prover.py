@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness import preflight
 from harness.core.errors import CapabilityMissing, HarnessError, UsageError
 from harness.core.expectation import Expectation, Gates, Rules
 from harness.core.verdict import Verdict
@@ -134,11 +135,17 @@ class Prover:
             self.outcome.broke_off = f"the suite function ended in {type(error).__name__}" + (words and f": {words}")
 
     def prove(self, scenario: Scenario, control: Control | None = None) -> None:
-        """The same with a scenario that was built by hand. Raises UsageError for a second one of a suite function."""
+        """The same with a scenario that was built by hand.
+
+        Raises UsageError for a second one of a suite function, and for names in it or its control that stand for
+        nothing.
+        """
         if self.outcome.result is not None:
             raise UsageError(
                 f"{self._suite.name} runs a second scenario, which would hide the first: write another suite function"
             )
+        for declared in (scenario, *((control.scenario,) if control is not None else ())):
+            preflight.check(declared, self.topology)
         equipment = self._session.equipment
         assert equipment is not None
         base = self._session.directory / "scenarios" / self.topology.name

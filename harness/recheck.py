@@ -71,6 +71,10 @@ def rewrite_report(run: Path) -> str:
     """
     directory = run_directory(run)
     session, stored, shared = load_session(directory)
+    if not shared.ended_utc:
+        raise EvidenceError(
+            f"{run}: the run was cut short and has no report; `rmq-harness recheck {run}` judges it anew"
+        )
     run_then, rows = _stored_verdicts(directory)
     if edited := _edited(directory, stored, shared, run_then):
         raise EvidenceError(f"{directory}: {'; '.join(edited)}: restore the files, or see what `recheck` says")

@@ -53,6 +53,7 @@ class _Row(_Strict):
     theme: str | None = None
     expected: list[_Rule] = []
     scenarios: list[str] = []
+    nightly: list[str] = []
     needs: list[str] = []
     min_version: str | None = None
     timers: Literal["documented"] | None = None
@@ -146,6 +147,7 @@ def _guarantee(row: _Row, section: str, documents: dict[str, str]) -> Guarantee:
         control=Control(row.control.kind, row.control.text),
         rules=tuple(_rule(rule) for rule in row.expected),
         scenarios=tuple(row.scenarios),
+        nightly=tuple(row.nightly),
         needs=frozenset(row.needs),
         min_version=Version.parse(row.min_version) if row.min_version else None,
         timers=row.timers,

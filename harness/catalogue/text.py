@@ -53,7 +53,7 @@ def _explained(row: Guarantee) -> Iterator[str]:
     yield f"  control    {row.control.kind} ({_CONTROLS[row.control.kind]}): {row.control.text}"
     yield f"  needs      {', '.join(sorted(row.needs)) or 'nothing beyond a cluster'}"
     yield f"  timers     {row.timers or 'documented or fast'}"
-    yield f"  scenarios  {', '.join(row.scenarios) or 'none yet: no suite here judges it'}"
+    yield f"  scenarios  {', '.join(row.scenarios) or _elsewhere(row)}"
     for rule in row.rules:
         yield f"  expected   {rule.expectation.verdict} for {_scope(rule)}: {rule.expectation.reason}"
         if rule.expectation.demands:
@@ -62,6 +62,12 @@ def _explained(row: Guarantee) -> Iterator[str]:
     yield "  expected   held " + ("otherwise" if row.rules else "everywhere: nothing is known against it")
     if row.notes:
         yield f"  notes      {row.notes}"
+
+
+def _elsewhere(row: Guarantee) -> str:
+    if row.nightly:
+        return f"none of a sign-off; nightly: pytest {' '.join(row.nightly)}"
+    return "none yet: no suite here judges it"
 
 
 def _documented(row: Guarantee) -> Iterator[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
-from typing import Any, Final
+from typing import Any
 
 import jpype
 
-from harness.clients import java_transactions, outcome
+from harness.clients import java_sends, java_transactions, outcome
 from harness.clients.config import Config, ProducerConfig
 from harness.clients.jvm import new_client, start_jvm, thrown, versions
 from harness.clients.pace import Pacer, Tally
@@ -19,10 +18,6 @@ from harness.core.content import body_of
 from harness.core.errors import UsageError
 
 _ROUTE_POLL_S = 0.05
-# One string crosses from Java, for every further call costs as much again.
-_RESULT: Final = re.compile(
-    r"sendStatus=(\w+).*MessageQueue \[topic=[^,]*, brokerName=([^,]*), queueId=(-?\d+)\], queueOffset=(-?\d+)"
-)
 
 
 def make(config: Config, recorder: Recorder) -> JavaProducer:
@@ -31,15 +26,6 @@ def make(config: Config, recorder: Recorder) -> JavaProducer:
         raise UsageError(f"{config.process!r} is no producer")
     start_jvm(config.java)
     return JavaProducer(config, recorder)
-
-
-def read_result(text: str) -> tuple[str, tuple[str, int, int]]:
-    """Status and place (broker, queue, offset) in the text of a SendResult. Raises `ValueError`."""
-    match = _RESULT.search(text)
-    if match is None:
-        raise ValueError(f"no SendResult: {text!r}")
-    status, broker, queue, offset = match.groups()
-    return status, (broker, int(queue), int(offset))
 
 
 class JavaProducer:
@@ -52,12 +38,16 @@ class JavaProducer:
         self._lines = SendLines(config.process, config.topic)
         self._pacer = Pacer(config.rate_per_s)
         self._only = config.only_attempt
-        self._message_class = jpype.JClass("org.apache.rocketmq.common.message.Message")
-        self._topic = jpype.JString(config.topic)
-        self._wait = config.properties.get("WAIT", "true") != "false"
-        self._user_properties = [(k, v) for k, v in config.properties.items() if k != "WAIT"]
+        message = java_sends.message(
+            config.topic,
+            wait=config.properties.get("WAIT", "true") != "false",
+            delay_level=config.delay_level,
+            properties=[(k, v) for k, v in config.properties.items() if k != "WAIT"],
+        )
+        self._message_handle, self._made = message, java_sends.made(message)
         self._producer: Any = None
         self._pins: list[Any] = []
+        self._sends: list[java_sends.Send] = []
         sends = {
             "sync": self._sync,
             "orderly": self._sync,
@@ -127,7 +117,20 @@ class JavaProducer:
             integer = jpype.JClass("java.lang.Integer")
             self._keys = [integer.valueOf(key) for key in range(self._config.keys)]
         if self._config.mode == "async":
+            self._told = java_sends.told()
             self._callback = _callback_class(self)
+        self._sends = self._ways_to_send()
+
+    def _ways_to_send(self) -> list[java_sends.Send]:
+        """One for each place that a send may be meant for; message n takes number n modulo how many there are."""
+        if self._config.mode not in ("sync", "orderly"):
+            return []
+        producer, message = self._producer, self._message_handle
+        if self._pins:
+            return [java_sends.pinned(producer, message, pin) for pin in self._pins]
+        if self._config.mode == "orderly":
+            return [java_sends.selected(producer, message, self._selector, key) for key in self._keys]
+        return [java_sends.plain(producer, message)]
 
     def _await_route(self) -> None:
         never = threading.Event()
@@ -140,16 +143,13 @@ class JavaProducer:
                     raise
             never.wait(_ROUTE_POLL_S)
 
+    def _content(self, n: int) -> tuple[str, str]:
+        """Keys and body of message n."""
+        message_id = f"{self._config.process}-{n}"
+        return message_id, body_of(message_id, self._config.body_bytes).decode("latin-1")
+
     def _message(self, n: int) -> Any:
-        config = self._config
-        message_id = f"{config.process}-{n}"
-        body = body_of(message_id, config.body_bytes)
-        message = self._message_class(self._topic, None, message_id, 0, body, self._wait)
-        if config.delay_level:
-            message.setDelayTimeLevel(config.delay_level)
-        for name, value in self._user_properties:
-            message.putUserProperty(name, value)
-        return message
+        return self._made(*self._content(n))
 
     def _where(self, n: int) -> tuple[Any, ...]:
         """The arguments of a send that say where to."""
@@ -164,14 +164,14 @@ class JavaProducer:
         self.tally.invoked()
 
     def _sync(self, n: int) -> None:
-        message, where = self._message(n), self._where(n)
+        (keys, body), send = self._content(n), self._sends[n % len(self._sends)]
         self._invoke(n)
         try:
-            result = self._producer.send(message, *where)
+            told = send(keys, body)
         except jpype.JException as error:
             self._failed(n, time.monotonic_ns(), error)
             return
-        self._answered(n, time.monotonic_ns(), result)
+        self._answered(n, time.monotonic_ns(), told)
 
     def _oneway(self, n: int) -> None:
         message, where = self._message(n), self._where(n)
@@ -210,7 +210,7 @@ class JavaProducer:
             self._decided.discard(n)
             return
         # Stored less safely than asked for: the client rolls it back, and may be asked about it all the same.
-        self._end(n, time.monotonic_ns(), outcome.INFO, read_result(str(result))[0])
+        self._end(n, time.monotonic_ns(), outcome.INFO, str(result.getSendStatus().name()))
 
     def _settled(self, n: int, now_ns: int, verdict: outcome.Outcome, status: str) -> None:
         self._decided.add(n)
@@ -228,12 +228,12 @@ class JavaProducer:
             return
         self._window.release()
         if error is None:
-            self._answered(n, now, result)
+            self._answered(n, now, self._told(result))
         else:
             self._failed(n, now, error)
 
-    def _answered(self, n: int, now_ns: int, result: Any) -> None:
-        status, place = read_result(str(result))
+    def _answered(self, n: int, now_ns: int, told: str) -> None:
+        status, place = java_sends.read_told(told)
         verdict = outcome.of_status(status)
         self._recorder.write(self._lines.done(n, now_ns, verdict, status, place))
         self.tally.completed(verdict, now_ns)

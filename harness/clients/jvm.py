@@ -32,7 +32,8 @@ def start_jvm(setup: JavaSetup) -> None:
     if missing or not setup.classpath:
         raise ClientError(f"the java client's classpath lacks {missing or 'any jar'}; give the jars of a lock file")
     try:
-        jpype.startJVM(setup.libjvm or None, *flags, classpath=list(setup.classpath), convertStrings=False)
+        # A string that stays Java's would cost a wrapper and another call: what is asked for here is always read.
+        jpype.startJVM(setup.libjvm or None, *flags, classpath=list(setup.classpath), convertStrings=True)
     except (OSError, RuntimeError, ValueError, jpype.JVMNotFoundException) as error:
         raise ClientError(f"no JVM from {setup.libjvm!r} with {flags}: {error}") from None
 
@@ -74,6 +75,8 @@ def optional_call(target: Any, method: str, value: Any) -> None:
 def thrown(error: Any) -> tuple[str, int | None, str]:
     """Simple class name, response code if there is one, and the text of a Java exception with its causes."""
     name = str(error.getClass().getSimpleName())
+    if name == "UndeclaredThrowableException":  # see `java_sends.Send`
+        return thrown(error.getUndeclaredThrowable())
     code = int(error.getResponseCode()) if name in ("MQBrokerException", "MQClientException") else None
     texts = []
     cause = error

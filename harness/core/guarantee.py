@@ -92,7 +92,8 @@ class Guarantee:
 
     `section` is the part of the catalogue it stands in, `theme` the one it is about (they differ in section H).
     `needs` are the capabilities of runtime and options without which it cannot be tested; `timers` is set when
-    only the documented timers will do. `scenarios` names those that judge it.
+    only the documented timers will do. `scenarios` names the suite functions of a
+    sign-off that judge it, `nightly` those that a sign-off has no time for.
     """
 
     id: str
@@ -105,6 +106,7 @@ class Guarantee:
     control: Control
     rules: tuple[Rule, ...] = ()
     scenarios: tuple[str, ...] = ()
+    nightly: tuple[str, ...] = ()
     needs: frozenset[str] = frozenset()
     min_version: Version | None = None
     timers: Literal["documented"] | None = None

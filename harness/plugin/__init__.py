@@ -199,6 +199,8 @@ def _begin(run: Session, config: pytest.Config, judged: Iterable[Guarantee]) -> 
             write_run(run)
     except HarnessError as error:
         run.equipment = None  # nothing was begun: there is nothing to publish
+        if isinstance(error, UsageError):
+            raise pytest.UsageError(str(error)) from None
         pytest.exit(f"rmq-harness: {error}", returncode=error.exit_code)
 
 

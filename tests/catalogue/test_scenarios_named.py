@@ -7,10 +7,10 @@ from harness.catalogue import load_catalogue
 ROOT = Path(__file__).parents[2]
 
 
-def marked() -> dict[str, tuple[str, ...]]:
-    """Guarantee -> the suite functions marked with it, as the sources say."""
+def marked(place: str) -> dict[str, tuple[str, ...]]:
+    """Guarantee -> the suite functions below `place` marked with it, as the sources say."""
     found: dict[str, list[str]] = defaultdict(list)
-    for path in sorted((ROOT / "suites").rglob("test_*.py")):
+    for path in sorted((ROOT / place).rglob("test_*.py")):
         for node in ast.parse(path.read_text()).body:
             for mark in getattr(node, "decorator_list", []):
                 if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "guarantee":
@@ -20,9 +20,13 @@ def marked() -> dict[str, tuple[str, ...]]:
 
 
 def test_every_mark_is_a_row_of_the_catalogue():
-    assert set(marked()) <= set(load_catalogue().by_id)
+    assert {*marked("suites"), *marked("suites-nightly")} <= set(load_catalogue().by_id)
 
 
 def test_every_row_names_the_suite_functions_that_judge_it():
     named = {row.id: row.scenarios for row in load_catalogue().guarantees if row.scenarios}
-    assert named == marked()
+    assert named == marked("suites")
+
+
+def test_rows_that_a_sign_off_has_no_time_for_name_where_they_are_judged():
+    assert {row.id: row.nightly for row in load_catalogue().guarantees if row.nightly} == marked("suites-nightly")

@@ -292,6 +292,14 @@ def test_verdicts_that_are_no_text_are_one_message(stored_run):
     assert "verdicts.json is no text" in text
 
 
+def test_no_report_is_made_of_a_run_that_was_cut_short(stored_run):
+    document = json.loads((stored_run / "run.json").read_text())
+    (stored_run / "run.json").write_text(json.dumps(document | {"ended_utc": ""}))
+    (stored_run / "verdicts.json").unlink()
+    with pytest.raises(EvidenceError, match=r"cut short and has no report; `rmq-harness recheck .*` judges it anew"):
+        rewrite_report(stored_run)
+
+
 def test_no_report_is_made_of_verdicts_that_were_changed(stored_run):
     edit(stored_run / "verdicts.json", lambda d: d["guarantees"][0]["scenarios"][0].update(acked=99_999))
     with pytest.raises(EvidenceError, match=r"verdicts\.json was changed after the run"):

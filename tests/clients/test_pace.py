@@ -7,9 +7,9 @@ from itertools import islice
 
 import pytest
 
-from harness.clients.java_producer import read_result
 from harness.clients.pace import Pacer, Tally, numbers_of
 from harness.clients.record import DeliverLines, Recorder, SendLines
+from harness.core.errors import ClientError
 from harness.core.line import KEYS
 
 
@@ -97,13 +97,7 @@ def test_the_recorder_appends_and_hello_comes_first(tmp_path):
     assert second["s"] == "pull"
 
 
-def test_results_of_both_generations_are_read():
-    old = (
-        "SendResult [sendStatus=SEND_OK, msgId=7F, offsetMsgId=0A, messageQueue=MessageQueue [topic=T, "
-        "brokerName=broker-a, queueId=3], queueOffset=12]"
-    )
-    assert read_result(old) == ("SEND_OK", ("broker-a", 3, 12))
-    new = old[:-1].replace("SEND_OK", "FLUSH_SLAVE_TIMEOUT") + ", recallHandle=null]"
-    assert read_result(new) == ("FLUSH_SLAVE_TIMEOUT", ("broker-a", 3, 12))
-    with pytest.raises(ValueError, match="no SendResult"):
-        read_result("null")
+def test_a_history_that_cannot_be_written_ends_the_worker(tmp_path):
+    recorder = Recorder("/dev/full")
+    with pytest.raises(ClientError, match="No space left on device"):
+        recorder.event("pull", {})
