@@ -24,6 +24,9 @@ ifneq ($(STRANGE),)
 $(error make knows no variable $(STRANGE): write one of $(VARIABLES))
 endif
 
+# Without it every process that a test starts would compile the harness anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup check test signoff matrix nightly bench lock clean
 
 help: ## What can be made, and with which variables
@@ -45,7 +48,7 @@ check: setup ## Lint, types, layers and the fast tests (offline, under three min
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest tests -m "not real" -n 2 --dist loadfile -q
+	$(BIN)/pytest tests -m "not real" -n 3 --dist worksteal -q
 
 test: check ## Everything that proves the product itself, real clusters included
 	$(BIN)/pytest tests -m real

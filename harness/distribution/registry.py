@@ -6,7 +6,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final, Protocol
 
-from jgo.maven import MavenContext
 from requests import RequestException
 from requests.exceptions import SSLError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
@@ -65,6 +64,8 @@ def _remedy(error: RequestException) -> str:
 
 
 def _fetch_once(artifact: Artifact, scratch: Path) -> Path:
+    from jgo.maven import MavenContext  # a quarter of a second in every process, and few of them download
+
     # A directory for each attempt: jgo refuses to write where a broken-off download lies.
     context = MavenContext(repo_cache=Path(mkdtemp(dir=scratch)), timeout=_TIMEOUT_S)
     component = context.project(artifact.group, artifact.artifact).at_version(artifact.version)

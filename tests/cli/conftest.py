@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,9 +42,14 @@ def scenario_from(golden: str, directory: Path) -> ScenarioResult:
 
 
 @pytest.fixture
-def stored_run(tmp_path: Path) -> Path:
-    """One row on 1m that held, with a product control that came out broken."""
-    directory = tmp_path / "a-run"
+def stored_run(tmp_path: Path, original_run: Path) -> Path:
+    """One row on 1m that held, with a product control that came out broken; a copy, times included."""
+    return Path(shutil.copytree(original_run, tmp_path / "a-run", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def original_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("original") / "a-run"
     settings = Settings(topology=load_topology("1m"), rocketmq="4.9.7", seed=7)
     session = Session(
         run_id="a-run",

@@ -112,6 +112,7 @@ def judged(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {name: row for name, row in rows.items() if row["verdict"] != "not-tested"}
 
 
+@pytest.mark.real
 def test_the_rows_are_those_of_a_run_one_after_the_other(run: Callable[..., Ran]) -> None:
     alone_code, alone_text, alone, alone_run = run()
     code, text, rows, stored = run("-n", "2")
@@ -130,6 +131,7 @@ def test_the_rows_are_those_of_a_run_one_after_the_other(run: Callable[..., Ran]
     assert "control: delivery--worse" in text
 
 
+@pytest.mark.real
 def test_the_exit_code_is_that_of_the_rows(run: Callable[..., Ran]) -> None:
     outcomes = "{'kill': Verdict.BROKEN, 'delivery--worse': Verdict.BROKEN, 'disk': 'infrastructure: no broker'}"
     code, text, rows, _run = run("-n", "1", outcomes=outcomes)
@@ -138,6 +140,7 @@ def test_the_exit_code_is_that_of_the_rows(run: Callable[..., Ran]) -> None:
     assert seen == {"broken", "held", "inconclusive"}
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("option", ["-x", "--maxfail=1"])
 @pytest.mark.parametrize(("came_to", "code"), [("Verdict.BROKEN", 1), ("Verdict.INCONCLUSIVE", 6)])
 def test_the_exit_code_is_that_of_the_rows_where_the_first_failure_ends_it(
@@ -150,6 +153,7 @@ def test_the_exit_code_is_that_of_the_rows_where_the_first_failure_ends_it(
         assert stored["ended_utc"] > ""
 
 
+@pytest.mark.real
 def test_a_worker_that_dies_leaves_its_row_inconclusive_and_the_others_judged(run: Callable[..., Ran]) -> None:
     code, text, rows, _run = run("-n", "1", ways="{'kill': die}")
     assert code == 6, text
@@ -171,6 +175,7 @@ def killed_with(sent: signal.Signals, words: list[str], at: Path) -> tuple[int, 
         controller.wait(10)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
 def test_a_worker_ends_with_its_controller(
     pytester: pytest.Pytester, command: Callable[..., list[str]], sent: signal.Signals
@@ -224,6 +229,7 @@ def test_one_after_the_other_there_is_a_last_cluster_to_keep(run: Callable[..., 
     assert len(judged(rows)) == 3
 
 
+@pytest.mark.real
 def test_a_run_of_nothing_is_told(run: Callable[..., Ran]) -> None:
     code, text, _rows, _run = run("-n", "1", "--guarantee=wipe-is-temporary-and-local")
     assert code == 6, text
