@@ -48,11 +48,19 @@ def born(pid: int) -> str | None:
 class PytestRun:
     """One run of pytest in a process of its own; its state and its reports are below `base`."""
 
-    def __init__(self, base: Path, suite: str, *options: str, python: str = sys.executable, cwd: Path = ROOT) -> None:
+    def __init__(
+        self,
+        base: Path,
+        suite: str,
+        *options: str,
+        python: str = sys.executable,
+        cwd: Path = ROOT,
+        state: Path | None = None,
+    ) -> None:
         self.base = base
         self.token = f"rmq.test.token={uuid4().hex}"
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("RMQ_HARNESS_", "PYTEST_"))}
-        self.environment["RMQ_HARNESS_STATE"] = str(base / "state")
+        self.environment["RMQ_HARNESS_STATE"] = str(state or base / "state")
         self.log = base / "output.txt"
         self.seen: dict[int, str] = {}
         words = [python, "-m", "pytest", suite, "-p", "no:cacheprovider", f"--reports={base / 'reports'}"]
