@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,12 @@ class Dry(Prover):
         self.proved += [scenario, *([control.scenario] if control is not None else [])]
 
 
-def functions(file: Path) -> Iterator[tuple[str, Callable[[Prover], None], set[str]]]:
+@cache
+def functions(file: Path) -> tuple[tuple[str, Callable[[Prover], None], set[str]], ...]:
+    return tuple(_functions(file))
+
+
+def _functions(file: Path) -> Iterator[tuple[str, Callable[[Prover], None], set[str]]]:
     spec = importlib.util.spec_from_file_location(f"dry_{file.stem}", file)
     assert spec is not None
     assert spec.loader is not None
