@@ -13,5 +13,6 @@ def test_smoke(scenario: Prover) -> None:
         steps=plan(at(3, Kill(target=master()), until=4)),
         duration_s=6,
         demand=[forbid("lost"), forbid("phantom"), forbid("undelivered")],
-        gates=Gates(min_acked=300),
+        # What a busy machine gets done in two seconds is no question of these tests.
+        gates=Gates(min_acked=300, min_acked_before_fault=20),
     )
