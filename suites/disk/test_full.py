@@ -44,7 +44,7 @@ WARNING = 0.93
 BETWEEN = 0.79
 """Above diskMaxUsedSpaceRatio (75 %), below the level of forced cleaning (85 %)."""
 BELOW = 0.65
-# What is sent until the disk is refused, a reader of the backlog must catch up with while sends go on: no more than that.
+# All that is sent while the disk is full, a reader must catch up with beside the sends that go on.
 LOAD = produce(2, rate=500, threads=4, timeout_ms=10_000)
 ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_s=120)
 """The load before the disk fills up, however slow the machine is."""
