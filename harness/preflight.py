@@ -5,32 +5,29 @@ A slip in a control, in a heal or in a demand would otherwise be told when the l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 from harness.checkers.metrics import validate
+from harness.clients.outcome import TABLE
 from harness.core.errors import UsageError
 from harness.core.expectation import Forbid, Rules
-from harness.core.names import DRAIN
+from harness.core.names import DRAIN, RESTART_FAILED
 from harness.faults.select import select
-from harness.planning import topology_of
+from harness.planning import groups_of, topology_of
 from harness.scenario import Heal, Inject, Look, Scenario
 from harness.topology import Role, Topology
 from harness.workloads.load import Load, Produce
-from harness.workloads.probes import AwaitRoutes
+from harness.workloads.probes import AwaitCount, AwaitRoutes, ReadBack, StopLoad
 
 SELECTORS: Final = frozenset({"target", "on", "sources", "sinks", "of"})
 """Fields of faults and looks that say which nodes are meant."""
 
-_OF_FAULTS: Final = frozenset({"window"})
-_OF_STEPS: Final = frozenset({"sent_after", "sent_before", "during"})
-_OF_OBSERVATIONS: Final = frozenset({"first", "second", "lag", "after"})
-"""Parameters of finders and metrics that are names; `name` is one of what was observed, but for `step_s`."""
-
-_OBSERVED_BY_THE_RUN: Final = ("healthy.", "oracle.", DRAIN)
+_OBSERVED_BY_THE_RUN: Final = ("healthy.", "oracle.", DRAIN, RESTART_FAILED)
+_STATUSES: Final = frozenset({rule.name for rule in TABLE if rule.kind != "code"} | {"MQBrokerException"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +60,14 @@ class _Declared:
 
 def check(scenario: Scenario, declared: Topology) -> None:
     """Raises UsageError naming the scenario, the slip and what there is; `declared` is what the options ask for."""
+    topology = topology_of(scenario.cluster, declared)
+    nodes = _Declared(topology, scenario.loads())
     try:
         validate(scenario.rules)
         _check_heals(scenario)
-        _check_names(scenario.rules, scenario)
-        _check_targets(scenario, _Declared(topology_of(scenario.cluster, declared), scenario.loads()))
+        _check_load(scenario, nodes)
+        _check_names(scenario.rules, _named(scenario, nodes))
+        _check_targets(scenario, nodes)
     except UsageError as slip:
         raise UsageError(f"scenario {scenario.name}: {slip}") from None
 
@@ -83,21 +83,65 @@ def _check_heals(scenario: Scenario) -> None:
             )
 
 
-def _check_names(rules: Rules, scenario: Scenario) -> None:
-    faults, steps = scenario.faults(), [step.name for step in scenario.steps]
+def _check_load(scenario: Scenario, nodes: _Declared) -> None:
+    """What is counted or stopped is there, and what is sent to one broker only has that broker."""
+    clients = nodes.clients()
+    for load in nodes.loads:
+        missing = [n for n in getattr(load, "only_brokers", ()) if not 0 <= n < len(nodes.masters())]
+        if missing:
+            raise UsageError(f"load {load.name!r}: only_brokers {missing[0]}, there are {len(nodes.masters())}, from 0")
+    for step in scenario.steps:
+        probe = step.act.probe if isinstance(step.act, Look) else None
+        who = probe.who if isinstance(probe, AwaitCount) else probe.name if isinstance(probe, StopLoad) else None
+        if who is not None and not any(who in (name, name.rpartition("-")[0]) for name in clients):
+            raise UsageError(f"step {step.name!r}: no worker is called {who!r}; there are {_or_none(clients)}")
+
+
+def _named(scenario: Scenario, nodes: _Declared) -> dict[str, tuple[str, Sequence[str]]]:
+    """Parameter of finders and metrics -> what it names, and which of these the scenario has."""
+    faults = scenario.faults()
+    looks = [step.name for step in scenario.steps if isinstance(step.act, Look)]
+    probes = [step.act.probe for step in scenario.steps if isinstance(step.act, Look)]
     observed = list(_observations(scenario))
+    turn = ("fault or look", (*faults, *looks))
+    status = ("status or exception", sorted(_STATUSES))
+    return {
+        "window": ("fault", faults),
+        "sent_after": turn,
+        "sent_before": turn,
+        "during": ("look", looks),
+        "after": ("observation", observed),
+        "first": ("observation", observed),
+        "second": ("observation", observed),
+        "lag": ("observation", observed),
+        "name": ("observation", observed),
+        "step": ("look", looks),
+        "broker": ("broker", [group.name for group in nodes.topology.brokers]),
+        "group": ("consumer group", groups_of(scenario)),
+        "phase": ("phase that is read back", ("final", *(p.phase for p in probes if isinstance(p, ReadBack)))),
+        "process": ("worker", (*nodes.clients(), "probe-")),
+        "replicas": ("replica", ("master", "slave", *nodes.masters(), *nodes.slaves())),
+        "status": status,
+        "statuses": status,
+    }
+
+
+def _check_names(rules: Rules, named: Mapping[str, tuple[str, Sequence[str]]]) -> None:
     for demand in (*rules.expectations, *rules.gates.also, *rules.gates.preconditions):
         what = demand.anomaly if isinstance(demand, Forbid) else demand.metric
         for key, value in demand.params.items():
-            if not isinstance(value, str):
-                continue
-            if key in _OF_FAULTS and value not in faults:
-                raise UsageError(f"{what} of {key}={value!r}: no fault has that name; there are {_or_none(faults)}")
-            if (key in _OF_STEPS or (key, what) == ("name", "step_s")) and value not in steps:
-                raise UsageError(f"{what} of {key}={value!r}: no step has that name; there are {_or_none(steps)}")
-            reads = key in _OF_OBSERVATIONS or (key == "name" and what == "observed")
-            if reads and not _is_observed(value, observed):
-                raise UsageError(f"{what} of {value!r}: no look records that; there are {_or_none(observed)}")
+            kind, known = named.get("step" if (key, what) == ("name", "step_s") else key, ("", ()))
+            for name in [value] if isinstance(value, str) else value if isinstance(value, list | tuple) else ():
+                if kind and not _stands_for_something(str(name), kind, known):
+                    raise UsageError(f"{what} of {key}={name!r}: no {kind} is called that; there are {_or_none(known)}")
+
+
+def _stands_for_something(name: str, kind: str, known: Sequence[str]) -> bool:
+    if kind == "worker":  # a prefix
+        return any(one.startswith(name) or name.startswith("probe-") for one in known)
+    if kind == "observation":
+        return name.startswith(_OBSERVED_BY_THE_RUN) or any(name == one or name.startswith(f"{one}.") for one in known)
+    return name in known
 
 
 def _observations(scenario: Scenario) -> Iterator[str]:
@@ -109,34 +153,34 @@ def _observations(scenario: Scenario) -> Iterator[str]:
                 yield from step.act.probe.watches
 
 
-def _is_observed(name: str, observed: Iterable[str]) -> bool:
-    return name.startswith(_OBSERVED_BY_THE_RUN) or any(name == one or name.startswith(f"{one}.") for one in observed)
-
-
 def _check_targets(scenario: Scenario, nodes: _Declared) -> None:
     for step in scenario.steps:
-        for selector in _selectors(step.act):
+        for since in _fields(step.act, frozenset({"since"})):
+            if since not in scenario.faults():
+                there = _or_none(scenario.faults())
+                raise UsageError(f"step {step.name!r}: since {since!r}: no fault has that name; there are {there}")
+        for selector in _fields(step.act, SELECTORS):
             try:
                 select(selector, nodes)
             except UsageError as error:
                 raise UsageError(f"step {step.name!r}: {error}") from None
 
 
-def _selectors(value: Any) -> Iterator[str]:
-    """Every selector in a step, however deep."""
+def _fields(value: Any, names: frozenset[str]) -> Iterator[str]:
+    """Every text in a field of one of these names in a step, however deep."""
     if isinstance(value, BaseModel):
         for field in type(value).model_fields:
             inner = getattr(value, field)
-            if field in SELECTORS and isinstance(inner, str):
+            if field in names and isinstance(inner, str):
                 yield inner
             else:
-                yield from _selectors(inner)
+                yield from _fields(inner, names)
     elif isinstance(value, dict):
         for inner in value.values():
-            yield from _selectors(inner)
+            yield from _fields(inner, names)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from _selectors(inner)
+            yield from _fields(inner, names)
 
 
 def _or_none(names: Iterable[str]) -> str:

@@ -145,7 +145,11 @@ class Prover:
                 f"{self._suite.name} runs a second scenario, which would hide the first: write another suite function"
             )
         for declared in (scenario, *((control.scenario,) if control is not None else ())):
-            preflight.check(declared, self.topology)
+            try:
+                preflight.check(declared, self.topology)
+            except UsageError as slip:
+                self.outcome.broke_off = str(slip)
+                raise
         equipment = self._session.equipment
         assert equipment is not None
         base = self._session.directory / "scenarios" / self.topology.name

@@ -101,7 +101,7 @@ def _unfinished(directory: Path, stored: StoredSession) -> list[str]:
 
 
 def _cut_short(stored: StoredSession, unfinished: Sequence[str], remarks: Sequence[str]) -> str:
-    ended = several(len(stored.outcomes), "suite function")
+    ended = several(sum(not outcome.broke_off for outcome in stored.outcomes), "suite function")
     lines = [f"This run was cut short: {ended} had ended, and nothing else is judged."]
     lines += [f"  {name}: cut short, not judged" for name in unfinished]
     return "\n".join([*lines, *(f"  {remark}" for remark in remarks)])

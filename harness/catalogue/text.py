@@ -66,7 +66,7 @@ def _explained(row: Guarantee) -> Iterator[str]:
 
 def _elsewhere(row: Guarantee) -> str:
     if row.nightly:
-        return f"none of a sign-off; nightly: pytest {' '.join(row.nightly)}"
+        return f"none of a sign-off; nightly: pytest {' '.join(row.nightly)} --topology=NAME"
     return "none yet: no suite here judges it"
 
 

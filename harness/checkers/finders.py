@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from harness.checkers import content, copies, lacking, loss, order
 from harness.core.errors import UsageError
@@ -52,4 +53,15 @@ def known(
         inspect.signature(function).bind(None, **params)
     except TypeError as error:
         raise UsageError(f"{what} {name!r} does not take {dict(params)}: {error}") from None
+    for key, value in params.items():
+        choices = _choices(function, key)
+        if choices and value not in choices:
+            raise UsageError(f"{what} {name!r} of {key}={value!r}: {key} is one of {', '.join(map(str, choices))}")
     return function
+
+
+@cache
+def _choices(function: Callable[..., Any], parameter: str) -> tuple[Any, ...]:
+    """What a parameter may be where its type lists it: a slip would mean whatever comes last in the function."""
+    hint = get_type_hints(function).get(parameter)
+    return get_args(hint) if get_origin(hint) is Literal else ()

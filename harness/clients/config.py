@@ -93,7 +93,9 @@ class ProducerConfig:
     @property
     def only_attempt(self) -> bool:
         """True if no message can be sent twice by the client: what makes a refusal a proof."""
-        return self.retries == 0 or bool(self.pins) or self.mode in ("oneway", "orderly")
+        # The Java client retries what it sends asynchronously also where the queue is given.
+        pinned = bool(self.pins) and self.mode == "sync"
+        return self.retries == 0 or pinned or self.mode in ("oneway", "orderly")
 
 
 @dataclass(frozen=True, slots=True)

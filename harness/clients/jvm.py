@@ -75,7 +75,7 @@ def optional_call(target: Any, method: str, value: Any) -> None:
 def thrown(error: Any) -> tuple[str, int | None, str]:
     """Simple class name, response code if there is one, and the text of a Java exception with its causes."""
     name = str(error.getClass().getSimpleName())
-    if name == "UndeclaredThrowableException":  # see `java_sends.Send`
+    if name == "UndeclaredThrowableException" and error.getUndeclaredThrowable() is not None:  # see `java_sends.Send`
         return thrown(error.getUndeclaredThrowable())
     code = int(error.getResponseCode()) if name in ("MQBrokerException", "MQClientException") else None
     texts = []

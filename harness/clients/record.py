@@ -35,15 +35,17 @@ class Recorder:
             if path.startswith("fd:")
             else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         )
+        self.failed: ClientError | None = None
+        """What `write` raised: in a callback of the Java client nobody else would learn of it."""
 
     def write(self, lines: str) -> None:
         """Hands whole lines, each ended by a line feed, to the kernel."""
         data = lines.encode()
         written = _write(self._fd, data, len(data))
-        if written < 0:
-            raise ClientError(f"the history could not be written: {os.strerror(ctypes.get_errno())}")
         if written != len(data):
-            raise ClientError("the history could not be written whole: the disk is full")
+            why = os.strerror(ctypes.get_errno()) if written < 0 else f"{written} of {len(data)} bytes were taken"
+            self.failed = ClientError(f"the history could not be written: {why}")
+            raise self.failed
 
     def hello(self, client: str, versions: dict[str, str], config: dict[str, Any]) -> None:
         """The first line: what this process is, and wall time and monotonic time of one instant."""

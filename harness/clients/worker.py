@@ -102,7 +102,7 @@ class Worker:
         client.start()
         self._client = client
         Ticker(lambda begin, end: recorder.event(STALL, {"from_ns": begin, "to_ns": end}))
-        threading.Thread(target=self._report, args=(client,), daemon=True, name="report").start()
+        threading.Thread(target=self._report, args=(client, recorder), daemon=True, name="report").start()
         self.emit("ready", client=config.client, versions=versions)
 
     def _stop(self, command: Mapping[str, Any]) -> None:
@@ -110,10 +110,12 @@ class Worker:
         client.stop(float(command.get("timeout_s", DEFAULT_STOP_S)))
         self.emit("stopped", counts=client.tally.snapshot())
 
-    def _report(self, client: Client) -> None:
+    def _report(self, client: Client, recorder: Recorder) -> None:
         ticks = threading.Event()
         told = False
         while not ticks.wait(PROGRESS_S):
+            if recorder.failed is not None:
+                raise recorder.failed
             self.emit("progress", time_ns=time.monotonic_ns(), **client.tally.snapshot())
             if client.done and not told:
                 told = True

@@ -142,6 +142,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         topology = str(_topology_of(item))
         offered = {g.id for g in config.stash[CATALOGUE].promised(session.settings[topology].topology)}
         why = "not asked for" if offered & set(_marked(item)) else f"{topology} does not promise what they judge"
+        if not _marked(item):
+            why = "no @guarantee says what they judge"
         counts = config.stash[DESELECTED].setdefault(topology, {})
         counts[why] = counts.get(why, 0) + 1
     if dropped:
@@ -337,9 +339,11 @@ def _nothing_ran(run: Session, exitstatus: int) -> str:
         )
     rows = list(dict.fromkeys(g.id for mine in run.promised.values() for g in mine))
     shown = ", ".join(rows[:5]) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+    nightly = sorted({path.partition("::")[0] for mine in run.promised.values() for g in mine for path in g.nightly})
+    hint = f"; {' '.join(nightly)} would" if nightly and len(rows) == 1 else ""
     return (
         f"nothing was run, so nothing is known: of {run.offered} promised rows {len(rows)} were asked for, and no suite"
-        f" function that was selected judges one of them ({shown}); exit code {EXIT_INCONCLUSIVE}"
+        f" function that was selected judges one of them ({shown}){hint}; exit code {EXIT_INCONCLUSIVE}"
     )
 
 

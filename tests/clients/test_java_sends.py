@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,11 +64,12 @@ def test_what_is_told_of_an_answer_is_read() -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("client", ["4.9.7", "5.3.3"])
 @pytest.mark.parametrize("java", ["25", "17"])
-def test_messages_and_answers_are_the_client_s_own(java: str, client: str) -> None:
+def test_messages_and_answers_are_the_client_s_own(java: str, client: str, tmp_path: Path) -> None:
     jre = obtain_jre(java, cache_dir())
     words = [str(jre.libjvm), *map(str, obtain_client(client, cache_dir()))]
+    # Its logs lie where it runs.
     done = subprocess.run(
-        [sys.executable, "-c", IN_A_JVM, *words], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", IN_A_JVM, *words], capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
     seen: dict[str, Any] = json.loads(done.stdout)

@@ -127,7 +127,7 @@ class TestOutcome:
         ended = inner("--guarantee=graceful-stop-is-clean")
         assert ended.code == 6
         assert "nothing was run, so nothing is known: of" in ended
-        assert "(graceful-stop-is-clean); exit code 6" in ended
+        assert "(graceful-stop-is-clean); suites-nightly/test_maintenance.py would; exit code 6" in ended
         assert not stub.equipped
 
     def test_what_no_guarantee_allows_is_no_known_break(self, inner: Inner, stub: Stub) -> None:
@@ -386,6 +386,16 @@ def test_bug(scenario):
         assert ended.code == 6
         assert ended.row()["verdict"] == "inconclusive"
         assert "runs a second scenario" in ended.row()["reason"]
+
+    @pytest.mark.parametrize("slip", ['forbid("lst")', 'metric("ok_in", window="kll") > 0'])
+    def test_a_slip_is_told_before_a_cluster_and_stands_in_the_row(self, inner: Inner, stub: Stub, slip: str) -> None:
+        suite = SUITE.replace('demand=[forbid("lost")', f"demand=[{slip}", 1)
+        assert suite != SUITE
+        ended = inner(suite=suite)
+        word = slip.split('"')[-2]
+        assert word in ended.row()["reason"]
+        assert ended.row()["verdict"] == "inconclusive"
+        assert ended.code == 6
 
     def test_what_is_broken_stays_broken_whatever_comes_after(self, inner: Inner, stub: Stub) -> None:
         stub.outcomes["kill"] = Verdict.BROKEN

@@ -19,8 +19,18 @@ from harness.faults import Kill, Partition, master, nameserver, slave
 from harness.prover import Prover, SuiteFunction
 from harness.scenario import ClusterNeeds, Control, Scenario, at, forbid, heal, metric, observed, plan, rules, then
 from harness.topology import known_topologies, load_topology
-from harness.workloads.load import produce
-from harness.workloads.probes import AwaitRoutes, Elapse, Registered, StartLoad, StoreFiles, Watch
+from harness.workloads.load import consume, produce
+from harness.workloads.probes import (
+    AwaitCount,
+    AwaitRoute,
+    AwaitRoutes,
+    Elapse,
+    Registered,
+    StartLoad,
+    StopLoad,
+    StoreFiles,
+    Watch,
+)
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(f for place in ("suites", "suites-nightly", "examples") for f in (ROOT / place).rglob("test_*.py"))
@@ -34,6 +44,12 @@ def scenario(*demands: Any, **more: Any) -> Scenario:
 GOOD = {
     "a demand on a window": scenario(metric("ok_in", window="kill") > 0, forbid("lost", sent_before="later")),
     "an observation": scenario(observed("later") >= 1, observed("healthy.after").equals(1)),
+    "workers by their first letters, and what the injector records": scenario(
+        metric("unacknowledged", process="p-").equals(0),
+        metric("ok_in", window="kill", process="p-1") > 0,
+        observed("restart-failed.broker-a-0.attempts") >= 0,
+        steps=plan(at(1, Kill(target=master(0)), name="kill"), at(2, AwaitCount(who="p", what="ok"), name="some")),
+    ),
     "a watch": scenario(
         observed("gone.all").equals(1),
         steps=plan(
@@ -52,16 +68,54 @@ GOOD = {
     ),
 }
 SLIPS = {
+    "'taken_over_s' of which='lst': which is one of first, last": scenario(
+        metric("taken_over_s", group="g", window="kill", which="lst") < 5, load=(produce(2), consume(1))
+    ),
+    "'ok_in' of since='hael': since is one of inject, observed, heal, recovered": scenario(
+        metric("ok_in", window="kill", since="hael") > 0
+    ),
+    "ok_despite of broker='broker-z': no broker is called that; there are broker-a": scenario(
+        metric("ok_despite", broker="broker-z", window="kill").equals(0)
+    ),
+    "answered of status='FLUSH_DISC_TIMEOUT': no status or exception is called that": scenario(
+        metric("answered", status="FLUSH_DISC_TIMEOUT").equals(0)
+    ),
+    "unstored of statuses='FLUSH_DISC_TIMEOUT': no status": scenario(
+        metric("unstored", statuses=["FLUSH_DISC_TIMEOUT"]).equals(0)
+    ),
+    "undelivered of group='typo': no consumer group is called that; there are g": scenario(
+        forbid("undelivered", group="typo"), load=(produce(2), consume(1))
+    ),
+    "unacknowledged of process='q-': no worker is called that; there are p-1, p-2": scenario(
+        metric("unacknowledged", process="q-").equals(0)
+    ),
+    "lost of phase='finl': no phase that is read back": scenario(forbid("lost", phase="finl")),
+    "lost of replicas='slaves': no replica is called that; there are master, slave, broker-a-0": scenario(
+        forbid("lost", replicas="slaves")
+    ),
+    "step 'n': no worker is called 'consumer'; there are p-1, p-2": scenario(
+        steps=plan(at(1, AwaitCount(who="consumer", what="ok"), name="n"))
+    ),
+    "step 'halt': no worker is called 'typo'": scenario(steps=plan(at(1, StopLoad(name="typo"), name="halt"))),
+    "load 'p': only_brokers 1, there are 1, from 0": scenario(load=(produce(2, only_brokers=(1,)),)),
+    "step 'gone': since 'kll': no fault has that name; there are kill": scenario(
+        steps=plan(
+            at(1, Kill(target=master(0)), name="kill"),
+            then(AwaitRoute(target=master(0), present=False, since="kll"), name="gone"),
+        )
+    ),
     "no anomaly is called 'lst'": scenario(forbid("lst")),
     "'lost' does not take": scenario(forbid("lost", replcas="master")),
     "no metric is called 'rto_mx_s'": scenario(metric("rto_mx_s") < 5),
-    "ok_in of window='kll': no fault has that name; there are kill": scenario(metric("ok_in", window="kll") > 0),
-    "lost of sent_before='nvr': no step has that name; there are kill, heal-kill, later": scenario(
+    "ok_in of window='kll': no fault is called that; there are kill": scenario(metric("ok_in", window="kll") > 0),
+    "lost of sent_before='nvr': no fault or look is called that; there are kill, later": scenario(
         forbid("lost", sent_before="nvr")
     ),
-    "step_s of name='ltr': no step has that name": scenario(metric("step_s", name="ltr") < 5),
-    "observed of 'ltr.yes': no look records that; there are later": scenario(observed("ltr.yes").equals(0)),
-    "observed of 'kill': no look records that": scenario(observed("kill").equals(0)),
+    "step_s of name='ltr': no look is called that; there are later": scenario(metric("step_s", name="ltr") < 5),
+    "observed of name='ltr.yes': no observation is called that; there are later": scenario(
+        observed("ltr.yes").equals(0)
+    ),
+    "observed of name='kill': no observation is called that": scenario(observed("kill").equals(0)),
     r"heal\('stpo'\) heals no fault that was injected before it; there are stop": scenario(
         steps=plan(at(1, Kill(target=master(0)), name="stop"), heal("stpo", 2))
     ),
