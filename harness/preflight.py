@@ -20,13 +20,15 @@ from harness.faults.select import select
 from harness.planning import groups_of, topology_of
 from harness.scenario import Heal, Inject, Look, Scenario
 from harness.topology import Role, Topology
-from harness.workloads.load import Load, Produce
+from harness.workloads.load import Load, is_called, workers_of
 from harness.workloads.probes import AwaitCount, AwaitRoutes, ReadBack, StopLoad
 
 SELECTORS: Final = frozenset({"target", "on", "sources", "sinks", "of"})
 """Fields of faults and looks that say which nodes are meant."""
 
 _OBSERVED_BY_THE_RUN: Final = ("healthy.", "oracle.", DRAIN, RESTART_FAILED)
+_PROBE: Final = "probe-"
+"""How the oracle's own sends are called."""
 _STATUSES: Final = frozenset({rule.name for rule in TABLE if rule.kind != "code"} | {"MQBrokerException"})
 
 
@@ -51,11 +53,7 @@ class _Declared:
 
     def clients(self) -> Sequence[str]:
         """See `Nodes`; also those that a step will start."""
-        return [
-            f"{load.name}-{n}"
-            for load in self.loads
-            for n in range(1, (load.producers if isinstance(load, Produce) else load.size) + 1)
-        ]
+        return [name for load in self.loads for name in workers_of(load)]
 
 
 def check(scenario: Scenario, declared: Topology) -> None:
@@ -93,7 +91,7 @@ def _check_load(scenario: Scenario, nodes: _Declared) -> None:
     for step in scenario.steps:
         probe = step.act.probe if isinstance(step.act, Look) else None
         who = probe.who if isinstance(probe, AwaitCount) else probe.name if isinstance(probe, StopLoad) else None
-        if who is not None and not any(who in (name, name.rpartition("-")[0]) for name in clients):
+        if who is not None and not any(is_called(name, who) for name in clients):
             raise UsageError(f"step {step.name!r}: no worker is called {who!r}; there are {_or_none(clients)}")
 
 
@@ -119,7 +117,7 @@ def _named(scenario: Scenario, nodes: _Declared) -> dict[str, tuple[str, Sequenc
         "broker": ("broker", [group.name for group in nodes.topology.brokers]),
         "group": ("consumer group", groups_of(scenario)),
         "phase": ("phase that is read back", ("final", *(p.phase for p in probes if isinstance(p, ReadBack)))),
-        "process": ("worker", (*nodes.clients(), "probe-")),
+        "process": ("worker", (*nodes.clients(), _PROBE)),
         "replicas": ("replica", ("master", "slave", *nodes.masters(), *nodes.slaves())),
         "status": status,
         "statuses": status,
@@ -138,7 +136,7 @@ def _check_names(rules: Rules, named: Mapping[str, tuple[str, Sequence[str]]]) -
 
 def _stands_for_something(name: str, kind: str, known: Sequence[str]) -> bool:
     if kind == "worker":  # a prefix
-        return any(one.startswith(name) or name.startswith("probe-") for one in known)
+        return name.startswith(_PROBE) or any(one.startswith(name) for one in known)
     if kind == "observation":
         return name.startswith(_OBSERVED_BY_THE_RUN) or any(name == one or name.startswith(f"{one}.") for one in known)
     return name in known

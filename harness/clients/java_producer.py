@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jpype
@@ -38,13 +39,13 @@ class JavaProducer:
         self._lines = SendLines(config.process, config.topic)
         self._pacer = Pacer(config.rate_per_s)
         self._only = config.only_attempt
-        message = java_sends.message(
+        self._message_handle = java_sends.message(
             config.topic,
             wait=config.properties.get("WAIT", "true") != "false",
             delay_level=config.delay_level,
             properties=[(k, v) for k, v in config.properties.items() if k != "WAIT"],
         )
-        self._message_handle, self._made = message, java_sends.made(message)
+        self._made: Callable[[str, str], Any]
         self._producer: Any = None
         self._pins: list[Any] = []
         self._sends: list[java_sends.Send] = []
@@ -111,25 +112,24 @@ class JavaProducer:
         return self._config.max_messages is not None and self._senders.idle
 
     def _prepare_mode(self) -> None:
-        if self._config.mode == "orderly":
-            by_hash = "org.apache.rocketmq.client.producer.selector.SelectMessageQueueByHash"
-            self._selector = jpype.JClass(by_hash)()
-            integer = jpype.JClass("java.lang.Integer")
-            self._keys = [integer.valueOf(key) for key in range(self._config.keys)]
         if self._config.mode == "async":
             self._told = java_sends.told()
             self._callback = _callback_class(self)
-        self._sends = self._ways_to_send()
+        if self._config.mode in ("sync", "orderly"):
+            self._sends = self._ways_to_send()
+        else:
+            self._made = java_sends.made(self._message_handle)
 
     def _ways_to_send(self) -> list[java_sends.Send]:
         """One for each place that a send may be meant for; message n takes number n modulo how many there are."""
-        if self._config.mode not in ("sync", "orderly"):
-            return []
         producer, message = self._producer, self._message_handle
         if self._pins:
             return [java_sends.pinned(producer, message, pin) for pin in self._pins]
         if self._config.mode == "orderly":
-            return [java_sends.selected(producer, message, self._selector, key) for key in self._keys]
+            by_hash = jpype.JClass("org.apache.rocketmq.client.producer.selector.SelectMessageQueueByHash")()
+            integer = jpype.JClass("java.lang.Integer")
+            keys = map(integer.valueOf, range(self._config.keys))
+            return [java_sends.selected(producer, message, by_hash, key) for key in keys]
         return [java_sends.plain(producer, message)]
 
     def _await_route(self) -> None:
@@ -152,12 +152,8 @@ class JavaProducer:
         return self._made(*self._content(n))
 
     def _where(self, n: int) -> tuple[Any, ...]:
-        """The arguments of a send that say where to."""
-        if self._pins:
-            return (self._pins[n % len(self._pins)],)
-        if self._config.mode == "orderly":
-            return self._selector, self._keys[n % len(self._keys)]
-        return ()
+        """The arguments of a send that say where to, where it is not one of `_sends`."""
+        return (self._pins[n % len(self._pins)],) if self._pins else ()
 
     def _invoke(self, n: int) -> None:
         self._recorder.write(self._lines.invoke(n, time.monotonic_ns()))

@@ -21,7 +21,7 @@ from harness.core.names import COUNTS, ROSTER
 from harness.core.op import SCHEMA, OpName, OpType
 from harness.distribution import Jre
 from harness.runtime.base import Runtime
-from harness.workloads.load import Consume, Load, Produce
+from harness.workloads.load import Consume, Load, Produce, is_called, workers_of
 
 Tell = Callable[[str, Mapping[str, Any]], None]
 FAST_POLL_NAMESERVER_MS = 1_000
@@ -77,7 +77,7 @@ class Crew:
 
     def named(self, prefix: str) -> list[str]:
         """The workers called `prefix` or `prefix-N`."""
-        return [name for name in self._workers if name == prefix or name.rpartition("-")[0] == prefix]
+        return [name for name in self._workers if is_called(name, prefix)]
 
     def is_producer(self, name: str) -> bool:
         """It sends."""
@@ -204,12 +204,12 @@ class Crew:
     def _configs(self, load: Load, topics: Sequence[str]) -> list[Config]:
         make: Callable[[str], Config]
         if isinstance(load, Produce):
-            count, produce = load.producers, load
+            produce = load
             make = lambda name: self._producer(produce, name, topics[produce.topic])  # noqa: E731
         else:
-            count, consume = load.size, load
+            consume = load
             make = lambda name: self._consumer(consume, name, topics[consume.topic])  # noqa: E731
-        return [make(f"{load.name}-{n}") for n in range(1, count + 1)]
+        return [make(name) for name in workers_of(load)]
 
     def _producer(self, load: Produce, name: str, topic: str) -> ProducerConfig:
         return ProducerConfig(

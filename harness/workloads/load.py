@@ -59,6 +59,17 @@ class Consume(Data):
 Load = Annotated[Produce | Consume, Field(discriminator="kind")]
 
 
+def workers_of(load: Load) -> tuple[str, ...]:
+    """The names of the processes of this load."""
+    count = load.producers if isinstance(load, Produce) else load.size
+    return tuple(f"{load.name}-{n}" for n in range(1, count + 1))
+
+
+def is_called(worker: str, name: str) -> bool:
+    """The worker is `name`, or one of the load of that name."""
+    return name in (worker, worker.rpartition("-")[0])
+
+
 def produce(producers: int = 4, rate: float | None = 600, **more: object) -> Produce:
     """Producers at a common rate (messages per second over all of them)."""
     return Produce.model_validate({"producers": producers, "rate_per_s": rate, **more})
