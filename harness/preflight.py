@@ -13,18 +13,16 @@ from pydantic import BaseModel
 
 from harness.checkers.metrics import validate
 from harness.clients.outcome import TABLE
+from harness.cluster.roster import Roster
 from harness.core.errors import UsageError
 from harness.core.expectation import Forbid, Rules
 from harness.core.names import DRAIN, RESTART_FAILED
-from harness.faults.select import select
+from harness.faults.select import SELECTORS, select
 from harness.planning import groups_of, topology_of
 from harness.scenario import Heal, Inject, Look, Scenario
-from harness.topology import Role, Topology
+from harness.topology import Topology
 from harness.workloads.load import Load, is_called, workers_of
 from harness.workloads.probes import AwaitCount, AwaitRoutes, ReadBack, StopLoad
-
-SELECTORS: Final = frozenset({"target", "on", "sources", "sinks", "of"})
-"""Fields of faults and looks that say which nodes are meant."""
 
 _OBSERVED_BY_THE_RUN: Final = ("healthy.", "oracle.", DRAIN, RESTART_FAILED)
 _PROBE: Final = "probe-"
@@ -39,17 +37,25 @@ class _Declared:
     topology: Topology
     loads: Sequence[Load]
 
+    @property
+    def _roster(self) -> Roster:
+        return Roster(self.topology, {})
+
     def nameservers(self) -> Sequence[str]:
         """See `Nodes`."""
-        return [node.name for node in self.topology.of_role(Role.NAMESERVER)]
+        return self._roster.nameservers()
 
     def masters(self) -> Sequence[str]:
-        """See `Nodes`."""
-        return [node.name for node in self.topology.of_role(Role.MASTER)]
+        """See `Nodes`; where masters are elected, as if the first members were."""
+        return self._roster.masters()
 
     def slaves(self) -> Sequence[str]:
         """See `Nodes`."""
-        return [node.name for node in self.topology.of_role(Role.SLAVE)]
+        return self._roster.slaves()
+
+    def brokers(self) -> Sequence[str]:
+        """See `Nodes`."""
+        return self._roster.brokers()
 
     def clients(self) -> Sequence[str]:
         """See `Nodes`; also those that a step will start."""

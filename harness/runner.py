@@ -298,13 +298,12 @@ class _Run:
         cluster = stage.cluster
         self._open_slaves(stage)
         wanted = {
-            "all": [*cluster.masters(), *cluster.slaves()],
+            "all": list(cluster.brokers()),
             "masters": list(cluster.masters()),
             "slaves": list(cluster.slaves()),
         }[self.scenario.read_roles]
         self.say("the oracle reads every queue")
-        active = (s.act.fault for s in self.scenario.steps if isinstance(s.act, Inject) and s.name in injector.active)
-        taken = ended_on_purpose(active, cluster)
+        taken = ended_on_purpose(injector.in_force, cluster)
         seen = stage.read_back("final", tuple(node for node in wanted if node not in taken))
         odd = [*seen["incomplete"], *(f"{node}: {why}" for node, why in seen["still"].items())]
         for text in odd[:4]:

@@ -132,9 +132,9 @@ def _never_read(history: History, drains: pl.DataFrame, *, masters_only: bool) -
     wanted = acked.select(QUEUE).unique()
     if masters_only:
         gone = {t for w in history.windows if w.lasting for t in w.targets}
-        lost = {t.rpartition("-")[0] for t in gone if narrow.is_master(t)}
+        lost = {t.rpartition("-")[0] for t in gone if narrow.is_in_charge(t)}
         excused = narrow.text("broker").is_in(sorted(lost))
-        drains = drains.filter(narrow.on_replicas("master") | excused)
+        drains = drains.filter(narrow.in_charge() | excused)
     return wanted.join(drains, on=QUEUE, how="anti").sort(QUEUE)
 
 

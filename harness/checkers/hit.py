@@ -12,7 +12,7 @@ from harness.checkers.narrow import FOREVER_NS
 from harness.core.history import History
 from harness.core.window import FaultWindow
 
-_BROKER_NODE: Final = re.compile(r"(?!namesrv-|nameserver-)(.+)-(\d+|master|slave)")
+_BROKER_NODE: Final = re.compile(r"(?!namesrv-|nameserver-)(.+)-(n?\d+|master|slave)")
 _STAYS_UP: Final = frozenset({"partition", "pause", "fill-disk", "wipe-write-permission"})
 """Faults that end no process: the log goes on where it was, and no offset is given away again."""
 

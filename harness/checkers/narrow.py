@@ -19,6 +19,9 @@ from harness.core.window import FaultWindow
 MASTER_NODE: Final = r"-(0|master)$"
 """A node is `<broker name>-<broker id>`, and id 0 is the master as deployed, whatever it became later."""
 
+MEMBER_NODE: Final = r"-n\d+$"
+"""A member of a group that elects is `<broker name>-n<place>`: any of them may have been the master."""
+
 FOREVER_NS: Final = 2**62
 Since = Literal["inject", "observed", "heal", "recovered"]
 Until = Literal["inject", "observed", "heal", "recovered", "end"]
@@ -29,6 +32,16 @@ QUEUE: Final = ["broker", "topic", "queue"]
 def is_master(node: str) -> bool:
     """The node was deployed as a master."""
     return re.search(MASTER_NODE, node) is not None
+
+
+def is_in_charge(node: str) -> bool:
+    """The node was deployed as a master, or as a member of a group that elects its master among them."""
+    return re.search(f"{MASTER_NODE}|{MEMBER_NODE}", node) is not None
+
+
+def in_charge() -> pl.Expr:
+    """Rows of replicas that are in charge: see `is_in_charge`."""
+    return text("replica").str.contains(f"{MASTER_NODE}|{MEMBER_NODE}")
 
 
 def text(column: str) -> pl.Expr:

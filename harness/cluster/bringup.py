@@ -5,6 +5,7 @@
 * 5.x fills its list of nameservers in the background: it is made to register until it is seen. Its slaves try the HA
   link once and then five seconds later, and learn its address only from a registration: slaves first, so that the
   masters start while they wait.
+* The members of a group that elects are started side by side, and have no master to wait for until they chose one.
 * Topics and groups are in every store before its broker starts (see `seed`).
 """
 
@@ -58,7 +59,10 @@ class BringUpOrder:
         )
         nameservers, brokers = self._roster.nameservers(), self._roster.broker_names()
         self._each(self._start, nameservers)
-        self._each(self._up_5 if version.major >= 5 else self._up_4, brokers)
+        if self._roster.topology.elects:
+            self._each(self._start, self._roster.brokers())
+        else:
+            self._each(self._up_5 if version.major >= 5 else self._up_4, brokers)
         self._ready(kick=version.major >= 5)
 
     def _all(self) -> tuple[str, ...]:
@@ -89,6 +93,9 @@ class BringUpOrder:
 
     def _group_ready(self, broker: str, *, kick: bool) -> None:
         deadline_s = self._plan.deadline_s
+        if self._roster.topology.elects:
+            with self._journal.step(f"master of {broker} elected"):
+                self._readiness.elected(broker, deadline_s)
         for nodes in ((self._roster.master(broker),), self._roster.slaves(broker)):
             if nodes:
                 with self._journal.step(f"registered {', '.join(nodes)}"):

@@ -53,6 +53,10 @@ class Cluster(Roster):
         self._topics = Topics(self.admin, self, self._provision, self._readiness)
         self._health = HealthCheck(plan, runtime, self, self._provision, self.looks, self._readiness)
 
+    def leader(self, broker: str) -> str | None:
+        """The member that a nameserver, and it itself, has for the master of its group now; None if there is none."""
+        return self.looks.leader(broker)
+
     # bring-up and teardown
 
     def start(self) -> BringUp:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
@@ -15,6 +15,7 @@ from harness.cluster.roster import Roster
 from harness.core.errors import WaitTimeout
 from harness.runtime.base import Runtime
 from harness.waiting import wait_for
+from harness.wire.replies import MASTER_ID
 
 COPY_S = 2.0
 """How long a slave may take to have what was written to its master, before that is a problem."""
@@ -80,6 +81,10 @@ class HealthCheck:
         if roles is None:
             yield f"{nameserver} does not answer on {self._roster.address(nameserver)}"
             return
+        if self._plan.topology.elects:
+            yield from self._elected(nameserver, roles, running)
+            yield from self._routes(nameserver, running)
+            return
         expected = {
             (str(self._roster.spec(node).broker_name), int(self._roster.spec(node).broker_id or 0)): node
             for node in self._roster.brokers()
@@ -93,6 +98,21 @@ class HealthCheck:
                 if (broker, broker_id) not in expected:
                     yield f"{nameserver} has a stranger {broker} id {broker_id} at {address}"
         yield from self._routes(nameserver, running)
+
+    def _elected(self, nameserver: str, roles: Mapping[str, Mapping[int, str]], running: list[str]) -> Iterator[str]:
+        """Every running member is registered, one of them as the master, and nobody else."""
+        members = {self._roster.address(node): node for node in self._roster.brokers()}
+        for broker in self._roster.broker_names():
+            ids = roles.get(broker, {})
+            master = members.get(ids.get(MASTER_ID, ""))
+            if master not in running:
+                yield f"{nameserver} has {master or 'nobody'} for the master of {broker}"
+            group = [node.name for node in self._plan.topology.group(broker) if node.name in running]
+            seen = {members.get(address, address) for address in ids.values()}
+            yield from (f"{nameserver} does not have {node}" for node in group if node not in seen)
+        for broker, ids in roles.items():
+            strangers = [address for address in ids.values() if address not in members]
+            yield from (f"{nameserver} has a stranger {broker} at {address}" for address in strangers)
 
     def _routes(self, nameserver: str, running: list[str]) -> Iterator[str]:
         specs = self._plan.all_topics
@@ -119,10 +139,11 @@ class HealthCheck:
     def _replication(self, broker: str) -> Iterator[str]:
         master, slaves = self._roster.master(broker), self._roster.slaves(broker)
         alive = [slave for slave in slaves if self._runs(slave)]
-        if len(alive) < len(slaves) and self._plan.topology.replication == "sync" and not alive:
+        electing = self._plan.topology.elects
+        if not electing and len(alive) < len(slaves) and self._plan.topology.replication == "sync" and not alive:
             yield f"{master} has no slave to acknowledge a write"
             return
-        if self._provision.outfits[master].version.major >= 5 and slaves:
+        if self._provision.outfits[master].version.major >= 5 and slaves and not self._plan.topology.replicates_itself:
             status = self._looks.ha_status(master)
             if status is None or status.in_sync_slaves < len(slaves):
                 seen = "does not answer for its" if status is None else f"counts {status.in_sync_slaves} of"

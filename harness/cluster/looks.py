@@ -15,13 +15,14 @@ from harness.cluster.plan import PROBE_TOPIC
 from harness.cluster.roster import Roster
 from harness.core.errors import WaitTimeout, WireError
 from harness.runtime.base import HUB, Runtime
+from harness.topology import Role
 from harness.waiting import wait_for
 from harness.wire import fastjson
 from harness.wire.codes import ResponseCode, response_name
 from harness.wire.errors import Malformed, Refused
 from harness.wire.message import StoredMessage
 from harness.wire.remoting import split_address
-from harness.wire.replies import HaStatus
+from harness.wire.replies import MASTER_ID, HaStatus
 from harness.wire.sync import Admin
 
 LOOK_TIMEOUT_S: Final = 5.0
@@ -78,13 +79,47 @@ class Looks:
         return {name: dict(ids) for name, ids in info.brokers.items()}
 
     def registered(self, nameserver: str, node: str) -> bool | None:
-        """Whether this nameserver has the node under its own name, id and address; None if it does not answer."""
+        """Whether this nameserver has the node under its name, id and address; None if it does not answer.
+
+        The id of a member changes with its role: there its name and address are all.
+        """
         roles = self.roles(nameserver)
         if roles is None:
             return None
         spec = self._roster.spec(node)
         ids = roles.get(str(spec.broker_name), {})
+        if spec.role is Role.MEMBER:
+            return self._roster.address(node) in ids.values()
         return ids.get(int(spec.broker_id or 0)) == self._roster.address(node)
+
+    def leader(self, broker: str) -> str | None:
+        """The member that some nameserver has for the master of its group and that says so itself; None if none is.
+
+        One that was deposed and cannot be reached, or does not know it yet, is not it as soon as another one is: the
+        nameservers then have that one. Asked of each nameserver until one has a leader that answers.
+        """
+        members = {self._roster.address(node.name): node.name for node in self._roster.topology.group(broker)}
+        for nameserver in self._roster.nameservers():
+            address = (self.roles(nameserver) or {}).get(broker, {}).get(MASTER_ID)
+            node = members.get(address or "")
+            if node is not None and (self.config(node) or {}).get("brokerId") == str(MASTER_ID):
+                return node
+        return None
+
+    def unelected(self, broker: str) -> list[str]:
+        """What keeps a group of members from having one master that all agree on, one line each."""
+        group = [node.name for node in self._roster.topology.group(broker)]
+        leader = self.leader(broker)
+        if leader is None:
+            return [f"{broker} has no master by its own word and a nameserver's"]
+        wanted = self._roster.address(leader)
+        lines = []
+        for nameserver in self._roster.nameservers():
+            ids = (self.roles(nameserver) or {}).get(broker, {})
+            if ids.get(MASTER_ID) != wanted:
+                lines.append(f"{nameserver} has {ids.get(MASTER_ID) or 'no master'} and not {leader} at {wanted}")
+            lines += [f"{nameserver} has no {node}" for node in group if self._roster.address(node) not in ids.values()]
+        return lines
 
     def routed(self, nameserver: str, topic: str) -> bool | None:
         """Whether this nameserver has a route for the topic; None if it does not answer."""

@@ -70,7 +70,7 @@ class Provision:
     def _render(self, spec: NodeSpec, version: Version) -> Rendered:
         plan = self._plan
         if not spec.is_broker:
-            return render_nameserver(spec, version, plan.namesrv_conf)
+            return render_nameserver(spec, plan.topology, version, self._addresses, plan.namesrv_conf)
         overrides = dict(plan.broker_conf)
         if plan.haste == "naive":
             hastened = bring_up(spec, plan.topology, version, self._addresses)

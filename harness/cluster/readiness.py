@@ -117,10 +117,27 @@ class Readiness:
             lambda: "not routed: " + ", ".join(missing()[:6]),
         )
 
+    def elected(self, broker: str, timeout_s: float) -> None:
+        """A group of members has a master, by its own word and every nameserver's, and the others are registered."""
+        members = self._roster.replicas(broker)
+
+        def missing() -> list[str]:
+            for node in members:
+                refuse_dead(self._runtime, node, f"the election of {broker} was waited for")
+            return self._looks.unelected(broker)
+
+        self._wait(
+            lambda: not missing(),
+            f"{broker} to have elected its master",
+            timeout_s,
+            lambda: "; ".join(missing()),
+            poll_s=0.1,
+        )
+
     def slaves_attached(self, broker: str, timeout_s: float) -> None:
-        """A 5.x master counts every slave as in sync. 4.x does not say: there a write must prove it."""
+        """A 5.x master counts every slave as in sync. 4.x and DLedger do not say: there a write must prove it."""
         master, slaves = self._roster.master(broker), self._roster.slaves(broker)
-        if not slaves or self._provision.outfits[master].version.major < 5:
+        if not slaves or self._provision.outfits[master].version.major < 5 or self._roster.topology.replicates_itself:
             return
 
         def done() -> bool:

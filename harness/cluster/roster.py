@@ -15,11 +15,20 @@ NAMESERVER_PORT: Final = layout.NAMESERVER_PORT
 
 
 class Roster:
-    """Who is in the cluster and where. Names are those of the topology; addresses are the runtime's."""
+    """Who is in the cluster and where. Names are those of the topology; addresses are the runtime's.
+
+    Where masters are elected, who is one is asked for anew each time: what `master`, `slaves` and the like name is
+    the group's own word of that instant, and the first member where it has none.
+    """
 
     def __init__(self, topology: Topology, addresses: Mapping[str, str]) -> None:
         self.topology = topology
         self._addresses = addresses
+
+    def leader(self, broker: str) -> str | None:
+        """The member that its group now has for its master; None where it has none, or none can be seen."""
+        del broker
+        return None
 
     def spec(self, node: str) -> NodeSpec:
         """The declared node. Raises `UsageError` for a name the topology does not have."""
@@ -47,17 +56,17 @@ class Roster:
         return tuple(node.name for node in self.topology.of_role(Role.NAMESERVER))
 
     def brokers(self) -> tuple[str, ...]:
-        """Names of all masters and slaves, in the order of the topology."""
-        return tuple(node.name for node in self.topology.of_role(Role.MASTER, Role.SLAVE))
+        """Names of all masters, slaves and members, in the order of the topology."""
+        return tuple(node.name for node in self.topology.nodes if node.is_broker)
 
     def masters(self) -> tuple[str, ...]:
         """Names of the masters, in the order of the topology."""
-        return tuple(node.name for node in self.topology.of_role(Role.MASTER))
+        return tuple(self.master(broker) for broker in self.broker_names())
 
     def slaves(self, broker: str | None = None) -> tuple[str, ...]:
-        """Names of the slaves of one broker name, or of all."""
-        slaves = self.topology.of_role(Role.SLAVE)
-        return tuple(node.name for node in slaves if broker is None or node.broker_name == broker)
+        """Names of the slaves of one broker name (none of one there is not), or of all."""
+        wanted = [name for name in self.broker_names() if broker in (None, name)]
+        return tuple(node for name in wanted for node in self.replicas(name)[1:])
 
     def broker_names(self) -> tuple[str, ...]:
         """The broker names (not node names), in order."""
@@ -79,7 +88,9 @@ class Roster:
         group = self.topology.group(broker)
         if not group:
             raise UsageError(f"no broker is named {broker!r}: there are {', '.join(self.broker_names())}")
-        return tuple(node.name for node in group)
+        names = tuple(node.name for node in group)
+        leader = self.leader(broker) if self.topology.elects else None
+        return names if leader is None else (leader, *(name for name in names if name != leader))
 
     def nameserver_list(self) -> str:
         """What clients and brokers are told: every nameserver, `ip:port;ip:port`."""

@@ -45,6 +45,11 @@ class TopologyFacts(Protocol):
         """Whether it is configured by the release's own files alone."""
         ...
 
+    @property
+    def elects(self) -> bool:
+        """Whether its masters are elected and change."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Where:
@@ -52,7 +57,8 @@ class Where:
 
     A term is `all`, `stock`, `flush=SYNC`, `flush=ASYNC`, `masters>=2` (slaves, nameservers), or a pattern of shapes
     such as `2m-2s-*`. Flush and stock are no part of a shape, so `*-sync` takes in 2m-2s-sync-syncflush, and a
-    topology with several slaves to a master has the shape with one as well.
+    topology with several slaves to a master has the shape with one as well. A topology that elects its masters promises
+    only what names its shape: what the documents say of all is said of fixed roles.
     """
 
     text: str
@@ -69,10 +75,18 @@ class Where:
 
     def matches(self, topology: TopologyFacts) -> bool:
         """Whether any alternative holds for that topology."""
-        return any(all(_holds(term, topology) for term in alternative) for alternative in self.alternatives)
+        return any(
+            all(_holds(term, topology) for term in alternative)
+            and (not topology.elects or any(_names_shape(term) for term in alternative))
+            for alternative in self.alternatives
+        )
 
 
 EVERYWHERE = Where.parse("all")
+
+
+def _names_shape(term: str) -> bool:
+    return term not in ("all", "stock", *_FLUSH) and not _COUNT.fullmatch(term)
 
 
 def _holds(term: str, topology: TopologyFacts) -> bool:

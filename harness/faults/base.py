@@ -10,6 +10,7 @@ from harness.core.errors import FaultError, HarnessError
 from harness.core.expectation import Data
 from harness.core.names import RESTART_FAILED
 from harness.faults.restart import RestartFailed
+from harness.faults.select import SELECTORS, pinned
 from harness.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ class Fault(Data):
     def needs(self) -> frozenset[str]:
         """Capabilities of the runtime without which this fault cannot be injected."""
         return frozenset()
+
+    def pinned(self, cluster: Cluster) -> Fault:
+        """The same fault of the very nodes that it would hit now: a master that is killed is none when it is healed."""
+        if not cluster.topology.elects:
+            return self
+        named = {key: pinned(getattr(self, key), cluster) for key in SELECTORS & type(self).model_fields.keys()}
+        return self.model_copy(update=named)
 
     @abstractmethod
     def targets(self, cluster: Cluster) -> tuple[str, ...]:
@@ -78,6 +86,11 @@ class Injector:
         self._active: dict[str, Fault] = {}
 
     @property
+    def in_force(self) -> tuple[Fault, ...]:
+        """The faults in force, each of the nodes that it hit."""
+        return tuple(self._active.values())
+
+    @property
     def active(self) -> tuple[str, ...]:
         """Names of the faults in force."""
         return tuple(self._active)
@@ -89,6 +102,7 @@ class Injector:
         """
         if name in self._active:
             raise FaultError(f"fault {name!r} is already in force; heal it first or use another name")
+        fault = fault.pinned(self._cluster)
         targets = fault.targets(self._cluster)
         if fault.bites(self._cluster):
             raise FaultError(

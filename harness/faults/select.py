@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 from harness.core.errors import UsageError
 
@@ -20,17 +20,20 @@ class Nodes(Protocol):
     def slaves(self) -> Sequence[str]:
         """Names of the slaves, in the order of the topology."""
 
+    def brokers(self) -> Sequence[str]:
+        """Names of all of them, masters, slaves or members, whoever is which now."""
+
     def clients(self) -> Sequence[str]:
         """Names of the client workers that were started."""
 
 
 def master(index: int = 0) -> str:
-    """The master of the index-th broker name."""
+    """The master of the index-th broker name; where masters are elected, the one of the instant of the injection."""
     return f"master/{index}"
 
 
 def slave(index: int = 0) -> str:
-    """The index-th slave, counted over all broker names."""
+    """The index-th slave, counted over all broker names; where masters are elected, a member that is none."""
     return f"slave/{index}"
 
 
@@ -38,6 +41,9 @@ def nameserver(index: int = 0) -> str:
     """The index-th nameserver."""
     return f"nameserver/{index}"
 
+
+SELECTORS: Final = frozenset({"target", "on", "sources", "sinks", "of"})
+"""Fields of faults and looks that say which nodes are meant."""
 
 ALL_NAMESERVERS = "nameserver/*"
 ALL_MASTERS = "master/*"
@@ -55,17 +61,17 @@ def select(selector: str, nodes: Nodes) -> tuple[str, ...]:
     if "+" in selector:
         return tuple(name for part in selector.split("+") for name in select(part, nodes))
     role, _, which = selector.partition("/")
-    pool: dict[str, Sequence[str]] = {
-        "nameserver": nodes.nameservers(),
-        "master": nodes.masters(),
-        "slave": nodes.slaves(),
-        "broker": [*nodes.masters(), *nodes.slaves()],
-        "client": nodes.clients(),
-        "node": [*nodes.nameservers(), *nodes.masters(), *nodes.slaves()],
+    pool: dict[str, Callable[[], Sequence[str]]] = {
+        "nameserver": nodes.nameservers,
+        "master": nodes.masters,
+        "slave": nodes.slaves,
+        "broker": nodes.brokers,
+        "client": nodes.clients,
+        "node": lambda: [*nodes.nameservers(), *nodes.brokers()],
     }
     if role not in pool or not which:
         raise UsageError(f"target {selector!r}: not a selector; use role/index or role/* with a role of {sorted(pool)}")
-    names = tuple(pool[role])
+    names = tuple(pool[role]())
     if which == "*":
         chosen = names
     elif which.isdigit():
@@ -75,3 +81,9 @@ def select(selector: str, nodes: Nodes) -> tuple[str, ...]:
     if not chosen:
         raise UsageError(f"target {selector!r}: this cluster has no such node; it has {', '.join(names) or 'none'}")
     return chosen
+
+
+def pinned(selector: str, nodes: Nodes) -> str:
+    """A selector of the very nodes that this one stands for now, whatever becomes of their roles."""
+    clients = set(nodes.clients())
+    return "+".join(f"{'client' if name in clients else 'node'}/{name}" for name in select(selector, nodes))

@@ -12,6 +12,10 @@ VIP_PORT = BROKER_PORT - 2
 HA_PORT = BROKER_PORT + 1
 """Where a master is asked for its commit log. 4.x takes it from listenPort whatever the file says."""
 NAMESERVER_PORT = 9876
+PEER_PORT = 40911
+"""Where the members of a DLedger group talk to each other."""
+CONTROLLER_PORT = 9878
+"""Where brokers, and other controllers, find the controller that runs in a nameserver."""
 
 
 def home(node: NodeSpec) -> str:

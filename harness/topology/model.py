@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Replication = Literal["none", "async", "sync"]
 Flush = Literal["async", "sync"]
+Election = Literal["none", "dledger", "controller"]
 
 MOST_NAMESERVERS = 9
 
@@ -25,11 +26,16 @@ class Role(StrEnum):
     NAMESERVER = "nameserver"
     MASTER = "master"
     SLAVE = "slave"
+    MEMBER = "member"
+    """One of a group that elects which of them is the master."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """One process of the cluster, as declared. Nameservers have no broker name and no broker id."""
+    """One process of the cluster, as declared. Nameservers have no broker name and no broker id.
+
+    The id of a member is its place in its group and not what it registers with: that changes with its role.
+    """
 
     name: NodeName
     role: Role
@@ -38,27 +44,33 @@ class NodeSpec:
 
     @property
     def is_broker(self) -> bool:
-        """A master or a slave."""
+        """A master, a slave or a member of a group that elects."""
         return self.role is not Role.NAMESERVER
 
 
 class Replica(BaseModel):
-    """One copy of a broker's messages: the master (id 0) or a slave (id above 0)."""
+    """One copy of a broker's messages: the master (id 0), a slave (id above 0) or a member (ids from 0)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    role: Literal["master", "slave"]
+    role: Literal["master", "slave", "member"]
     id: int = Field(ge=0)
 
     @model_validator(mode="after")
     def _id_says_role(self) -> Self:
-        if (self.id == 0) != (self.role == "master"):
+        if self.role != "member" and (self.id == 0) != (self.role == "master"):
             raise ValueError(f"a {self.role} has id {self.id}: a master has id 0, a slave an id above 0")
         return self
 
 
+    @property
+    def called(self) -> str:
+        """What tells its node from the others of its name: the id, or of a member the place."""
+        return f"n{self.id}" if self.role == "member" else str(self.id)
+
+
 class BrokerGroup(BaseModel):
-    """One broker name: a master and its slaves."""
+    """One broker name: a master and its slaves, or members that elect their master."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -67,6 +79,9 @@ class BrokerGroup(BaseModel):
 
     @model_validator(mode="after")
     def _one_master(self) -> Self:
+        members = [replica for replica in self.replicas if replica.role == "member"]
+        if members:
+            return self._all_are_members(len(members))
         masters = [replica for replica in self.replicas if replica.role == "master"]
         if not masters:
             raise ValueError(f"{self.name} has slaves but no master: give it a replica {{role: master, id: 0}}")
@@ -74,10 +89,25 @@ class BrokerGroup(BaseModel):
             raise ValueError(
                 f"{self.name} has {len(masters)} masters: a broker name has one, give the other its own name"
             )
+        return self._ids_differ()
+
+    def _ids_differ(self) -> Self:
         repeated = [id_ for id_, times in Counter(r.id for r in self.replicas).items() if times > 1]
         if repeated:
             raise ValueError(f"{self.name} has two replicas with id {repeated[0]}: ids within a broker name differ")
         return self
+
+    def _all_are_members(self, members: int) -> Self:
+        if members < len(self.replicas):
+            raise ValueError(f"{self.name} has members and others: where a group elects, every replica is a member")
+        if members < 3:
+            raise ValueError(f"{self.name} has {members} members: a majority that outlives one of them needs three")
+        return self._ids_differ()
+
+    @property
+    def elects(self) -> bool:
+        """Which replica is the master is for the group to say."""
+        return self.replicas[0].role == "member"
 
     @property
     def slaves(self) -> int:
@@ -86,7 +116,11 @@ class BrokerGroup(BaseModel):
 
 
 class Topology(BaseModel):
-    """A whole cluster as declared: what is started, and which guarantees it can be held to."""
+    """A whole cluster as declared: what is started, and which guarantees it can be held to.
+
+    `election` says what chooses the master of a group of members: the group itself (DLedger) or the controller, which
+    runs in the nameservers. Both acknowledge what more than one replica has: their replication is sync.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -96,6 +130,7 @@ class Topology(BaseModel):
     brokers: tuple[BrokerGroup, ...] = Field(min_length=1, strict=False)
     replication: Replication
     flush: Flush = "async"
+    election: Election = "none"
     stock: bool = False
     base: str | None = None
 
@@ -111,7 +146,23 @@ class Topology(BaseModel):
             )
         if self.replication == "none" and self.slaves:
             raise ValueError("replication is none but there are slaves: say async or sync")
-        return self._stock_names_its_base()
+        return self._election_has_members()._stock_names_its_base()
+
+    def _election_has_members(self) -> Self:
+        electing = [broker.name for broker in self.brokers if broker.elects]
+        if self.election == "none" and electing:
+            raise ValueError(f"{electing[0]} has members but nothing elects: say election: dledger or controller")
+        if self.election == "none":
+            return self
+        if len(electing) < len(self.brokers):
+            raise ValueError(
+                f"election is {self.election}, so every replica is a member: write {{role: member, id: 0}}"
+            )
+        if self.replication != "sync":
+            raise ValueError(f"election is {self.election}, so replication is sync, not {self.replication}")
+        if self.stock:
+            raise ValueError(f"election is {self.election} but stock is true: no stock folder is known for it")
+        return self
 
     def _stock_names_its_base(self) -> Self:
         if self.stock and self.base is None:
@@ -139,7 +190,7 @@ class Topology(BaseModel):
         """Every process: nameservers first, then each broker group with its master first."""
         nameservers = tuple(NodeSpec(f"namesrv-{n}", Role.NAMESERVER) for n in range(1, self.nameservers + 1))
         return nameservers + tuple(
-            NodeSpec(f"{broker.name}-{replica.id}", Role(replica.role), broker.name, replica.id)
+            NodeSpec(f"{broker.name}-{replica.called}", Role(replica.role), broker.name, replica.id)
             for broker in self.brokers
             for replica in sorted(broker.replicas, key=lambda replica: replica.id)
         )
@@ -164,8 +215,26 @@ class Topology(BaseModel):
         """The names it answers to where a guarantee says which topologies make it, taken from its nodes alone.
 
         `2m-2s-sync`, `2m-noslave`, `1m`; with several slaves for each master also the shape with one, for what
-        2m-2s-sync promises, 2m-4s-sync does too. What a file calls itself promises nothing.
+        2m-2s-sync promises, 2m-4s-sync does too. A group that elects is `dledger-3` or `controller-1m-2s`. What a file
+        calls itself promises nothing.
         """
+        if self.election != "none":
+            return frozenset({self._electing_shape()})
         if not self.slaves:
             return frozenset({"1m" if self.masters == 1 else f"{self.masters}m-noslave"})
         return frozenset(f"{self.masters}m-{count}s-{self.replication}" for count in {self.slaves, self.masters})
+
+    @property
+    def elects(self) -> bool:
+        """Its masters are elected and change."""
+        return self.election != "none"
+
+    @property
+    def replicates_itself(self) -> bool:
+        """Its replicas follow each other by DLedger and not over the HA link."""
+        return self.election == "dledger"
+
+    def _electing_shape(self) -> str:
+        if self.election == "dledger":
+            return f"dledger-{self.masters + self.slaves}"
+        return f"controller-{self.masters}m-{self.slaves}s"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from harness.core.errors import UsageError
 from harness.core.version import Version
-from harness.topology import keys, layout, stock
+from harness.topology import election, keys, layout, stock
 from harness.topology.model import NodeSpec, Role, Topology
 from harness.topology.tuning import Setting, bring_up, documented_promise, roomy, shortened_timers, small_files
 
@@ -91,7 +91,7 @@ def render_broker(
     timers: Timers = "fast",
     overrides: Mapping[str, str] | None = None,
 ) -> Rendered:
-    """The broker.conf of one master or slave. `addresses` maps every node's name to its IP.
+    """The broker.conf of one master, slave or member. `addresses` maps every node's name to its IP.
 
     `overrides` have the last word; an empty value takes the key out, so that the product's default is in force.
     Raises `UsageError` when the release's own files are asked for and there are none for this node.
@@ -105,7 +105,7 @@ def render_broker(
         draft.declare({**shipped, **place})
         draft.warnings.extend(release.doubts(version))
     else:
-        draft.declare({**_identity(node, topology), **place})
+        draft.declare({**_identity(node, topology), **place, **election.in_broker(node, topology, addresses)})
         draft.deviate(documented_promise(node, topology, version))
         draft.deviate(small_files())
         draft.deviate(roomy())
@@ -117,10 +117,18 @@ def render_broker(
     return _finish(node, draft, differences)
 
 
-def render_nameserver(node: NodeSpec, version: Version, overrides: Mapping[str, str] | None = None) -> Rendered:
-    """The namesrv.conf of one nameserver: its port, and what the caller asks for."""
+def render_nameserver(
+    node: NodeSpec,
+    topology: Topology,
+    version: Version,
+    addresses: Mapping[str, str],
+    overrides: Mapping[str, str] | None = None,
+) -> Rendered:
+    """The namesrv.conf of one nameserver: its port, the controller in it if there is one, what the caller asks for."""
     draft = _Draft("namesrv", version)
     draft.declare({"listenPort": str(layout.NAMESERVER_PORT)})
+    if topology.election == "controller":
+        draft.declare(election.in_nameserver(node, topology, addresses))
     draft.override(overrides or {})
     return _finish(node, draft, ())
 
@@ -143,13 +151,17 @@ def nameserver_list(topology: Topology, addresses: Mapping[str, str]) -> str:
 
 
 def _identity(node: NodeSpec, topology: Topology) -> dict[str, str]:
-    master = "SYNC_MASTER" if topology.replication == "sync" else "ASYNC_MASTER"
-    return {
+    shared = {
         "brokerClusterName": "DefaultCluster",
         "brokerName": str(node.broker_name),
+        "flushDiskType": "SYNC_FLUSH" if topology.flush == "sync" else "ASYNC_FLUSH",
+    }
+    if node.role is Role.MEMBER:  # its id and role are what was elected
+        return shared
+    master = "SYNC_MASTER" if topology.replication == "sync" else "ASYNC_MASTER"
+    return shared | {
         "brokerId": str(node.broker_id),
         "brokerRole": "SLAVE" if node.role is Role.SLAVE else master,
-        "flushDiskType": "SYNC_FLUSH" if topology.flush == "sync" else "ASYNC_FLUSH",
     }
 
 
@@ -158,7 +170,7 @@ def _varied(shipped: Mapping[str, str], identity: Mapping[str, str]) -> dict[str
     return {
         key: identity[key]
         for key in ("brokerRole", "flushDiskType")
-        if shipped.get(key, identity[key]) != identity[key]
+        if key in identity and shipped.get(key, identity[key]) != identity[key]
     }
 
 

@@ -26,8 +26,13 @@ class Setting(NamedTuple):
 def documented_promise(node: NodeSpec, topology: Topology, version: Version) -> tuple[Setting, ...]:
     """What 5.x needs to do what the documents say of masters with slaves; 4.x does it by default."""
     slaves = len(topology.group(str(node.broker_name))) - 1
-    if version.major < 5 or not slaves:
+    if version.major < 5 or not slaves or topology.election == "dledger":
         return ()
+    if topology.election == "controller":
+        return (
+            Setting("allAckInSyncStateSet", "true", "false", "without it a master answers before any slave has it"),
+            Setting("minInSyncReplicas", "2", "1", "with 1 a master that is alone acknowledges what it alone has"),
+        )
     reading = Setting("slaveReadEnable", "true", "false", "a 5.x slave refuses every pull without it")
     if topology.replication != "sync":
         return (reading,)

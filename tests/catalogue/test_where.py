@@ -31,7 +31,10 @@ EVERY = SYNC | ASYNC | NOSLAVE | {"1m"}
         ("stock", {name for name in EVERY if name.endswith("-stock")}),
         ("flush=SYNC", {"2m-2s-async-syncflush", "2m-2s-sync-syncflush"}),
         ("*-sync & flush=SYNC", {"2m-2s-sync-syncflush"}),
-        ("dledger-3", set()),
+        ("dledger-3", {"dledger-3"}),
+        ("controller-1m-2s", {"controller-1m-2s"}),
+        ("dledger-3 & flush=ASYNC", {"dledger-3"}),
+        ("dledger-3 & flush=SYNC", set()),
     ],
 )
 def test_where(where: str, expected: set[str]):
@@ -41,7 +44,7 @@ def test_where(where: str, expected: set[str]):
 
 def test_the_two_ways_of_flushing_share_all_topologies_out():
     sync, rest = Where.parse("flush=SYNC"), Where.parse("flush=ASYNC")
-    for name in known_topologies():
+    for name in EVERY:
         assert sync.matches(load_topology(name)) != rest.matches(load_topology(name))
 
 

@@ -17,7 +17,7 @@ from harness.core.version import Version
 from harness.distribution.jre import Jre
 from harness.distribution.release import Release
 from harness.runtime.base import Disk, FileEntry, Node, Process, ProcessState
-from harness.topology import NodeSpec, Topology, load_topology
+from harness.topology import NodeSpec, Role, Topology, load_topology
 from harness.wire.frame import Frame
 from tests.fakes.broker import FakeBroker
 from tests.fakes.nameserver import FakeNameServer, Registration
@@ -30,8 +30,10 @@ class Broker(FakeBroker):
     """A fake broker that also tells its topics and groups; a slave keeps its own."""
 
     def __init__(self, spec: NodeSpec, address: str, replicas: tuple[FakeBroker, ...]) -> None:
-        super().__init__(str(spec.broker_name), int(spec.broker_id or 0), replicas)
+        place = int(spec.broker_id or 0)
+        super().__init__(str(spec.broker_name), place + 1 if spec.role is Role.MEMBER else place, replicas)
         self.node = spec.name
+        self.config["brokerId"] = str(self.broker_id)
         self.virtual = address
         self.known_groups: set[str] = set()
         self.config["slaveReadEnable"] = "true"
@@ -84,6 +86,7 @@ class MemoryRuntime:
         self.ignores_sigterm: set[str] = set()
         self.cut_pairs: set[tuple[str, str]] = set()
         self.closed = 0
+        self.elects = True
 
     def add_node(self, name: str, disk: Disk | None = None) -> Node:
         self.nodes[name] = Node(name, f"198.18.0.{len(self.nodes) + 2}", disk or Disk())
@@ -103,7 +106,8 @@ class MemoryRuntime:
                 self.servers[node] = FakeNameServer()
             else:
                 group = self.topology.group(str(spec.broker_name))
-                slaves = tuple(self.server(s.name) for s in group[1:]) if spec.broker_id == 0 else ()
+                plain = spec.role is not Role.MEMBER
+                slaves = tuple(self.server(s.name) for s in group[1:]) if plain and spec.broker_id == 0 else ()
                 self.servers[node] = Broker(spec, f"{self.nodes[node].address}:10911", slaves)
         return self.servers[node]
 
@@ -134,6 +138,25 @@ class MemoryRuntime:
             for ns in names:
                 if self.state(ns).kind == "running":
                     self.server(ns).register(broker.name, broker.broker_id, broker.virtual, broker.topics)
+        members = [spec.name for spec in self.topology.nodes if spec.role is Role.MEMBER]
+        if members and all(self.state(name).kind == "running" for name in members) and self.elects:
+            self.elect(members[1])
+
+    def elect(self, node: str | None) -> None:
+        """Makes this member the master of its group (None: nobody), and everyone registers anew."""
+        members = [spec for spec in self.topology.nodes if spec.role is Role.MEMBER]
+        for spec in members:
+            broker = self.server(spec.name)
+            broker.broker_id = 0 if spec.name == node else int(spec.broker_id or 0) + 1
+            broker.config["brokerId"] = str(broker.broker_id)
+            others = (self.server(other.name) for other in members if other.name != node)
+            broker.replicas = tuple(others) if spec.name == node else ()
+        for nameserver in (self.server(spec.name) for spec in self.topology.of_role(Role.NAMESERVER)):
+            for spec in members:
+                for broker_id in range(len(members) + 1):
+                    nameserver.unregister(str(spec.broker_name), broker_id)
+            for broker in (self.server(spec.name) for spec in members if self.state(spec.name).kind == "running"):
+                nameserver.register(broker.name, broker.broker_id, broker.virtual, broker.topics)
 
     def signal(self, node: str, signum: int) -> None:
         self.log.append((signal.Signals(signum).name, node))

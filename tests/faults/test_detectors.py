@@ -45,6 +45,8 @@ def cluster_of(machine: Machine) -> Any:
         nameservers=lambda: (),
         masters=lambda: ("broker-a-0",),
         slaves=lambda: ("broker-a-1",),
+        brokers=lambda: ("broker-a-0", "broker-a-1"),
+        topology=SimpleNamespace(elects=False),
         clients=lambda: (),
         address=lambda node: "10.0.0.1:10911",
     )

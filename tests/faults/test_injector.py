@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
@@ -24,6 +25,7 @@ class World:
         self.refuses_heal = False
         self.refuses_recovery = False
         self.heals = 0
+        self.topology = SimpleNamespace(elects=False)
 
 
 class Dent(Fault):

@@ -18,6 +18,9 @@ class Names:
     def slaves(self) -> list[str]:
         return ["broker-a-1", "broker-b-1"]
 
+    def brokers(self) -> list[str]:
+        return ["broker-a-0", "broker-a-1", "broker-b-0", "broker-b-1"]
+
     def clients(self) -> list[str]:
         return ["p-1", "p-2", "c-1"]
 
@@ -30,8 +33,8 @@ class Names:
         (slave(1), ["broker-b-1"]),
         (nameserver(0), ["namesrv-1"]),
         ("nameserver/*", ["namesrv-1", "namesrv-2"]),
-        (ALL_BROKERS, ["broker-a-0", "broker-b-0", "broker-a-1", "broker-b-1"]),
-        (ALL_NODES, ["namesrv-1", "namesrv-2", "broker-a-0", "broker-b-0", "broker-a-1", "broker-b-1"]),
+        (ALL_BROKERS, ["broker-a-0", "broker-a-1", "broker-b-0", "broker-b-1"]),
+        (ALL_NODES, ["namesrv-1", "namesrv-2", "broker-a-0", "broker-a-1", "broker-b-0", "broker-b-1"]),
         (ALL_CLIENTS, ["p-1", "p-2", "c-1"]),
         ("client/p", ["p-1", "p-2"]),
         ("client/p-2", ["p-2"]),

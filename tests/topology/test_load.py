@@ -35,6 +35,8 @@ SHIPPED = {
     "2m-noslave": (2, 2, 0),
     "2m-noslave-stock": (2, 2, 0),
     "3m-noslave": (2, 3, 0),
+    "controller-1m-2s": (3, 1, 2),
+    "dledger-3": (2, 1, 2),
 }
 
 
@@ -171,3 +173,49 @@ def test_a_missing_or_unreadable_file_is_refused(tmp_path: Path):
         load_topology(str(tmp_path / "binary.yaml"))
     with pytest.raises(UsageError, match="cannot be read"):
         load_topology(f"{tmp_path}/")
+
+
+GROUP = """
+name: mine
+description: A group that elects.
+nameservers: 2
+brokers:
+  - name: broker-a
+    replicas: [{role: member, id: 0}, {role: member, id: 1}, {role: member, id: 2}]
+replication: sync
+election: dledger
+"""
+
+
+def test_a_group_that_elects_has_members_and_no_fixed_master():
+    topology = parse_topology(GROUP, "mine.yaml")
+    assert [node.name for node in topology.nodes][2:] == ["broker-a-n0", "broker-a-n1", "broker-a-n2"]
+    assert {node.role for node in topology.group("broker-a")} == {Role.MEMBER}
+    assert topology.elects
+    assert topology.replicates_itself
+    assert topology.shapes == {"dledger-3"}
+    assert not load_topology("2m-2s-sync").elects
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (("election: dledger", "election: none"), "has members but nothing elects"),
+        (("{role: member, id: 2}", "{role: slave, id: 2}"), "has members and others"),
+        ((", {role: member, id: 2}", ""), "has 2 members"),
+        (("{role: member, id: 2}", "{role: member, id: 1}"), "two replicas with id 1"),
+        (("replication: sync", "replication: async"), "election is dledger, so replication is sync, not async"),
+        (("election: dledger", "election: dledger\nstock: true\nbase: 2m-2s-sync"), "no stock folder is known for it"),
+        (
+            (
+                "{role: member, id: 0}, {role: member, id: 1}, {role: member, id: 2}",
+                "{role: master, id: 0}, {role: slave, id: 1}",
+            ),
+            "so every replica is a member",
+        ),
+    ],
+)
+def test_a_wrong_group_is_refused_in_one_line(edit: tuple[str, str], says: str):
+    with pytest.raises(UsageError) as refused:
+        parse_topology(GROUP.replace(*edit), "mine.yaml")
+    assert says in str(refused.value)

@@ -212,7 +212,8 @@ def test_stock_of_an_unread_release_is_doubted_and_an_unknown_folder_refused():
 
 def test_nameserver():
     topology = load_topology("2m-2s-sync")
-    result = render_nameserver(topology.node("namesrv-1"), V5, {"scanNotActiveBrokerInterval": "1000", "nonsense": "1"})
+    asked = {"scanNotActiveBrokerInterval": "1000", "nonsense": "1"}
+    result = render_nameserver(topology.node("namesrv-1"), topology, V5, addresses(topology), asked)
     assert result.path == "/rmq/namesrv-1/conf/namesrv.conf"
     assert result.text == "listenPort=9876\nscanNotActiveBrokerInterval=1000\nnonsense=1\n"
     assert len(result.warnings) == 1
@@ -263,3 +264,25 @@ def test_4x_finds_its_logging_files_and_5x_brings_its_own():
         assert ET.fromstring(text.split("?>", 1)[1]).find("root").get("level") == "INFO"
     assert "${user.home}/logs/rocketmqlogs/broker.log" in files["logback_broker.xml"]
     assert logback_files(V5) == {}
+
+
+def test_members_of_a_dledger_group_know_each_other_and_have_no_role():
+    conf = rendered("dledger-3", "broker-a-n1", V4).conf
+    assert conf["enableDLegerCommitLog"] == "true"
+    assert conf["dLegerPeers"] == "n0-10.7.0.12:40911;n1-10.7.0.13:40911;n2-10.7.0.14:40911"
+    assert (conf["dLegerGroup"], conf["dLegerSelfId"]) == ("broker-a", "n1")
+    assert not {"brokerId", "brokerRole", "haMasterAddress", "inSyncReplicas"} & conf.keys()
+    topology = load_topology("dledger-3")
+    nameserver = render_nameserver(topology.node("namesrv-1"), topology, V4, addresses(topology))
+    assert nameserver.text == "listenPort=9876\n"
+
+
+def test_a_controller_is_in_every_nameserver_and_gives_out_ids_and_roles():
+    topology = load_topology("controller-1m-2s")
+    conf = render_nameserver(topology.node("namesrv-2"), topology, V5, addresses(topology)).conf
+    assert conf["controllerDLegerPeers"] == "n0-10.7.0.10:9878;n1-10.7.0.11:9878;n2-10.7.0.12:9878"
+    assert (conf["enableControllerInNamesrv"], conf["controllerDLegerSelfId"]) == ("true", "n1")
+    member = rendered("controller-1m-2s", "broker-a-n0", V5)
+    assert member.conf["controllerAddr"] == "10.7.0.10:9878;10.7.0.11:9878;10.7.0.12:9878"
+    assert (member.conf["brokerId"], member.conf["brokerRole"]) == ("-1", "SLAVE")
+    assert {"allAckInSyncStateSet", "minInSyncReplicas"} <= {deviation.key for deviation in member.deviations}

@@ -151,6 +151,9 @@ class Pair:
     def slaves(self) -> list[str]:
         return [SLAVE]
 
+    def brokers(self) -> list[str]:
+        return [MASTER, SLAVE]
+
     def broker_name(self, node: str) -> str:
         return node.rpartition("-")[0]
 
@@ -195,7 +198,7 @@ def pair() -> Iterator[Pair]:
 
 
 def measure(pair: Pair, **settings: Any) -> dict[str, Any]:
-    names = ("nameservers", "clients", "masters", "slaves", "broker_name", "looks")
+    names = ("nameservers", "clients", "masters", "slaves", "brokers", "broker_name", "looks")
     cluster = SimpleNamespace(master=pair.master_of, **{name: getattr(pair, name) for name in names})
     stage: Any = SimpleNamespace(cluster=cluster, now_ns=pair.now_ns)
     probe = ReplicationLag(target="slave/0", **({"seconds": 2.0, "interval_ms": 3.0} | settings))

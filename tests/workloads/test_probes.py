@@ -79,6 +79,9 @@ class Cluster:
     def slaves(self) -> list[str]:
         return []
 
+    def brokers(self) -> list[str]:
+        return self.masters()
+
     def clients(self) -> list[str]:
         return []
 

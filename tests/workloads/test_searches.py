@@ -26,6 +26,7 @@ class Stage:
             address=lambda node: fake.broker(node).address,
             masters=lambda: ("broker-a",),
             slaves=lambda: (),
+            brokers=lambda: ("broker-a",),
             nameservers=lambda: (),
             clients=lambda: (),
         )

@@ -1,0 +1,56 @@
+"""What groups that elect their master are configured with: a DLedger group by itself, others by the controller.
+
+The keys are those of conf/dledger and conf/controller of the release and of its docs/en/dledger/deploy_guide.md and
+docs/en/controller/deploy.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from harness.topology import layout
+from harness.topology.model import NodeSpec, Role, Topology
+
+
+def in_broker(node: NodeSpec, topology: Topology, addresses: Mapping[str, str]) -> dict[str, str]:
+    """The keys of a member; none for a master or slave."""
+    if topology.election == "dledger":
+        group = topology.group(str(node.broker_name))
+        return {
+            "enableDLegerCommitLog": "true",
+            "dLegerGroup": str(node.broker_name),
+            "dLegerPeers": _peers(group, addresses, layout.PEER_PORT),
+            "dLegerSelfId": self_id(node, topology),
+        }
+    if topology.election == "controller":
+        nameservers = topology.of_role(Role.NAMESERVER)
+        return {
+            "enableControllerMode": "true",
+            "controllerAddr": ";".join(f"{addresses[n.name]}:{layout.CONTROLLER_PORT}" for n in nameservers),
+            # Both as in the sample file: the controller gives out ids and roles.
+            "brokerId": "-1",
+            "brokerRole": "SLAVE",
+        }
+    return {}
+
+
+def in_nameserver(node: NodeSpec, topology: Topology, addresses: Mapping[str, str]) -> dict[str, str]:
+    """The keys of the controller in a nameserver: every nameserver has one, and they elect the one that acts."""
+    nameservers = topology.of_role(Role.NAMESERVER)
+    return {
+        "enableControllerInNamesrv": "true",
+        "controllerDLegerGroup": "controllers",
+        "controllerDLegerPeers": _peers(nameservers, addresses, layout.CONTROLLER_PORT),
+        "controllerDLegerSelfId": f"n{nameservers.index(node)}",
+        "controllerStorePath": f"{layout.home(node)}/controller",
+        "mappedFileSize": str(16 << 20),
+    }
+
+
+def self_id(node: NodeSpec, topology: Topology) -> str:
+    """What a member of a DLedger group is called in it: a letter and its place."""
+    return f"n{topology.group(str(node.broker_name)).index(node)}"
+
+
+def _peers(nodes: Iterable[NodeSpec], addresses: Mapping[str, str], port: int) -> str:
+    return ";".join(f"n{place}-{addresses[node.name]}:{port}" for place, node in enumerate(nodes))
