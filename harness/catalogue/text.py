@@ -20,7 +20,8 @@ Rendered from `harness/catalogue/` by `python -m harness.catalogue`; edit the da
 Every row is something that the deployment documents or RocketMQ's own documentation promise. It is judged **held**,
 **broken**, **inconclusive** or **not tested**, per topology, release, Java and client. *Where* says which topologies
 make the promise: `*-sync` and the like take in the -syncflush, -stock and several-slave variants, `all` is every
-topology. *Expected* is what is already known; a row that comes out otherwise, in either direction, fails the run.
+topology but those that elect their masters, which promise only what names them. *Expected* is what is already known;
+a row that comes out otherwise, in either direction, fails the run.
 """
 
 
@@ -59,7 +60,8 @@ def _explained(row: Guarantee) -> Iterator[str]:
         if rule.expectation.demands:
             yield f"             by {', '.join(rule.expectation.demands)} alone"
         yield f"             ({rule.expectation.source})"
-    yield "  expected   held " + ("otherwise" if row.rules else "everywhere: nothing is known against it")
+    untried = "" if row.scenarios or row.nightly else ", and no suite here ever judged it"
+    yield "  expected   held" + (" otherwise" if row.rules else f": nothing is known against it{untried}")
     if row.notes:
         yield f"  notes      {row.notes}"
 

@@ -62,7 +62,6 @@ class Replica(BaseModel):
             raise ValueError(f"a {self.role} has id {self.id}: a master has id 0, a slave an id above 0")
         return self
 
-
     @property
     def called(self) -> str:
         """What tells its node from the others of its name: the id, or of a member the place."""

@@ -175,7 +175,8 @@ def test_explain_says_sources_expectations_test_and_control():
     said = explain("slave-is-readable")
     for part in ("deployment document 000", "Deployment.md s3", "broken for RocketMQ >=5.0.0", "control", "tested"):
         assert part in said
-    assert "held everywhere" in explain("process-kill-loses-nothing")
+    assert "held: nothing is known against it\n" in explain("process-kill-loses-nothing")
+    assert "and no suite here ever judged it" in explain("controller-failover-loses-nothing")
 
 
 def test_every_row_can_be_explained():
