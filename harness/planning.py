@@ -37,8 +37,12 @@ def cluster_plan(scenario: Scenario, settings: Settings, release: Release, jre: 
             "broker": (*settings.jvm_opts.get("broker", ()), *needs.jvm_opts),
             "namesrv": settings.jvm_opts.get("namesrv", ()),
         },
-        topics=tuple(TopicSpec(f"topic-{n}", needs.queues) for n in range(needs.topics)),
+        topics=tuple(
+            TopicSpec(f"topic-{n}", needs.queues, late=n >= needs.topics - needs.late_topics)
+            for n in range(needs.topics)
+        ),
         groups=groups_of(scenario),
+        joining=frozenset(topology.brokers[number].name for number in needs.joining),
         disks={node.name: disk for node in topology.nodes if node.is_broker},
         cache=settings.cache,
         train=False,

@@ -22,7 +22,7 @@ from harness.planning import groups_of, topology_of
 from harness.scenario import Heal, Inject, Look, Scenario
 from harness.topology import Topology
 from harness.workloads.load import Load, is_called, workers_of
-from harness.workloads.probes import AwaitCount, AwaitRoutes, ReadBack, StopLoad
+from harness.workloads.probes import AwaitCount, AwaitRoutes, Join, MakeTopics, ReadBack, StopLoad
 
 _OBSERVED_BY_THE_RUN: Final = ("healthy.", "oracle.", DRAIN, RESTART_FAILED)
 _PROBE: Final = "probe-"
@@ -68,6 +68,7 @@ def check(scenario: Scenario, declared: Topology) -> None:
     nodes = _Declared(topology, scenario.loads())
     try:
         validate(scenario.rules)
+        _check_newcomers(scenario, topology)
         _check_heals(scenario)
         _check_load(scenario, nodes)
         _check_names(scenario.rules, _named(scenario, nodes))
@@ -85,6 +86,24 @@ def _check_heals(scenario: Scenario) -> None:
             raise UsageError(
                 f"heal({step.act.name!r}) heals no fault that was injected before it; there are {_or_none(begun)}"
             )
+
+
+def _check_newcomers(scenario: Scenario, topology: Topology) -> None:
+    """Who joins and which topics come later are there to come; the first broker name and topic always are."""
+    needs, brokers = scenario.cluster, len(topology.brokers)
+    for number in needs.joining:
+        if not 0 < number < brokers:
+            raise UsageError(f"joining {number}: one of 1 to {brokers - 1} can join, {topology.name} has {brokers}")
+    if not 0 <= needs.late_topics < needs.topics:
+        raise UsageError(f"late_topics {needs.late_topics}: fewer than all {needs.topics} topics can be late")
+    for step in scenario.steps:
+        probe = step.act.probe if isinstance(step.act, Look) else None
+        if isinstance(probe, Join) and probe.broker not in needs.joining:
+            told = _or_none(map(str, needs.joining))
+            raise UsageError(f"step {step.name!r}: broker {probe.broker} is there from the start; joining are {told}")
+        wrong = [n for n in probe.topics if not 0 <= n < needs.topics] if isinstance(probe, MakeTopics) else []
+        if wrong:
+            raise UsageError(f"step {step.name!r}: topic {wrong[0]}, there are {needs.topics}, counted from 0")
 
 
 def _check_load(scenario: Scenario, nodes: _Declared) -> None:

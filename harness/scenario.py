@@ -56,6 +56,8 @@ class Step(Data):
 class ClusterNeeds(Data):
     """What the scenario's cluster must have beyond its topology; everything here is a stated deviation.
 
+    `late_topics`: so many of the `topics`, the last ones, are not there until a step makes them. `joining`: numbers of
+    the broker names that are not there until a step has them join; they know no topic then.
     `disk_bytes`: each broker's store on a disk of its own of that size (fillable); with `power` it can lose power.
     `topology` names another one and `replication` and `flush` change it: for product controls only. `insists`: what it
     sets stays whatever --broker-conf says, else the last word is the user's. A control insists: it must misbehave.
@@ -68,6 +70,8 @@ class ClusterNeeds(Data):
     power: bool = False
     queues: int = 4
     topics: int = 1
+    late_topics: int = 0
+    joining: tuple[int, ...] = ()
     timers: Literal["documented", "fast"] | None = None
     topology: str | None = None
     replication: Literal["async", "sync"] | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from harness.cluster.bringup import BringUpOrder
@@ -12,7 +13,7 @@ from harness.cluster.health import HealthCheck
 from harness.cluster.lifecycle import LISTENING_TIMEOUT_S, STOP_TIMEOUT_S, Lifecycle
 from harness.cluster.looks import HubDialer, Looks
 from harness.cluster.observed import BringUp, Ended, Health, Journal, Started, cpu_s
-from harness.cluster.plan import ClusterPlan, Progress, TopicSpec
+from harness.cluster.plan import PROBE_TOPIC, ClusterPlan, Progress, TopicSpec
 from harness.cluster.provision import Outfit, Provision
 from harness.cluster.readiness import Readiness
 from harness.cluster.restore import Restoring
@@ -38,7 +39,7 @@ class Cluster(Roster):
 
     def __init__(self, plan: ClusterPlan, runtime: Runtime, progress: Progress | None = None) -> None:
         self._addresses: dict[str, str] = {}
-        super().__init__(plan.topology, self._addresses)
+        super().__init__(plan.topology, self._addresses, plan.joining)
         self.plan = plan
         self.runtime = runtime
         self.admin = Admin(HubDialer(runtime))
@@ -67,9 +68,7 @@ class Cluster(Roster):
         if self._addresses:
             raise UsageError("this cluster was started before: make a new one")
         self._journal = Journal(self._journal.progress)
-        for spec in self.topology.nodes:
-            disk = self.plan.disks.get(spec.name, Disk())
-            self._addresses[spec.name] = self.runtime.add_node(spec.name, disk).address
+        self._place((*self.nameservers(), *self.brokers()))
         order = BringUpOrder(
             self.plan,
             self.runtime,
@@ -80,11 +79,37 @@ class Cluster(Roster):
         )
         order.run()
         wall_s = self._journal.elapsed_s
-        used = cpu_s(self.runtime, [spec.name for spec in self.topology.nodes])
+        used = cpu_s(self.runtime, [*self.nameservers(), *self.brokers()])
         restored, left = Restoring(self.admin, self, self._provision, self.looks).restore()
         self._journal.say(f"ready after {wall_s:.2f} s")
         self._brought_up = BringUp(wall_s, used, self._journal.steps, restored, left, self._lifecycle.training)
         return self._brought_up
+
+    def join(self, broker: str, timeout_s: float = 120.0) -> None:
+        """Starts a broker name that the bring-up left out; returns when it is registered, written to and copied.
+
+        It has no topic of the plan, nor a group: see `create`. Raises `UsageError` for one that is not left to join,
+        `NodeDied`, `WaitTimeout`.
+        """
+        if broker not in self._absent:
+            raise UsageError(f"{broker!r} does not join: left to join are {', '.join(sorted(self._absent)) or 'none'}")
+        nodes = tuple(node.name for node in self.topology.group(broker))
+        self._place(nodes)
+        for node in nodes:
+            self._provision.outfit(node)
+        self._absent.discard(broker)
+        for node in nodes:
+            self._lifecycle.start(node)
+        self._readiness.registered(nodes, self.nameservers(), timeout_s, kick=True)
+        self.create((PROBE_TOPIC,), timeout_s=timeout_s)
+        self.wait_in_sync(broker, timeout_s)
+        if self._brought_up is not None:
+            restored, left = Restoring(self.admin, self, self._provision, self.looks).restore()
+            self._brought_up = replace(self._brought_up, restored=restored, unrestored=left)
+
+    def _place(self, nodes: Iterable[str]) -> None:
+        for node in nodes:
+            self._addresses[node] = self.runtime.add_node(node, self.plan.disks.get(node, Disk())).address
 
     @property
     def brought_up(self) -> BringUp | None:

@@ -22,12 +22,16 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic with that many read and write queues on every master. `attributes` is 5.x's text (+message.type=...)."""
+    """A topic with that many read and write queues on every master. `attributes` is 5.x's text (+message.type=...).
+
+    One that is `late` is not made by the bring-up, nor is its absence ill health: a scenario makes it when it wants.
+    """
 
     name: str
     queues: int = 4
     perm: int = 6
     attributes: str | None = None
+    late: bool = False
 
 
 PROBE_TOPIC: Final = TopicSpec("rmq-harness-probe", queues=1)
@@ -42,6 +46,7 @@ class ClusterPlan:
     in every store before its broker starts, no TLS key made. "naive" starts all nodes at once with the product's
     defaults and creates topics afterwards: for comparison only. `deadline_s` bounds each wait of a bring-up: a loaded
     machine is slower by a factor of ten. `short_run` stops the JVMs at the first compiler.
+    `joining` are broker names that the bring-up leaves out, for `Cluster.join` to add.
     `cache` is where start caches are kept; None does without. With `train` a bring-up that finds none makes them when
     it ends well: its first nodes run and stop more slowly, which a judged run must not.
     """
@@ -55,6 +60,7 @@ class ClusterPlan:
     jvm_opts: Mapping[JvmRole, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     topics: tuple[TopicSpec, ...] = ()
     groups: tuple[str, ...] = ()
+    joining: frozenset[str] = frozenset()
     disks: Mapping[str, Disk] = field(default_factory=lambda: MappingProxyType({}))
     haste: Haste = "fast"
     short_run: bool = True
@@ -64,8 +70,8 @@ class ClusterPlan:
 
     @property
     def all_topics(self) -> tuple[TopicSpec, ...]:
-        """The topics asked for and the one of the harness's own."""
-        return (*self.topics, PROBE_TOPIC)
+        """The topics that a bring-up makes: those asked for from the start, and the one of the harness's own."""
+        return (*(topic for topic in self.topics if not topic.late), PROBE_TOPIC)
 
 
 def jvm_role(role: Role) -> JvmRole:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from harness.core.errors import UsageError
@@ -18,12 +18,14 @@ class Roster:
     """Who is in the cluster and where. Names are those of the topology; addresses are the runtime's.
 
     Where masters are elected, who is one is asked for anew each time: what `master`, `slaves` and the like name is
-    the group's own word of that instant, and the first member where it has none.
+    the group's own word of that instant, and the first member where it has none. Of a broker name that is `absent`,
+    for it joins later, nothing is listed.
     """
 
-    def __init__(self, topology: Topology, addresses: Mapping[str, str]) -> None:
+    def __init__(self, topology: Topology, addresses: Mapping[str, str], absent: Iterable[str] = ()) -> None:
         self.topology = topology
         self._addresses = addresses
+        self._absent = set(absent)
 
     def leader(self, broker: str) -> str | None:
         """The member that its group now has for its master; None where it has none, or none can be seen."""
@@ -57,7 +59,7 @@ class Roster:
 
     def brokers(self) -> tuple[str, ...]:
         """Names of all masters, slaves and members, in the order of the topology."""
-        return tuple(node.name for node in self.topology.nodes if node.is_broker)
+        return tuple(n.name for n in self.topology.nodes if n.is_broker and n.broker_name not in self._absent)
 
     def masters(self) -> tuple[str, ...]:
         """Names of the masters, in the order of the topology."""
@@ -70,7 +72,7 @@ class Roster:
 
     def broker_names(self) -> tuple[str, ...]:
         """The broker names (not node names), in order."""
-        return tuple(group.name for group in self.topology.brokers)
+        return tuple(group.name for group in self.topology.brokers if group.name not in self._absent)
 
     def broker_name(self, node: str) -> str:
         """The broker name a master or slave belongs to. Raises `UsageError` for a nameserver."""

@@ -25,6 +25,8 @@ from harness.workloads.probes import (
     AwaitRoute,
     AwaitRoutes,
     Elapse,
+    Join,
+    MakeTopics,
     Registered,
     StartLoad,
     StopLoad,
@@ -136,6 +138,17 @@ SLIPS = {
     ),
     "step 'shot': target 'brokr/0': not a selector": scenario(
         steps=plan(at(1, StoreFiles(target="brokr/0", files="commitlog/*"), name="shot"))
+    ),
+    "joining 0: one of 1 to 0 can join, 1m has 1": scenario(cluster=ClusterNeeds(joining=(0,))),
+    "joining 2: one of 1 to 1 can join, 2m-noslave has 2": scenario(
+        cluster=ClusterNeeds(topology="2m-noslave", joining=(2,))
+    ),
+    "late_topics 1: fewer than all 1 topics can be late": scenario(cluster=ClusterNeeds(late_topics=1)),
+    "step 'join': broker 0 is there from the start; joining are none": scenario(
+        steps=plan(at(1, Join(broker=0), name="join"))
+    ),
+    "step 'made': topic 3, there are 1, counted from 0": scenario(
+        steps=plan(at(1, MakeTopics(topics=(0, 3)), name="made"))
     ),
     "step 'watched': target 'master/9'": scenario(
         steps=plan(

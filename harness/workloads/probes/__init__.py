@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from harness.workloads.probes.base import Probe
-from harness.workloads.probes.brokers import AwaitHealthy, ReadBack, SetQueues, StoreFiles, SyncDisks
+from harness.workloads.probes.brokers import AwaitHealthy, Join, MakeTopics, ReadBack, SetQueues, StoreFiles, SyncDisks
 from harness.workloads.probes.commitlog import AgeCommitLog, AwaitCommitLog, AwaitGone, CommitLog, ExactlyDeleted
 from harness.workloads.probes.lag import ReplicationLag
 from harness.workloads.probes.loads import AwaitCount, AwaitDelivered, StartLoad, StopLoad
@@ -42,6 +42,8 @@ AnyProbe = Annotated[
     | AwaitGone
     | AwaitHealthy
     | ExactlyDeleted
+    | Join
+    | MakeTopics
     | Search
     | SetQueues
     | StoreFiles
@@ -64,6 +66,8 @@ __all__ = [
     "CommitLog",
     "Elapse",
     "ExactlyDeleted",
+    "Join",
+    "MakeTopics",
     "Probe",
     "ReadBack",
     "Registered",

@@ -67,6 +67,39 @@ class SetQueues(Probe):
         return {"from": had, "to": self.queues}
 
 
+class Join(Probe):
+    """Starts a broker name that was not there so far (see `ClusterNeeds.joining`), and waits until it is registered."""
+
+    kind: Literal["join"] = "join"
+    broker: int
+    timeout_s: float = 120.0
+
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """`{"broker", "seconds"}`: until every nameserver had all of it. Raises NodeDied, WaitTimeout."""
+        began_ns = stage.now_ns()
+        name = stage.cluster.topology.brokers[self.broker].name
+        stage.cluster.join(name, self.timeout_s)
+        return {"broker": name, "seconds": seconds_since(stage, began_ns)}
+
+
+class MakeTopics(Probe):
+    """Makes topics on every broker that does not have them, as an administrator does, and waits until they are routed.
+
+    `topics` are numbers of the scenario's, also of those that are late (see `ClusterNeeds.late_topics`).
+    """
+
+    kind: Literal["make-topics"] = "make-topics"
+    topics: tuple[int, ...]
+    timeout_s: float = 120.0
+
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """`{"topics": [names], "seconds"}`. Raises NodeDied, WaitTimeout, WireError."""
+        began_ns = stage.now_ns()
+        specs = tuple(stage.cluster.plan.topics[number] for number in self.topics)
+        stage.cluster.create(specs, stage.cluster.plan.groups, self.timeout_s)
+        return {"topics": [spec.name for spec in specs], "seconds": seconds_since(stage, began_ns)}
+
+
 class SyncDisks(Probe):
     """Brings everything written so far on the targets' disks beyond the reach of a power cut.
 
