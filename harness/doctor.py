@@ -15,7 +15,7 @@ from harness.distribution import supported_clients, supported_releases
 from harness.distribution.jre import wheels
 from harness.equip import MIN_FREE_DISK_BYTES, MIN_MEMORY_BYTES, available_memory_bytes
 from harness.runtime import owner as owners
-from harness.runtime.base import NAMESPACES, NETWORK_CUT, POWER_CUT, SIZED_DISK
+from harness.runtime.base import IO_ERROR, NAMESPACES, NETWORK_CUT, POWER_CUT, SIZED_DISK
 from harness.runtime.namespaces import SYS_PIVOT_ROOT
 from harness.runtime.probe import probe_capabilities
 
@@ -29,12 +29,14 @@ _USED_FOR: Final = {
     NETWORK_CUT: "partitions and isolated nodes",
     SIZED_DISK: "disks that fill up",
     POWER_CUT: "power cuts: what was flushed and what was not",
+    IO_ERROR: "disks that answer EIO",
 }
 _REMEDY: Final = {
     NETWORK_CUT: "run as root, or in a container with --privileged",
     SIZED_DISK: "run as root; unprivileged, a size-limited tmpfs needs user namespaces",
     POWER_CUT: "run as root, with mkfs.ext4 (e2fsprogs) and loop devices (/dev/loop-control; modprobe loop), or "
     "tolerate its absence with --allow-missing power-cut",
+    IO_ERROR: "as power-cut: root, mkfs.ext4 and loop devices",
 }
 _SYSCTLS: Final = (
     "/proc/sys/kernel/unprivileged_userns_clone",

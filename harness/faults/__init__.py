@@ -22,10 +22,10 @@ from harness.faults.select import (
     select,
     slave,
 )
-from harness.faults.storage import CutPower, DestroyStore, FillDisk, LoseFiles
+from harness.faults.storage import CutPower, DestroyStore, FailDisk, FillDisk, LoseFiles
 
 AnyFault = Annotated[
-    Kill | Stop | Pause | Partition | CutPower | DestroyStore | LoseFiles | FillDisk | WipeWritePermission,
+    Kill | Stop | Pause | Partition | CutPower | DestroyStore | LoseFiles | FailDisk | FillDisk | WipeWritePermission,
     Field(discriminator="kind"),
 ]
 
@@ -39,6 +39,7 @@ __all__ = [
     "AnyFault",
     "CutPower",
     "DestroyStore",
+    "FailDisk",
     "Fault",
     "FillDisk",
     "Injector",

@@ -101,6 +101,36 @@ class LoseFiles(ProcessFault):
         return [file for file in files if PurePosixPath(file.path).match(str(wanted))]
 
 
+class FailDisk(ProcessFault):
+    """The disk answers EIO, reads and writes alike; what the page cache has is still read. The process goes on.
+
+    Healed as a machine whose disk was put right: what runs is killed, the disk mounted again, the node started. What
+    had failed to be written is not there then.
+    """
+
+    kind: Literal["fail-disk"] = "fail-disk"
+
+    def needs(self) -> frozenset[str]:
+        """A disk that can be made to fail."""
+        return frozenset({"io-error"})
+
+    def inject(self, cluster: Cluster) -> Detail:
+        """Makes the disks of all targets fail."""
+        for node in self.targets(cluster):
+            cluster.runtime.fail_disk(node)
+        return {}
+
+    def bites(self, cluster: Cluster) -> bool:
+        """No target's disk takes a block."""
+        return not any(cluster.runtime.disk_answers(node) for node in self.targets(cluster))
+
+    def heal(self, cluster: Cluster) -> Detail:
+        """Mends the disks, which ends what ran on them, and starts the nodes again."""
+        for node in self.targets(cluster):
+            cluster.runtime.mend_disk(node)
+        return super().heal(cluster)
+
+
 class FillDisk(Fault):
     """Fills the node's sized disk with a file that is not the broker's, until `ratio` of it is used.
 

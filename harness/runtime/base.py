@@ -17,7 +17,8 @@ NAMESPACES: Final = "namespaces"
 NETWORK_CUT: Final = "network-cut"
 SIZED_DISK: Final = "sized-disk"
 POWER_CUT: Final = "power-cut"
-CAPABILITIES: Final = (NAMESPACES, NETWORK_CUT, SIZED_DISK, POWER_CUT)
+IO_ERROR: Final = "io-error"
+CAPABILITIES: Final = (NAMESPACES, NETWORK_CUT, SIZED_DISK, POWER_CUT, IO_ERROR)
 
 HUB: Final = "hub"
 """The node that always exists: the harness's own place in the cluster's network. It is never cut."""
@@ -231,6 +232,18 @@ class Runtime(Protocol):
 
     def cut_power(self, node: str) -> PowerCut:
         """Freezes the node, loses what was not synced, kills it, mounts its disk again. Start it anew after."""
+        ...
+
+    def fail_disk(self, node: str) -> None:
+        """From now on the node's disk answers every read and write with EIO; what is in memory is not touched."""
+        ...
+
+    def mend_disk(self, node: str) -> None:
+        """Ends `fail_disk`. Kills what runs in the node, and mounts its disk again, as after a reboot. Idempotent."""
+        ...
+
+    def disk_answers(self, node: str) -> bool:
+        """Whether a block written to the node's disk is taken, now: false if it answers EIO."""
         ...
 
     def set_mtime(self, node: str, pattern: str, age_s: float) -> int:

@@ -15,20 +15,26 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import CapabilityMissing, FaultError, SetupError, UsageError
-from harness.runtime.base import POWER_CUT, SIZED_DISK, Disk, DiskUsage
+from harness.runtime.base import IO_ERROR, POWER_CUT, SIZED_DISK, Disk, DiskUsage
 from harness.runtime.namespaces import MS_NODEV, MS_NOSUID, bind, mount, sync_filesystem, unmount
 from harness.runtime.places import RMQ, home
 
 LOOP_CONTROL = Path("/dev/loop-control")
 LOOP_CTL_GET_FREE = 0x4C82
 LOOP_CONFIGURE = 0x4C0A
+LOOP_SET_STATUS64 = 0x4C04
+LOOP_GET_STATUS64 = 0x4C05
 LOOP_MAJOR = 7
 LO_FLAGS_AUTOCLEAR = 4
 LOOP_INFO64 = "QQQQQIIII64s64s32sQQ"
+LO_SIZELIMIT = 4
+"""Its place in that structure: beyond so many bytes the device ends, and whatever is asked of it there is an EIO."""
 EXT4_IOC_SHUTDOWN = 0x8004587D
 EXT4_GOING_FLAGS_NOLOGFLUSH = 2
 MIN_SIZE_BYTES = 16 << 20
 FILLER = "filler"
+CANARY = "canary"
+BLOCK_BYTES = 4096
 FILL_TOLERANCE = 0.005
 
 
@@ -38,6 +44,8 @@ class _Attached:
     source: Path
     image: Path | None = None
     mounted: bool = False
+    device: str = ""
+    failed: bool = False
 
     @property
     def top(self) -> Path:
@@ -100,9 +108,23 @@ class Disks:
             return _usage_reply(_fill(node, attached, values.get("ratio", 0.0)))
         elif action in ("lose", "unmount", "mount"):
             self._power(node, attached, action)
+        elif action == "answers":
+            return {"answers": _answers(attached.top)}
+        elif action in ("fail", "mend"):
+            return {"mended": self._errors(node, attached, fail=action == "fail")}
         else:
             raise UsageError(f"a disk has no action {action!r}")
         return {}
+
+    def _errors(self, node: str, attached: _Attached, *, fail: bool) -> bool:
+        """Whether it changed. What the page cache has is not touched: reads of it go on, as on any machine."""
+        if attached.image is None:
+            raise CapabilityMissing(IO_ERROR, f"the disk of {node!r} is no loop device: EIO needs one, hence root")
+        changed = attached.failed != fail
+        if changed:
+            _limit(attached.device, 1 if fail else 0)
+        attached.failed = fail
+        return changed
 
     def _power(self, node: str, attached: _Attached, action: str) -> None:
         if attached.image is None:
@@ -131,7 +153,7 @@ class Disks:
             except OSError as error:
                 raise CapabilityMissing(SIZED_DISK, f"neither a loop device nor a tmpfs can be had: {error}") from None
         else:
-            _mount_loop(attached.image, attached.top, self._loop_mark)
+            attached.device = _mount_loop(attached.image, attached.top, self._loop_mark)
         attached.mounted = True
 
 
@@ -222,13 +244,47 @@ def _make_ext4(image: Path, size_bytes: int) -> None:
         raise SetupError(f"mkfs.ext4 {image} failed with {made.returncode}: {made.stderr.strip()}")
 
 
-def _mount_loop(image: Path, target: Path, mark: str) -> None:
+def _mount_loop(image: Path, target: Path, mark: str) -> str:
     device, fd = _loop_device(image, mark)
     try:
         mount(device, str(target), "ext4", MS_NOSUID | MS_NODEV)
     finally:
         # The mount holds the device; with AUTOCLEAR it goes when the mount does, also when the holder is killed.
         os.close(fd)
+    return device
+
+
+def _limit(device: str, blocks: int) -> None:
+    """Ends the device after so many blocks (0: where its image ends). Its image and what is in memory stay."""
+    fd = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        info = bytearray(struct.calcsize(LOOP_INFO64))
+        fcntl.ioctl(fd, LOOP_GET_STATUS64, info)
+        values = list(struct.unpack(LOOP_INFO64, info))
+        values[LO_SIZELIMIT] = blocks * BLOCK_BYTES
+        fcntl.ioctl(fd, LOOP_SET_STATUS64, struct.pack(LOOP_INFO64, *values))
+    except OSError as error:
+        raise FaultError(f"{device} could not be {'cut short' if blocks else 'mended'}: {error}") from None
+    finally:
+        os.close(fd)
+
+
+def _answers(top: Path) -> bool:
+    """Overwrites a block that was written before, which needs nothing new of the file system, and syncs it."""
+    path = top / CANARY
+    made = not path.exists()
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return False
+    try:
+        os.pwrite(fd, os.urandom(BLOCK_BYTES), 0)
+        (os.fsync if made else os.fdatasync)(fd)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _loop_device(image: Path, mark: str) -> tuple[str, int]:

@@ -8,7 +8,7 @@ import time
 from typing import Any, BinaryIO
 
 from harness.core.errors import CapabilityMissing, FaultError, SetupError, UsageError
-from harness.runtime.base import POWER_CUT, DiskUsage, FileEntry, PowerCut, ProcessState
+from harness.runtime.base import IO_ERROR, POWER_CUT, DiskUsage, FileEntry, PowerCut, ProcessState
 from harness.runtime.link import Reply
 from harness.waiting import wait_for
 
@@ -115,6 +115,26 @@ class FilesAndDisks:
             self._ask("signal", node=node, signum=int(signal.SIGCONT))
             raise
         lost_ns = time.monotonic_ns()
+        self._remount(node)
+        return PowerCut(stopped_ns, lost_ns, time.monotonic_ns())
+
+    def fail_disk(self, node: str) -> None:
+        """Every block of the disk is out of its reach from now on: reads and writes, those of its journal too."""
+        disk = self._node_disk_kind(node)
+        if disk != "sized":
+            raise CapabilityMissing(IO_ERROR, f"node {node!r} has a {disk} disk: give it Disk('sized', size_bytes)")
+        self._disk(node, "fail")
+
+    def mend_disk(self, node: str) -> None:
+        """The blocks are there again. Whatever had failed stays lost: the file system is mounted anew."""
+        if self._disk(node, "mend")["mended"]:
+            self._remount(node)
+
+    def disk_answers(self, node: str) -> bool:
+        """Overwrites one block of a file of our own on the disk and syncs it."""
+        return bool(self._disk(node, "answers")["answers"])
+
+    def _remount(self, node: str) -> None:
         self._kill_all(node)
         wait_for(
             lambda: self._unmounted(node),
@@ -124,7 +144,6 @@ class FilesAndDisks:
             last_seen=lambda: "busy: close every file and connection to its store",
         )
         self._disk(node, "mount")
-        return PowerCut(stopped_ns, lost_ns, time.monotonic_ns())
 
     def _node_disk_kind(self, node: str) -> str:
         raise NotImplementedError

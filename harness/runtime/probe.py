@@ -8,7 +8,16 @@ from pathlib import Path
 from uuid import uuid4
 
 from harness.core.errors import CapabilityMissing, HarnessError
-from harness.runtime.base import CAPABILITIES, NETWORK_CUT, POWER_CUT, SIZED_DISK, Capabilities, Disk, Process
+from harness.runtime.base import (
+    CAPABILITIES,
+    IO_ERROR,
+    NETWORK_CUT,
+    POWER_CUT,
+    SIZED_DISK,
+    Capabilities,
+    Disk,
+    Process,
+)
 from harness.runtime.disks import MIN_SIZE_BYTES
 from harness.runtime.local import LocalRuntime
 
@@ -31,6 +40,7 @@ def probe_capabilities() -> Capabilities:
                 NETWORK_CUT: _missing(_try_cut, runtime),
                 SIZED_DISK: _missing(_try_sized_disk, runtime),
                 POWER_CUT: _missing(_try_power_cut, runtime),
+                IO_ERROR: _missing(_try_io_error, runtime),
             }
 
 
@@ -73,3 +83,13 @@ def _try_power_cut(runtime: LocalRuntime) -> str | None:
     if names != {_SYNCED}:
         return f"after a power cut the disk held {sorted(names)}, not the synced file alone"
     return None
+
+
+def _try_io_error(runtime: LocalRuntime) -> str | None:
+    if not runtime.disk_answers("disk"):
+        return "a healthy disk did not take a block"
+    runtime.fail_disk("disk")
+    if runtime.disk_answers("disk"):
+        return "a disk that was made to fail took a block all the same"
+    runtime.mend_disk("disk")
+    return None if runtime.disk_answers("disk") else "a disk that had failed did not mend"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import CapabilityMissing, FaultError, SetupError, UsageError
-from harness.runtime.base import POWER_CUT, SIZED_DISK, Disk, Process
+from harness.runtime.base import IO_ERROR, POWER_CUT, SIZED_DISK, Disk, Process
 from harness.runtime.disks import LOOP_CONTROL
 from harness.runtime.local import LocalRuntime
 from harness.runtime.owner import loop_mark
@@ -199,3 +199,52 @@ def test_a_sized_disk_leaves_no_device_behind(sized: LocalRuntime, tmp_path: Pat
     sized.close()
     assert loops_of(mark) == []
     assert not any(image.exists() for image in images)
+
+
+# As a broker does: each second page is msynced while the disk fails, and what came of it is told.
+STUBBORN = Process(
+    [
+        "python3",
+        "-uc",
+        "import mmap, os, sys\n"
+        "fd = os.open('store/commitlog', os.O_RDWR | os.O_CREAT)\n"
+        "os.ftruncate(fd, 1 << 20)\n"
+        "page = mmap.mmap(fd, 1 << 20)\n"
+        "page[0:4] = b'KEPT'\n"
+        "page.flush(0, 4096)\n"
+        "os.fsync(fd)\n"
+        "print('written')\n"
+        "while not os.path.exists('logs/failing'): pass\n"
+        "page[8192:8196] = b'LOST'\n"
+        "try:\n"
+        "    page.flush(8192, 4096)\n"
+        "    print('flushed')\n"
+        "except OSError as error:\n"
+        "    print('errno', error.errno, page[8192:8196])\n"
+        "import time; time.sleep(600)",
+    ]
+)
+
+
+def test_a_failing_disk_answers_eio_and_what_it_refused_is_gone(powered: LocalRuntime):
+    assert powered.capabilities()[IO_ERROR] is None
+    assert powered.disk_answers("a")
+    powered.start("a", STUBBORN)
+    wait_for(lambda: "written" in powered.tail("a"), what="the first flush", timeout_s=10)
+    powered.fail_disk("a")
+    assert not powered.disk_answers("a")
+    powered.write_file("a", "logs/failing", b"")
+    wait_for(lambda: "errno" in powered.tail("a") or "flushed" in powered.tail("a"), what="the second", timeout_s=10)
+    assert powered.tail("a").splitlines()[-1] == "errno 5 b'LOST'"
+    powered.mend_disk("a")
+    assert not powered.state("a").alive
+    assert powered.disk_answers("a")
+    log = powered.read_file("a", "store/commitlog")
+    assert (log[:4], log[8192:8196]) == (b"KEPT", bytes(4))
+    powered.mend_disk("a")  # once more is harmless
+
+
+def test_a_disk_that_cannot_fail_says_so(runtime: LocalRuntime):
+    runtime.add_node("plain")
+    with pytest.raises(CapabilityMissing, match="has a plain disk: give it Disk"):
+        runtime.fail_disk("plain")
