@@ -24,14 +24,15 @@ from harness.suite import (
 )
 
 DISK_BYTES = 512 << 20
-LOAD = produce(2, rate=1000, threads=24)
-"""Each send waits for an fsync: many at a time share one."""
+LOAD = produce(2, rate=1000, threads=24, timeout_ms=10_000)
+"""Each send waits for an fsync, many for the same; and longer than the broker waits (syncFlushTimeout, 5 s)."""
 ENOUGH = AwaitCount(who="p", what="ok", at_least=3000, from_start=True, timeout_s=120)
 """The load before the fault, however slow the machine is."""
 SETTLED_S = 2.0
 """4.x writes its table of topics anew some 6 s after its start, unsynced: what is lost must be messages, not topics."""
-FAILING_S = 6.0
-ASKED = 100
+FAILING_S = 13.0
+"""Two rounds of sends that are answered FLUSH_DISK_TIMEOUT."""
+ASKED = 20
 
 
 @guarantee("eio-is-never-acknowledged")
