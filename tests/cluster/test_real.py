@@ -16,6 +16,7 @@ from harness.distribution.release import obtain_release
 from harness.distribution.store import default_cache
 from harness.runtime.local import LocalRuntime
 from harness.topology import load_topology
+from harness.waiting import wait_for
 
 pytestmark = pytest.mark.real
 
@@ -45,9 +46,9 @@ def make(tmp_path: Path) -> Iterator[Make]:
         cluster.close()
 
 
-def send(cluster: Cluster, count: int) -> set[str]:
+def send(cluster: Cluster, count: int, first: int = 0) -> set[str]:
     ids = set()
-    for number in range(count):
+    for number in range(first, first + count):
         master = cluster.masters()[number % len(cluster.masters())]
         reply = cluster.admin.send(cluster.address(master), ("t", number % 4), f"s-{number}|x".encode(), timeout_s=10)
         assert reply.acknowledged, reply
@@ -115,3 +116,24 @@ def test_a_broken_start_cache_fails_no_start(make: Make, tmp_path: Path) -> None
     for archive in archives:
         archive.write_bytes(b"broken" + archive.read_bytes()[6:])
     assert make("1m", "4.9.7", cache=tmp_path).start().trained
+
+
+@pytest.mark.parametrize(("topology", "version"), [("dledger-3", "4.9.7"), ("controller-1m-2s", "5.3.3")])
+def test_a_killed_leader_is_replaced_and_follows_when_it_returns(make: Make, topology: str, version: str) -> None:
+    cluster = make(topology, version)
+    cluster.start()
+    assert cluster.health().ok
+    sent = send(cluster, 20)
+    (old,) = cluster.masters()
+    cluster.kill_node(old)
+    wait_for(lambda: cluster.leader("broker-a") not in (None, old), what="another leader", timeout_s=60)
+    (new,) = cluster.masters()
+    # A new master takes writes once another replica has been seen to be in step with it.
+    wait_for(lambda: cluster.looks.probe_write(new).ok, what=f"{new} to take a write", timeout_s=60)
+    assert cluster.masters() == (new,)
+    sent |= send(cluster, 20, first=20)
+    cluster.start_node(old)
+    cluster.wait_healthy()
+    assert old in cluster.slaves("broker-a")
+    Oracle(cluster, list[Any]().extend).open_slaves()
+    assert read_per_replica(cluster) == dict.fromkeys(cluster.brokers(), sent)
