@@ -15,6 +15,9 @@ from harness.core.verdict import Assumption
 from harness.core.window import FaultWindow
 from harness.core.wording import several
 
+_GOES_ON: Final = frozenset({"pause", "partition", "fill-disk", "fail-disk"})
+"""Faults that are not over once they were seen: a send that is begun while one is in force meets it just as well."""
+
 _AT_MOST_NS: Final = 1_000_000_000
 _SHARE: Final = 4
 """Of the load that is needed, a broker that is hit must have acknowledged one part in so many.
@@ -57,6 +60,8 @@ def warm(history: History, gates: Gates) -> Assumption:
 def in_flight(history: History) -> Assumption:
     """Sends were under way when each fault hit, somewhere between its injection and the moment it was seen to bite.
 
+    What ends a process or takes a disk away meets only those, and they are what it may cost. A fault that goes on meets
+    whatever is begun until its heal: there one of these will do, for in the instant itself there may be none by chance.
     Where it hits brokers, to one of those as far as is known: what another broker answered was under way there, unless
     its client may have tried before; what nobody answered has no broker and may have been under way anywhere.
     """
@@ -64,6 +69,8 @@ def in_flight(history: History) -> Assumption:
     for window in history.windows:
         latest = window.inject_ns + _AT_MOST_NS
         hit = min(window.observed_ns if window.observed_ns is not None else window.inject_ns, latest)
+        if window.fault in _GOES_ON:
+            hit = narrow.FOREVER_NS if window.lasting or window.heal_ns is None else window.heal_ns
         done = pl.col("complete_ns").fill_null(narrow.FOREVER_NS)
         flying = history.sends.filter((pl.col("invoke_ns") <= hit) & (done > window.inject_ns))
         brokers = _exposed(history, window)

@@ -118,6 +118,32 @@ class TestInFlight:
         h.rows += cuts("broker-a", at_hit=OTHER).rows
         assert "in-flight" not in unmet(h, thin)
 
+    @pytest.mark.parametrize(
+        ("fault", "begun_s", "by", "met"),
+        [
+            ("pause", 5.0, "broker-a", True),
+            ("partition", 5.0, None, True),
+            ("fail-disk", 5.0, "broker-a", True),
+            ("kill", 5.0, "broker-a", False),  # what comes later meets another process
+            ("cut-power", 5.0, None, False),
+            ("pause", 5.0, OTHER, False),  # not there
+            ("pause", 35.0, "broker-a", False),  # healed by then
+        ],
+    )
+    def test_a_fault_that_goes_on_meets_what_is_begun_until_its_heal(self, thin, fault, begun_s, by, met):
+        h = HistoryBuilder()
+        h.hello("p1", role="producer", retries=0)
+        for n in range(10):
+            h.send("p1", f"m{n}", at_s=9 + n / 100).ok(broker="broker-a")
+        h.fault(fault, "inject", "observed", targets=("broker-a-1",), at_s=10.0)
+        later = h.send("p1", "later", at_s=10.0 + begun_s) if begun_s < 30 else None
+        if later is not None and by is not None:
+            later.ok(broker=by)
+        h.fault(fault, "heal", "recovered", at_s=40.0)
+        if later is None:
+            h.send("p1", "later", at_s=10.0 + begun_s).ok(broker=by)
+        assert ("in-flight" not in unmet(h, thin)) is met
+
 
 def test_the_empty_history_is_inconclusive():
     assert judge(History.empty(), Rules(expectations=(LOST,))).verdict is Verdict.INCONCLUSIVE
