@@ -11,11 +11,11 @@ from typing import Any
 
 from harness import preflight
 from harness.core.errors import CapabilityMissing, HarnessError, UsageError
-from harness.core.expectation import Expectation, Gates, Rules
+from harness.core.expectation import Expectation, Gates
 from harness.core.verdict import Verdict
 from harness.judging import ControlResult
 from harness.runner import run_scenario
-from harness.scenario import ClusterNeeds, Control, Scenario, Step
+from harness.scenario import ClusterNeeds, Control, Scenario, Step, rules
 from harness.session import Outcome, Session
 from harness.settings import Settings
 from harness.workloads.load import Load
@@ -88,7 +88,7 @@ class Prover:
             load=tuple(load),
             steps=tuple(steps),
             duration_s=duration_s,
-            rules=Rules(expectations=tuple(demand), gates=gates or Gates()),
+            rules=rules(*demand, gates=gates),
             **more,
         )
         self.prove(scenario, control)
@@ -113,7 +113,7 @@ class Prover:
             scenario=Scenario(
                 name=f"{self._suite.name}--{name}",
                 cluster=(cluster or ClusterNeeds()).model_copy(update={"insists": True}),
-                rules=Rules(expectations=tuple(demand), gates=gates or Gates()),
+                rules=rules(*demand, gates=gates),
                 **more,
             ),
             expect=expect,

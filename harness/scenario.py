@@ -7,7 +7,7 @@ the control that must come out the other way.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import Field, model_validator
 
@@ -221,6 +221,12 @@ class Metric:
     def __ge__(self, bound: float) -> Require:
         return self._require(">=", bound)
 
+    def __eq__(self, other: object) -> NoReturn:
+        """Python makes a truth value of it, which demands nothing."""
+        raise UsageError(f"metric({self._name!r}) == {other!r} is no demand: write metric(...).equals({other!r})")
+
+    __hash__ = object.__hash__
+
     def equals(self, bound: float) -> Require:
         """The metric is exactly that."""
         return self._require("==", bound)
@@ -242,5 +248,10 @@ def forbid(anomaly: str, **params: Any) -> Forbid:
 
 
 def rules(*expectations: Expectation, gates: Gates | None = None) -> Rules:
-    """What is demanded, and under which assumptions."""
+    """What is demanded, and under which assumptions. Raises UsageError for what is no demand."""
+    for number, demand in enumerate(expectations, 1):
+        if not isinstance(demand, Forbid | Require):
+            raise UsageError(
+                f"demand {number} is {demand!r}: no demand; write forbid(...), metric(...) < 5 or metric(...).equals(0)"
+            )
     return Rules(expectations=expectations, gates=gates or Gates())

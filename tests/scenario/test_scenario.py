@@ -167,6 +167,13 @@ def test_demands_read_as_they_are_written(demand: Require, op: str, bound: float
     assert (demand.metric, demand.op, demand.bound) == ("m", op, bound)
 
 
+def test_what_is_no_demand_is_told_with_what_is() -> None:
+    with pytest.raises(UsageError, match=r"metric\('unacknowledged'\) == 0 is no demand: write .*equals\(0\)"):
+        rules(metric("unacknowledged") == 0)
+    with pytest.raises(UsageError, match="demand 2 is True: no demand; write forbid"):
+        rules(forbid("lost"), True)  # type: ignore[arg-type]
+
+
 def test_observations_and_anomalies() -> None:
     assert observed("a.b").equals(1) == Require(metric="observed", op="==", bound=1, params={"name": "a.b"})
     assert forbid("lost", phase="x") == Forbid(anomaly="lost", params={"phase": "x"})
