@@ -22,7 +22,7 @@ from harness.planning import groups_of, topology_of
 from harness.scenario import Heal, Inject, Look, Scenario
 from harness.topology import Topology
 from harness.workloads.load import Load, is_called, workers_of
-from harness.workloads.probes import AwaitCount, AwaitRoutes, Join, MakeTopics, ReadBack, StopLoad
+from harness.workloads.probes import AwaitCount, AwaitRoute, AwaitRoutes, Join, MakeTopics, ReadBack, StopLoad
 
 _OBSERVED_BY_THE_RUN: Final = ("healthy.", "oracle.", DRAIN, RESTART_FAILED)
 _PROBE: Final = "probe-"
@@ -72,6 +72,7 @@ def check(scenario: Scenario, declared: Topology) -> None:
         _check_heals(scenario)
         _check_load(scenario, nodes)
         _check_names(scenario.rules, _named(scenario, nodes))
+        _check_fields(scenario, nodes)
         _check_targets(scenario, nodes)
     except UsageError as slip:
         raise UsageError(f"scenario {scenario.name}: {slip}") from None
@@ -125,7 +126,7 @@ def _named(scenario: Scenario, nodes: _Declared) -> dict[str, tuple[str, Sequenc
     faults = scenario.faults()
     looks = [step.name for step in scenario.steps if isinstance(step.act, Look)]
     probes = [step.act.probe for step in scenario.steps if isinstance(step.act, Look)]
-    observed = list(_observations(scenario))
+    observed = [name for name, _ in _observations(scenario)]
     turn = ("fault or look", (*faults, *looks))
     status = ("status or exception", sorted(_STATUSES))
     return {
@@ -159,6 +160,23 @@ def _check_names(rules: Rules, named: Mapping[str, tuple[str, Sequence[str]]]) -
                     raise UsageError(f"{what} of {key}={name!r}: no {kind} is called that; there are {_or_none(known)}")
 
 
+def _check_fields(scenario: Scenario, nodes: _Declared) -> None:
+    """A demand on an observation asks for a field that such a look has."""
+    rules, seen = scenario.rules, dict(_observations(scenario))
+    for demand in (*rules.expectations, *rules.gates.also, *rules.gates.preconditions):
+        if isinstance(demand, Forbid) or demand.metric != "observed":
+            continue
+        whole = str(demand.params.get("name", ""))
+        of = max((name for name in seen if whole.startswith(f"{name}.")), key=len, default=None)
+        fields = None if of is None else seen[of]
+        if of is None or fields is None:
+            continue
+        field = whole.removeprefix(f"{of}.").partition(".")[0]
+        if field not in fields and field not in nodes.nameservers():
+            told = _or_none(sorted(fields))
+            raise UsageError(f"observed({whole!r}): {of!r} has no field {field!r}; there are {told}")
+
+
 def _stands_for_something(name: str, kind: str, known: Sequence[str]) -> bool:
     if kind == "worker":  # a prefix
         return name.startswith(_PROBE) or any(one.startswith(name) for one in known)
@@ -167,13 +185,13 @@ def _stands_for_something(name: str, kind: str, known: Sequence[str]) -> bool:
     return name in known
 
 
-def _observations(scenario: Scenario) -> Iterator[str]:
-    """The names under which the looks of this scenario record what they see."""
+def _observations(scenario: Scenario) -> Iterator[tuple[str, frozenset[str] | None]]:
+    """The names under which the looks of this scenario record what they see, and its fields (None: not known)."""
     for step in scenario.steps:
         if isinstance(step.act, Look):
-            yield step.name
+            yield step.name, step.act.probe.SEEN
             if isinstance(step.act.probe, AwaitRoutes):
-                yield from step.act.probe.watches
+                yield from ((name, AwaitRoute.SEEN) for name in step.act.probe.watches)
 
 
 def _check_targets(scenario: Scenario, nodes: _Declared) -> None:

@@ -139,6 +139,12 @@ SLIPS = {
     "step 'shot': target 'brokr/0': not a selector": scenario(
         steps=plan(at(1, StoreFiles(target="brokr/0", files="commitlog/*"), name="shot"))
     ),
+    r"observed\('look.yse'\): 'look' has no field 'yse'; there are no, silent, unknown, yes": scenario(
+        observed("look.yse").equals(0), steps=plan(at(1, Registered(target=master(0), on=nameserver(0)), name="look"))
+    ),
+    r"observed\('later.seconds'\): 'later' has no field 'seconds'; there are none": scenario(
+        observed("later.seconds") >= 1
+    ),
     "joining 0: one of 1 to 0 can join, 1m has 1": scenario(cluster=ClusterNeeds(joining=(0,))),
     "joining 2: one of 1 to 1 can join, 2m-noslave has 2": scenario(
         cluster=ClusterNeeds(topology="2m-noslave", joining=(2,))

@@ -24,6 +24,9 @@ class Probe(Data):
     def run(self, stage: Stage) -> Any:
         """Looks, and returns a JSON value."""
 
+    SEEN: ClassVar[frozenset[str] | None] = None
+    """The fields of what it returns, for `observed("step.field")`; None where the scenario says what they are."""
+
     WAITS: ClassVar[bool] = False
     """Its time is spent waiting for the product's own timers rather than working."""
 

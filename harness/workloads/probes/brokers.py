@@ -21,6 +21,9 @@ class ReadBack(Probe):
     Name as targets who is to be read then: one that does not run, or refuses reads, makes the reading incomplete.
     """
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset(
+        {"messages", "queues", "incomplete", "skipped", "still", "complete"}
+    )
     kind: Literal["read-back"] = "read-back"
     phase: str
     target: str = "broker/*"
@@ -34,6 +37,7 @@ class ReadBack(Probe):
 class StoreFiles(Probe):
     """Which files a broker has in its store: those that match `files`, a glob below it, such as `abort`."""
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"files", "count"})
     kind: Literal["store-files"] = "store-files"
     target: str
     files: str
@@ -52,6 +56,7 @@ class SetQueues(Probe):
     Only more than it had: of a topic that shrinks, what lies in the queues that are gone would not be read back.
     """
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"from", "to"})
     kind: Literal["set-queues"] = "set-queues"
     queues: int
     target: str = "master/*"
@@ -70,6 +75,7 @@ class SetQueues(Probe):
 class Join(Probe):
     """Starts a broker name that was not there so far (see `ClusterNeeds.joining`), and waits until it is registered."""
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"broker", "seconds"})
     kind: Literal["join"] = "join"
     broker: int
     timeout_s: float = 120.0
@@ -88,6 +94,7 @@ class MakeTopics(Probe):
     `topics` are numbers of the scenario's, also of those that are late (see `ClusterNeeds.late_topics`).
     """
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"topics", "seconds"})
     kind: Literal["make-topics"] = "make-topics"
     topics: tuple[int, ...]
     timeout_s: float = 120.0
@@ -106,6 +113,7 @@ class SyncDisks(Probe):
     For topic and group metadata, which no release syncs: a scenario about messages must not lose those instead.
     """
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset()
     kind: Literal["sync-disks"] = "sync-disks"
     target: str = "broker/*"
 
@@ -121,6 +129,7 @@ class AwaitHealthy(Probe):
     """Waits until the cluster is whole again and says how long it took."""
 
     WAITS: ClassVar[bool] = True
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"healthy", "seconds", "wrong"})
     kind: Literal["await-healthy"] = "await-healthy"
     timeout_s: float = 120.0
 

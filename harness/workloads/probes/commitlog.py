@@ -29,6 +29,7 @@ def name_of(path: str) -> str:
 class CommitLog(Probe):
     """The commit-log files of one broker, oldest first."""
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"files", "count", "ratio"})
     kind: Literal["commit-log"] = "commit-log"
     target: str
 
@@ -42,6 +43,7 @@ class CommitLog(Probe):
 class AgeCommitLog(Probe):
     """Makes the oldest `files` commit-log files look `age_h` hours old by their modification time."""
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"files"})
     kind: Literal["age-commit-log"] = "age-commit-log"
     target: str
     files: int
@@ -60,6 +62,7 @@ class AwaitCommitLog(Probe):
     """Waits until the broker has at least (or, for deletions, at most) a number of commit-log files."""
 
     WAITS: ClassVar[bool] = True
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"reached", "count", "files", "seconds"})
     kind: Literal["await-commit-log"] = "await-commit-log"
     target: str
     at_least: int | None = None
@@ -84,6 +87,7 @@ class AwaitGone(Probe):
     """Waits until none of the commit-log files that the observation `files` (of AgeCommitLog) names is left."""
 
     WAITS: ClassVar[bool] = True
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"reached", "left", "seconds"})
     kind: Literal["await-gone"] = "await-gone"
     target: str
     files: str
@@ -109,6 +113,7 @@ class ExactlyDeleted(Probe):
     `before`, `aged` and `after` name the observations of CommitLog, AgeCommitLog and a later CommitLog.
     """
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"deleted", "aged", "exact", "young_kept"})
     kind: Literal["exactly-deleted"] = "exactly-deleted"
     before: str
     aged: str

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from threading import Event
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from harness.core.errors import MetricUnavailable
 from harness.faults.select import select
@@ -64,6 +64,21 @@ class ReplicationLag(Probe):
     was measured: the load did not move, a broker did not answer, a log went back, there were too few samples.
     """
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset(
+        {
+            "slave",
+            "seconds",
+            "samples",
+            "p50_ms",
+            "p99_ms",
+            "max_ms",
+            "p50_at_least_ms",
+            "p99_at_least_ms",
+            "error_p99_ms",
+            "p99_bytes",
+            "moving_ratio",
+        }
+    )
     kind: Literal["replication-lag"] = "replication-lag"
     target: str
     seconds: float = 10.0

@@ -21,6 +21,7 @@ class StartLoad(Probe):
     first send fails; a consumer owns no queue.
     """
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"processes"})
     kind: Literal["start-load"] = "start-load"
     load: tuple[Load, ...]
     must_be_ready: bool = True
@@ -51,6 +52,7 @@ class AwaitCount(Probe):
     `{"reached": false}`, not an error, unless `insist`.
     """
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"reached", "count", "seconds"})
     kind: Literal["await-count"] = "await-count"
     who: str
     what: Literal["ok", "fail", "info", "invoked", "delivered"]
@@ -96,6 +98,7 @@ class AwaitDelivered(Probe):
     """
 
     WAITS: ClassVar[bool] = True
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"all", "missing", "progressing", "quiet_s", "seconds"})
     kind: Literal["await-delivered"] = "await-delivered"
     group: str = "g"
     of: str | None = None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class Same(Probe):
     """Whether two earlier observations are equal. Null if one of them is empty or partial: that proves neither."""
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset()
     kind: Literal["same"] = "same"
     first: str
     second: str
@@ -62,6 +63,7 @@ class Elapse(Probe):
     """Lets a stated time pass while the load goes on."""
 
     WAITS: ClassVar[bool] = True
+    SEEN: ClassVar[frozenset[str] | None] = frozenset()
     kind: Literal["elapse"] = "elapse"
     seconds: float
 

@@ -59,6 +59,7 @@ class AwaitRoute(Watch, Probe):
     """
 
     WAITS: ClassVar[bool] = True
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"all", "slowest_s", "fastest_s", "slowest_at_least_s"})
     kind: Literal["await-route"] = "await-route"
     timeout_s: float = 180.0
 
@@ -163,6 +164,7 @@ def _summary(watched: Sequence[_Watched]) -> dict[str, Any]:
 class Registered(Probe):
     """On how many of the nameservers in `on` the targets are registered now, by the nameservers' own word."""
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"yes", "no", "unknown", "silent"})
     kind: Literal["registered"] = "registered"
     target: str
     on: str = "nameserver/*"
@@ -190,6 +192,7 @@ class Registered(Probe):
 class Routed(Probe):
     """On how many of the nameservers in `on` there is a route for the topic of that name, by their own word."""
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"yes", "no", "silent"})
     kind: Literal["routed"] = "routed"
     topic: str
     on: str = "nameserver/*"
@@ -208,6 +211,7 @@ class Routed(Probe):
 class Writable(Probe):
     """On how many of the nameservers in `on` the targets' queues may be written, by the nameservers' own word."""
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"yes", "no", "unknown", "silent"})
     kind: Literal["writable"] = "writable"
     target: str
     on: str = "nameserver/*"
@@ -237,6 +241,7 @@ class Snapshot(Probe):
     Leave out of `on` what the scenario itself killed or cut off: one that does not answer makes it a partial snapshot.
     """
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"roles", "permissions", "silent"})
     kind: Literal["snapshot"] = "snapshot"
     on: str = "nameserver/*"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.faults.select import select
 from harness.wire.errors import Refused
@@ -22,6 +22,7 @@ class Search(Probe):
     What is in no queue is not looked for: whether everything is in one is for the oracle to say.
     """
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"asked", "missed", "strangers"})
     kind: Literal["search"] = "search"
     target: str
     topic: int = 0

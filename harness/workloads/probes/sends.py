@@ -21,6 +21,7 @@ class SendDirect(Probe):
     history (process `probe`), so that a refused message that is stored after all is found.
     """
 
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"sent", "answered", "accepted", "stored", "codes", "slowest_s"})
     kind: Literal["send-direct"] = "send-direct"
     target: str
     count: int = 50
@@ -68,6 +69,7 @@ class AwaitAnswer(Probe):
     """Sends one message a time straight to the target until the answer has one of `codes`; 0 is SEND_OK."""
 
     WAITS: ClassVar[bool] = True
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"reached", "seconds", "last_code", "sent"})
     kind: Literal["await-answer"] = "await-answer"
     target: str
     codes: tuple[int, ...]
