@@ -21,6 +21,7 @@ MASTER_NODE: Final = r"-(0|master)$"
 
 MEMBER_NODE: Final = r"-n\d+$"
 """A member of a group that elects is `<broker name>-n<place>`: any of them may have been the master."""
+_IN_CHARGE: Final = f"{MASTER_NODE}|{MEMBER_NODE}"
 
 FOREVER_NS: Final = 2**62
 Since = Literal["inject", "observed", "heal", "recovered"]
@@ -36,12 +37,12 @@ def is_master(node: str) -> bool:
 
 def is_in_charge(node: str) -> bool:
     """The node was deployed as a master, or as a member of a group that elects its master among them."""
-    return re.search(f"{MASTER_NODE}|{MEMBER_NODE}", node) is not None
+    return re.search(_IN_CHARGE, node) is not None
 
 
 def in_charge() -> pl.Expr:
     """Rows of replicas that are in charge: see `is_in_charge`."""
-    return text("replica").str.contains(f"{MASTER_NODE}|{MEMBER_NODE}")
+    return text("replica").str.contains(_IN_CHARGE)
 
 
 def text(column: str) -> pl.Expr:

@@ -6,7 +6,7 @@ docs/en/controller/deploy.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from harness.topology import layout
 from harness.topology.model import NodeSpec, Role, Topology
@@ -20,7 +20,7 @@ def in_broker(node: NodeSpec, topology: Topology, addresses: Mapping[str, str]) 
             "enableDLegerCommitLog": "true",
             "dLegerGroup": str(node.broker_name),
             "dLegerPeers": _peers(group, addresses, layout.PEER_PORT),
-            "dLegerSelfId": self_id(node, topology),
+            "dLegerSelfId": _self_id(node, group),
         }
     if topology.election == "controller":
         nameservers = topology.of_role(Role.NAMESERVER)
@@ -41,16 +41,16 @@ def in_nameserver(node: NodeSpec, topology: Topology, addresses: Mapping[str, st
         "enableControllerInNamesrv": "true",
         "controllerDLegerGroup": "controllers",
         "controllerDLegerPeers": _peers(nameservers, addresses, layout.CONTROLLER_PORT),
-        "controllerDLegerSelfId": f"n{nameservers.index(node)}",
+        "controllerDLegerSelfId": _self_id(node, nameservers),
         "controllerStorePath": f"{layout.home(node)}/controller",
         "mappedFileSize": str(16 << 20),
     }
 
 
-def self_id(node: NodeSpec, topology: Topology) -> str:
-    """What a member of a DLedger group is called in it: a letter and its place."""
-    return f"n{topology.group(str(node.broker_name)).index(node)}"
+def _self_id(node: NodeSpec, nodes: Sequence[NodeSpec]) -> str:
+    """What one of a DLedger group is called in it: a letter and its place."""
+    return f"n{nodes.index(node)}"
 
 
-def _peers(nodes: Iterable[NodeSpec], addresses: Mapping[str, str], port: int) -> str:
-    return ";".join(f"n{place}-{addresses[node.name]}:{port}" for place, node in enumerate(nodes))
+def _peers(nodes: Sequence[NodeSpec], addresses: Mapping[str, str], port: int) -> str:
+    return ";".join(f"{_self_id(node, nodes)}-{addresses[node.name]}:{port}" for node in nodes)
