@@ -49,6 +49,7 @@ def recheck(run: Path) -> tuple[str, int]:
     code, _line = exit_code(rows, strict=settings.strict, allow_missing=settings.allow_missing)
     remarks = [f"{name}: {'; '.join(words)}" for name, words in problems.items()]
     if not shared.ended_utc:
+        remarks += _changed_verdicts(directory, stored)
         return f"{table}\n{_cut_short(stored, cut_short, remarks)}", EXIT_INCONCLUSIVE
     try:
         run_then, rows_then = _stored_verdicts(directory)
@@ -120,9 +121,7 @@ def _stored_verdicts(directory: Path) -> tuple[Run, tuple[Row, ...]]:
 
 def _edited(directory: Path, stored: StoredSession, shared: Run, run: Run) -> list[str]:
     """What was changed of the files that tell of a run, besides its evidence; `run` is as `verdicts.json` has it."""
-    remarks = []
-    if stored.verdicts_sha256 and sha256_of(directory / VERDICTS) != stored.verdicts_sha256:
-        remarks.append(f"{VERDICTS} was changed after the run")
+    remarks = _changed_verdicts(directory, stored)
     fields = [name for name in Run.model_fields if getattr(run, name) != getattr(shared, name)]
     if fields:
         remarks.append(f"{VERDICTS} and run.json tell different things of the run's {', '.join(fields)}")
@@ -131,6 +130,16 @@ def _edited(directory: Path, stored: StoredSession, shared: Run, run: Run) -> li
         f"{name}: judgement.json is missing" for name in names if not (directory / name / "judgement.json").is_file()
     ]
     return remarks
+
+
+def _changed_verdicts(directory: Path, stored: StoredSession) -> list[str]:
+    """Whether `verdicts.json` is another than the run wrote; one that was killed wrote none, and that is no change."""
+    if not stored.verdicts_sha256:
+        return []
+    path = directory / VERDICTS
+    if not path.is_file():
+        return [f"{VERDICTS} is missing, and the run had written it"]
+    return [] if sha256_of(path) == stored.verdicts_sha256 else [f"{VERDICTS} was changed after the run"]
 
 
 def _outcome(directory: Path, stored: StoredOutcome, problems: dict[str, list[str]]) -> Outcome:

@@ -251,6 +251,24 @@ def test_whatever_is_changed_in_the_verdicts_is_noticed(stored_run):
     assert "verdicts.json was changed after the run" in text
 
 
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda path: edit(path, lambda d: d["guarantees"][0].update(verdict="broken")), "was changed after the run"),
+        (lambda path: path.unlink(), "is missing, and the run had written it"),
+        (lambda path: None, None),
+    ],
+)
+def test_changed_verdicts_of_an_interrupted_run_are_noticed(stored_run, damage, told):
+    """Unlike one that was killed, it wrote them."""
+    edit(stored_run / "run.json", lambda d: d.update(ended_utc=""))
+    damage(stored_run / "verdicts.json")
+    text, code = recheck(stored_run)
+    assert code == 6
+    assert "cut short" in text
+    assert (f"verdicts.json {told}" in text) if told else ("verdicts.json" not in text)
+
+
 def test_a_figure_that_was_taken_away_is_noticed(stored_run):
     edit(stored_run / "verdicts.json", lambda d: d["guarantees"][0]["figures"].popitem())
     assert recheck(stored_run)[1] == 6
