@@ -13,13 +13,16 @@ from harness.suite import (
     Gates,
     Kill,
     Prover,
+    Step,
     SyncDisks,
     forbid,
     guarantee,
+    master,
     metric,
     outage,
     plan,
     produce,
+    slave,
     then,
 )
 
@@ -79,5 +82,50 @@ def test_all_nodes_down_at_once(scenario: Prover) -> None:
             demand=[forbid("lost", replicas="master")],
             gates=Gates(min_acked=2000),
             why="with ASYNC_FLUSH the common cut must lose some, or it did not cut",
+        ),
+    )
+
+
+@guarantee("sync-sync-survives-double-power-cut")
+def test_master_and_slave_lose_power_together(scenario: Prover) -> None:
+    """Both replicas of a broker name lose power at once, three times: its master has every acknowledged message.
+
+    Of the slave nothing is demanded: what it answers never meant that it had flushed.
+    """
+    disks = ClusterNeeds(disk_bytes=DISK_BYTES, power=True)
+    pair = CutPower(target=f"{master(0)}+{slave(0)}")
+    lost = forbid("lost", replicas="master")
+
+    def cuts(number: int) -> tuple[Step, ...]:
+        # The slave may have to be told by hand what it lacks (power-cut-leaves-replicas-agreeing): not judged here.
+        return plan(
+            then(ENOUGH, name="loaded"),
+            then(SyncDisks(), after_s=SETTLED_S, name="synced"),
+            *(
+                plan(
+                    outage(f"cut-{n}", pair, after_s=FLUSH_WINDOW_MS / 1000, for_s=1),
+                    then(BACK, name=f"back-{n}"),
+                )
+                for n in range(1, number + 1)
+            ),
+        )
+
+    scenario(
+        cluster=disks,
+        load=[LOAD],
+        steps=cuts(3),
+        demand=[lost, forbid("phantom"), forbid("stored-though-failed", process="p")],
+        control=scenario.control(
+            "async-flush",
+            cluster=disks.model_copy(update={"flush": "async", "replication": "async"}),
+            load=[LOAD],
+            steps=plan(
+                then(ENOUGH, name="loaded"),
+                then(SyncDisks(), after_s=SETTLED_S, name="synced"),
+                outage("cut-1", pair, after_s=2, for_s=1),
+            ),
+            demand=[lost],
+            gates=Gates(min_acked=2000),
+            why="with ASYNC_FLUSH and ASYNC_MASTER the same cut must lose some, or it did not cut",
         ),
     )

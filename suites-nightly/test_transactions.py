@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from harness.suite import (
+    ALL_MASTERS,
     AwaitCount,
     AwaitDelivered,
     ClusterNeeds,
     Gates,
     Kill,
     Prover,
+    ReadBack,
+    StartLoad,
+    Step,
     consume,
     forbid,
     guarantee,
+    metric,
     observed,
     plan,
     produce,
@@ -21,6 +28,7 @@ from harness.suite import (
 EACH = 3000
 """Messages of one producer, a quarter of which are to be committed when the broker asks."""
 PRODUCERS = 3
+UNHURT = Gates(min_acked=500, in_flight_at_fault=False, faults_bite=False, faults_heal=False, min_acked_before_fault=0)
 SETTLE_S = 90
 """Many times what the broker waits before it asks, and between two rounds of asking."""
 ALL_PRODUCERS = "+".join(f"client/p-{n}" for n in range(1, PRODUCERS + 1))
@@ -30,6 +38,10 @@ LOAD = produce(
 )
 UNDER_WAY = AwaitCount(who="p", what="ok", at_least=600, from_start=True, timeout_s=120)
 SETTLED = AwaitDelivered(timeout_s=SETTLE_S)
+HALVES = "RMQ_SYS_TRANS_HALF_TOPIC"
+"""Where a broker keeps what is not decided yet."""
+NO_PERMISSION = 16
+REFUSED = 200
 
 
 @guarantee("transaction-is-all-or-nothing")
@@ -75,5 +87,46 @@ def test_every_transaction_ends_as_decided(scenario: Prover) -> None:
             gates=Gates(in_flight_at_fault=False, min_acked=500),
             await_deliveries=False,
             why="with nobody of its group left to ask, an open transaction must stay unseen",
+        ),
+    )
+
+
+@guarantee("transaction-reject-is-honoured")
+def test_a_broker_that_rejects_transactions_takes_none(scenario: Prover) -> None:
+    """With rejectTransactionMessage=true every half message is refused with 16, and nothing of it is stored."""
+    plain = produce(1, rate=200)
+    enough = AwaitCount(who="p", what="ok", at_least=500, from_start=True, timeout_s=120)
+    half = produce(1, rate=100, name="tx", mode="transaction", client="java", max_messages=REFUSED, retries=0)
+
+    def tried(what: Literal["fail", "invoked"]) -> tuple[Step, ...]:
+        return plan(
+            then(enough, name="loaded"),
+            then(StartLoad(load=(half,)), name="transactions"),
+            then(AwaitCount(who="tx", what=what, at_least=REFUSED, from_start=True, timeout_s=90), name="tried"),
+            then(ReadBack(phase="halves", target=ALL_MASTERS, topics=(HALVES,)), name="halves"),
+        )
+
+    none_taken = metric("acked", process="tx").equals(0)
+    scenario(
+        cluster=ClusterNeeds(broker_conf={"rejectTransactionMessage": "true"}, insists=True),
+        load=[plain],
+        steps=tried("fail"),
+        demand=[
+            none_taken,
+            metric("answered", code=NO_PERMISSION, process="tx").equals(REFUSED),
+            observed("halves.messages").equals(0),
+            forbid("stored-though-failed"),
+            forbid("lost", replicas="master"),
+            forbid("phantom"),
+        ],
+        gates=UNHURT.model_copy(update={"also": (observed("tried.reached").equals(1),)}),
+        control=scenario.control(
+            "accepted",
+            cluster=ClusterNeeds(broker_conf={"rejectTransactionMessage": "false"}, insists=True),
+            load=[plain],
+            steps=tried("invoked"),
+            demand=[none_taken],
+            gates=UNHURT,
+            why="a broker that rejects none must take the same transactions",
         ),
     )

@@ -9,12 +9,12 @@ from typing import Any, Final
 import polars as pl
 
 from harness.checkers import narrow
+from harness.checkers.hit import KILLS
 from harness.core.history import History
 from harness.core.names import ACTED, COUNTED, COUNTS, DRAIN, READ_ALL, ROSTER
 from harness.core.verdict import Assumption
 
 NAME: Final = "complete-record"
-_KILLS: Final = frozenset({"kill", "stop", "cut-power", "destroy-store"})
 _OF_THE_HARNESS: Final = frozenset({"scenario", "nemesis", "oracle", "probe"})
 _DONE: Final = ("ok", "fail", "info")
 _NOTHING: Final = dict.fromkeys(("invoked", *_DONE, "completions", "twice", "delivered"), 0)
@@ -71,7 +71,7 @@ def _own(history: History, name: str) -> Iterator[Any]:
 
 
 def _killed(history: History, process: str) -> bool:
-    return any(w.fault in _KILLS and process in w.targets for w in history.windows)
+    return any(w.fault in KILLS and process in w.targets for w in history.windows)
 
 
 def _not_acted(history: History) -> Iterator[str]:

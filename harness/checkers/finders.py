@@ -25,6 +25,7 @@ FINDERS: Final[Mapping[str, Callable[..., Finding]]] = MappingProxyType(
         "duplicate": copies.duplicate,
         "redelivered": copies.redelivered,
         "completed-twice": copies.completed_twice,
+        "never-completed": copies.never_completed,
         "diverged": copies.diverged,
         "reordered": order.reordered,
         "reordered-store": order.reordered_store,

@@ -16,6 +16,9 @@ _BROKER_NODE: Final = re.compile(r"(?!namesrv-|nameserver-)(.+)-(n?\d+|master|sl
 _STAYS_UP: Final = frozenset({"partition", "pause", "fill-disk", "wipe-write-permission"})
 """Faults that end no process: the log goes on where it was, and no offset is given away again."""
 
+KILLS: Final = frozenset({"kill", "stop", "cut-power", "destroy-store"})
+"""Faults that may end a worker, which then did not stop in order."""
+
 
 def brokers_hit(history: History, window: FaultWindow) -> tuple[str, ...]:
     """Broker names of the nodes that the fault hits, a slave's being its master's; none for one on others alone.
@@ -57,7 +60,9 @@ def _ends_process_of(window: FaultWindow, broker: str) -> bool:
 
 
 def _bit_ns(window: FaultWindow) -> int:
-    """A stop is orderly and goes on acknowledging until it is seen to be gone."""
+    """A stop is orderly and goes on acknowledging until it is seen to be gone; over a failing disk, until the heal."""
+    if window.fault == "fail-disk" and window.heal_ns is not None:
+        return window.heal_ns
     return window.inject_ns if window.observed_ns is None else window.observed_ns
 
 

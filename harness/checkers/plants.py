@@ -93,6 +93,13 @@ def completed_twice(history: History, params: Params) -> History | None:
     return None if victim is None else edit.with_sends(history, pl.col("m") == victim, completions=2)
 
 
+def never_completed(history: History, params: Params) -> History | None:
+    """One send is never answered."""
+    victim = middle(narrow.sends_of(history, params.get("process")).filter(pl.col("completions") == 1))
+    silent = {"completions": 0, "complete_ns": None, "outcome": "info"}
+    return None if victim is None else edit.with_sends(history, pl.col("m") == victim, **silent)
+
+
 def diverged(history: History, params: Params) -> History | None:
     """The bytes of one message differ on one replica, where another has the same offset."""
     reads = _reads(history, params).with_row_index("_row") if "_row" not in history.reads.columns else history.reads
@@ -277,6 +284,7 @@ PLANTS: Final[Mapping[str, Plant]] = MappingProxyType(
         "duplicate": duplicate,
         "redelivered": redelivered,
         "completed-twice": completed_twice,
+        "never-completed": never_completed,
         "diverged": diverged,
         "reordered": reordered,
         "reordered-store": reordered_store,

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from harness.checkers import narrow
-from harness.checkers.hit import brokers_hit
+from harness.checkers.hit import KILLS, brokers_hit
 from harness.core.expectation import Gates
 from harness.core.history import History
 from harness.core.verdict import Assumption
@@ -71,7 +71,7 @@ def in_flight(history: History) -> Assumption:
         hit = min(window.observed_ns if window.observed_ns is not None else window.inject_ns, latest)
         if window.fault in _GOES_ON:
             hit = narrow.FOREVER_NS if window.lasting or window.heal_ns is None else window.heal_ns
-        done = pl.col("complete_ns").fill_null(narrow.FOREVER_NS)
+        done = pl.col("complete_ns").fill_null(_left_open_until(history))
         flying = history.sends.filter((pl.col("invoke_ns") <= hit) & (done > window.inject_ns))
         brokers = _exposed(history, window)
         if brokers:
@@ -83,6 +83,16 @@ def in_flight(history: History) -> Assumption:
     if idle:
         return Assumption("in-flight", False, f"no send was under way when {', '.join(idle)} hit")
     return Assumption("in-flight", True, f"sends were under way at {several(len(history.windows), 'fault')}")
+
+
+def _left_open_until(history: History) -> pl.Expr:
+    """Until when a send without an answer was under way: to the end of time, or of its producer if a fault ended it."""
+    until = pl.lit(narrow.FOREVER_NS)
+    for window in history.windows:
+        if window.fault in KILLS:
+            ended_ns = window.inject_ns if window.observed_ns is None else window.observed_ns
+            until = pl.when(narrow.text("process").is_in(window.targets)).then(ended_ns).otherwise(until)
+    return until
 
 
 def _first_windows(history: History, before_ns: int) -> list[FaultWindow]:

@@ -188,7 +188,8 @@ class JavaProducer:
         try:
             self._producer.send(message, *where, callback)
         except jpype.JException as error:
-            self.settle(n, None, error)
+            if n in self._open:  # else the callback was told already, and what is thrown says no more
+                self.settle(n, None, error)
 
     def _transaction(self, n: int) -> None:
         """A half message; its completion is recorded by the local transaction, which runs if and when it was stored."""
@@ -218,11 +219,10 @@ class JavaProducer:
         self.tally.completed(verdict, now_ns)
 
     def settle(self, n: int, result: Any, error: Any) -> None:
-        """The answer to an asynchronous send; only the first one counts."""
+        """The answer to an asynchronous send, and every further one: whether there was one alone is judged."""
         now = time.monotonic_ns()
-        if self._open.pop(n, None) is None:
-            return
-        self._window.release()
+        if self._open.pop(n, None) is not None:
+            self._window.release()
         if error is None:
             self._answered(n, now, self._told(result))
         else:

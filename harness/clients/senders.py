@@ -38,7 +38,7 @@ class Senders:
     @property
     def idle(self) -> bool:
         """Every thread has ended and nothing is in flight."""
-        return not any(t.is_alive() for t in self._threads) and self._tally.in_flight == 0
+        return not any(t.is_alive() for t in self._threads) and self._tally.in_flight <= 0
 
     def stop(self, timeout_s: float) -> None:
         """Halts the pacer and waits until idle, at most so long."""
@@ -47,7 +47,7 @@ class Senders:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         never = threading.Event()
-        while self._tally.in_flight and time.monotonic() < deadline:
+        while self._tally.in_flight > 0 and time.monotonic() < deadline:
             never.wait(0.005)
 
     def _own_numbers(self, index: int) -> Iterator[int]:

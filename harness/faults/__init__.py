@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from harness.faults.base import Fault, Injector
+from harness.faults.configure import Misconfigure
 from harness.faults.network import Partition, isolate
 from harness.faults.permission import WipeWritePermission
 from harness.faults.process import Kill, Pause, Stop
@@ -25,7 +26,17 @@ from harness.faults.select import (
 from harness.faults.storage import CutPower, DestroyStore, FailDisk, FillDisk, LoseFiles
 
 AnyFault = Annotated[
-    Kill | Stop | Pause | Partition | CutPower | DestroyStore | LoseFiles | FailDisk | FillDisk | WipeWritePermission,
+    Kill
+    | Stop
+    | Pause
+    | Partition
+    | CutPower
+    | DestroyStore
+    | LoseFiles
+    | FailDisk
+    | FillDisk
+    | WipeWritePermission
+    | Misconfigure,
     Field(discriminator="kind"),
 ]
 
@@ -45,6 +56,7 @@ __all__ = [
     "Injector",
     "Kill",
     "LoseFiles",
+    "Misconfigure",
     "Partition",
     "Pause",
     "Stop",

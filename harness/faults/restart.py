@@ -54,13 +54,13 @@ def restart(cluster: Cluster, node: str) -> dict[str, Any] | None:
             cluster.start_node(node)
         except NodeDied as error:
             words = str(error)
-            exits.append(_about(cluster, node, words))
+            exits.append(about_exit(cluster, node, words))
         else:
             return {"returned": True, "exits": exits} if exits else None
     raise RestartFailed(words, node, {"returned": False, "exits": exits})
 
 
-def _about(cluster: Cluster, node: str, words: str) -> dict[str, Any]:
+def about_exit(cluster: Cluster, node: str, words: str) -> dict[str, Any]:
     """How it ended, and whether the machine had what it takes: if that is not known it is not the node's doing."""
     state = cluster.runtime.state(node)
     memory = _free_memory_bytes()

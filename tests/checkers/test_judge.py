@@ -68,6 +68,15 @@ class TestEachGate:
         gates = thin.model_copy(update={"drained": False, "healthy": False})
         assert unmet(h.history(), gates) == {"in-flight"}
 
+    def test_a_send_of_a_producer_that_was_killed_long_before_is_not_under_way_any_more(self, h, thin):
+        h.send("p2", "gone")
+        h.fault("kill", "inject", "observed", targets=("p2",), lasting=True)
+        for n in range(6):
+            h.send("p1", f"m{n}").ok()
+        h.fault("cut-power")
+        gates = thin.model_copy(update={"drained": False, "healthy": False})
+        assert "in-flight" in unmet(h.history(), gates)
+
     def test_a_send_that_never_came_back_was_in_flight(self, h, thin):
         for n in range(6):
             h.send("p1", f"m{n}").ok()

@@ -106,6 +106,13 @@ class TestLooks:
         assert row is not None
         assert (row.kind, row.ok, row.on_looks_alone) == ("product", True, ())
 
+    def test_nor_does_a_control_that_must_be_held(self, thin):
+        """It comes out as what it is the control of: nothing was seen to be red."""
+        green = control(verdict=Verdict.HELD)
+        green = replace(green, control=green.control.model_copy(update={"expect": Verdict.HELD}))
+        assert green.as_expected
+        assert "nothing but numbers of looks" in unproved(held(thin, SEEN), (green,))[0]
+
     def test_beside_others_they_are_named_in_the_row(self, thin):
         outcome = Outcome(("g",), held(thin, SEEN, LOST))
         assert outcome.verdict()[0] is Verdict.HELD

@@ -643,6 +643,21 @@ def test_a_callback_that_fires_again_is_counted_and_its_acknowledgement_stands(h
     assert history.sends.get_column("outcome").to_list() == ["ok"]
 
 
+def test_a_send_of_which_nobody_was_told_is_counted_unless_its_producer_was_killed(h):
+    h.send("p1", "m1").ok()
+    h.send("p1", "m2")
+    h.send("p2", "m3")
+    h.fault("kill", targets=("p2",))
+    finding = find(h.history(), "never-completed", {})
+    assert (finding.count, finding.of) == (1, 2)
+    assert "m2" in finding.examples[0]
+
+
+def test_an_answer_that_says_nothing_for_sure_is_an_answer(h):
+    h.send("p1", "m1").info()
+    assert find(h.history(), "never-completed", {}).count == 0
+
+
 def test_retries_are_no_redeliveries(h):
     h.send("p1", "m1").ok()
     h.deliver("c1", "m1")

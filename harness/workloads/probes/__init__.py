@@ -11,9 +11,19 @@ from typing import Annotated
 from pydantic import Field
 
 from harness.workloads.probes.base import Probe
-from harness.workloads.probes.brokers import AwaitHealthy, Join, MakeTopics, ReadBack, SetQueues, StoreFiles, SyncDisks
+from harness.workloads.probes.brokers import (
+    AwaitHealthy,
+    Join,
+    MakeTopics,
+    ReadBack,
+    Running,
+    SetQueues,
+    StoreFiles,
+    SyncDisks,
+)
 from harness.workloads.probes.commitlog import AgeCommitLog, AwaitCommitLog, AwaitGone, CommitLog, ExactlyDeleted
 from harness.workloads.probes.lag import ReplicationLag
+from harness.workloads.probes.leaders import AwaitLeader
 from harness.workloads.probes.loads import AwaitCount, AwaitDelivered, StartLoad, StopLoad
 from harness.workloads.probes.plain import Elapse, Same
 from harness.workloads.probes.routes import AwaitRoute, AwaitRoutes, Registered, Routed, Snapshot, Watch, Writable
@@ -27,6 +37,7 @@ AnyProbe = Annotated[
     | AwaitRoutes
     | Registered
     | Routed
+    | Running
     | ReplicationLag
     | Snapshot
     | Same
@@ -41,6 +52,7 @@ AnyProbe = Annotated[
     | AwaitCommitLog
     | AwaitGone
     | AwaitHealthy
+    | AwaitLeader
     | ExactlyDeleted
     | Join
     | MakeTopics
@@ -61,6 +73,7 @@ __all__ = [
     "AwaitDelivered",
     "AwaitGone",
     "AwaitHealthy",
+    "AwaitLeader",
     "AwaitRoute",
     "AwaitRoutes",
     "CommitLog",
@@ -73,6 +86,7 @@ __all__ = [
     "Registered",
     "ReplicationLag",
     "Routed",
+    "Running",
     "Same",
     "Search",
     "SendDirect",

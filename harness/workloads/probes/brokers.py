@@ -34,6 +34,23 @@ class ReadBack(Probe):
         return stage.read_back(self.phase, select(self.target, stage.cluster), self.topics)
 
 
+class Running(Probe):
+    """Which of the targets run: a node that will not start with what its file says has ended by itself."""
+
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"running", "ended", "nodes"})
+    kind: Literal["running"] = "running"
+    target: str
+
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """`{"running", "ended", "nodes": {node: state in words}}`; one that is stopped in its tracks is neither."""
+        states = {node: stage.cluster.runtime.state(node) for node in select(self.target, stage.cluster)}
+        return {
+            "running": sum(state.kind == "running" for state in states.values()),
+            "ended": sum(not state.alive for state in states.values()),
+            "nodes": {node: str(state) for node, state in states.items()},
+        }
+
+
 class StoreFiles(Probe):
     """Which files a broker has in its store: those that match `files`, a glob below it, such as `abort`."""
 
