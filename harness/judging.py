@@ -141,7 +141,8 @@ def unproved(result: ScenarioResult, controls: Sequence[ControlResult]) -> list[
     """Why a scenario that held proves nothing: a control that did not come out, or a demand that has none.
 
     A demand needs a planted defect that it called broken, or a control in which the same demand was violated. Without
-    a control that was run, one planted defect at least must be more than another number for what was looked at.
+    a control that was run and had to come out otherwise, one planted defect at least must be more than another number
+    for what was looked at: a control that must be held shows what else was no cause, and not that this could be red.
     """
     failed = [
         f"control {c.control.scenario.name} came out {c.came_out} instead of "
@@ -155,9 +156,10 @@ def unproved(result: ScenarioResult, controls: Sequence[ControlResult]) -> list[
             failed.append(f"nothing shows that {p.demand!r} can be broken: {p.reason}, and no control violates it")
         elif p.observed not in (Verdict.BROKEN, Verdict.NOT_TESTED):
             failed.append(f"planted control for {p.demand!r} was called {p.observed.value}: {p.reason}")
-    if not controls and not result.planted:
+    red = [c for c in controls if c.control.expect is not Verdict.HELD]
+    if not red and not result.planted:
         failed.append("no control was run: nothing shows that this could have come out broken")
-    elif not controls and not any(p.observed is Verdict.BROKEN and p.of_its_own for p in result.planted):
+    elif not red and not any(p.observed is Verdict.BROKEN and p.of_its_own for p in result.planted):
         looks = ", ".join(repr(p.demand) for p in result.planted if p.look)
         failed.append(f"nothing but numbers of looks could be falsified, which shows nothing of the looks: {looks}")
     return failed

@@ -27,7 +27,7 @@ from harness.settings import (
     key_values,
     seed_of,
 )
-from harness.topology import MOST_NAMESERVERS, Topology, known_topologies, load_topology, with_changes
+from harness.topology import MOST_NAMESERVERS, Topology, check_release, known_topologies, load_topology, with_changes
 
 LISTS = ("topology", "broker-conf", "namesrv-conf", "jvm-opt", "guarantee", "allow-missing")
 FLAGS = ("strict", "keep")
@@ -164,7 +164,7 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     common: dict[str, Any] = {
         "rocketmq": rocketmq,
         "java": java,
-        "client": _client(asked(get, "client") or "java"),
+        "client": parse_client(asked(get, "client") or "java"),
         "runtime": choice("runtime", asked(get, "runtime") or "local", RUNTIMES),
         "timers": choice("timers", asked(get, "timers") or "fast", TIMERS),
         "broker_conf": key_values("broker-conf", asked(get, "broker-conf") or []),
@@ -188,6 +188,9 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     twice = {t.name for t in topologies if [other.name for other in topologies].count(t.name) > 1}
     if twice:
         raise UsageError(f"with --flush and --nameservers two topologies are both {', '.join(sorted(twice))}: drop one")
+    if release.version is not None:
+        for topology in topologies:
+            check_release(topology, release.version)
     return [Settings(topology=topology, **common) for topology in topologies]
 
 
@@ -215,7 +218,7 @@ def _topologies(names: Iterable[str]) -> list[Topology]:
     return [topology for _asked_for, topology in loaded.values()]
 
 
-def _client(value: str) -> str:
+def parse_client(value: str) -> str:
     """`java`, `java:VERSION` or `remoting`. Raises UsageError, also for a version whose jars are not pinned."""
     name, colon, version = value.partition(":")
     if name not in CLIENTS:

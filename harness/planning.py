@@ -38,8 +38,8 @@ def cluster_plan(scenario: Scenario, settings: Settings, release: Release, jre: 
             "namesrv": settings.jvm_opts.get("namesrv", ()),
         },
         topics=tuple(
-            TopicSpec(f"topic-{n}", needs.queues, late=n >= needs.topics - needs.late_topics)
-            for n in range(needs.topics)
+            TopicSpec(name, needs.queues, late=n >= needs.topics - needs.late_topics)
+            for n, name in enumerate(names_of_topics(scenario))
         ),
         groups=groups_of(scenario),
         joining=frozenset(topology.brokers[number].name for number in needs.joining),
@@ -47,6 +47,11 @@ def cluster_plan(scenario: Scenario, settings: Settings, release: Release, jre: 
         cache=settings.cache,
         train=False,
     )
+
+
+def names_of_topics(scenario: Scenario) -> tuple[str, ...]:
+    """What the scenario's topics are called, in the order of their numbers."""
+    return tuple(f"topic-{n}" for n in range(scenario.cluster.topics))
 
 
 def topology_of(needs: ClusterNeeds, declared: Topology) -> Topology:

@@ -16,7 +16,7 @@ from harness.equip import check_paths, check_places, obtain
 from harness.runtime import enter
 from harness.runtime.local import LocalRuntime
 from harness.runtime.reaper import clean
-from harness.topology import Topology, load_topology
+from harness.topology import Topology, check_release, load_topology
 from harness.topology.render import Timers
 
 TOPIC = "TopicTest"
@@ -45,6 +45,7 @@ def up(wish: Wish, *, reports: Path, cache: Path, state: Path, say: Say) -> int:
         say(f"left by a dead run and removed: {removed}")
     say(f"RocketMQ {wish.rocketmq}, Java {wish.java}: obtaining and verifying")
     release, jre = obtain(wish.rocketmq, wish.java, cache)
+    check_release(topology, release.version)
     plan = ClusterPlan(
         topology=topology,
         release=release,

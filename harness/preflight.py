@@ -18,11 +18,21 @@ from harness.core.errors import UsageError
 from harness.core.expectation import Forbid, Rules
 from harness.core.names import DRAIN, RESTART_FAILED
 from harness.faults.select import SELECTORS, select
-from harness.planning import groups_of, topology_of
+from harness.planning import groups_of, names_of_topics, topology_of
 from harness.scenario import Heal, Inject, Look, Scenario
 from harness.topology import Topology
 from harness.workloads.load import Load, is_called, workers_of
-from harness.workloads.probes import AwaitCount, AwaitRoute, AwaitRoutes, Join, MakeTopics, ReadBack, StopLoad
+from harness.workloads.probes import (
+    AwaitCount,
+    AwaitRoute,
+    AwaitRoutes,
+    Join,
+    MakeTopics,
+    Probe,
+    ReadBack,
+    SendDirect,
+    StopLoad,
+)
 
 _OBSERVED_BY_THE_RUN: Final = ("healthy.", "oracle.", DRAIN, RESTART_FAILED)
 _PROBE: Final = "probe-"
@@ -83,10 +93,11 @@ def _check_heals(scenario: Scenario) -> None:
     for step in scenario.steps:
         if isinstance(step.act, Inject):
             begun.append(step.name)
-        elif isinstance(step.act, Heal) and step.act.name not in begun:
-            raise UsageError(
-                f"heal({step.act.name!r}) heals no fault that was injected before it; there are {_or_none(begun)}"
-            )
+        elif isinstance(step.act, Heal):
+            if step.act.name not in begun:
+                there = _or_none(begun)
+                raise UsageError(f"heal({step.act.name!r}) heals no fault that is in force then; there are {there}")
+            begun.remove(step.act.name)
 
 
 def _check_newcomers(scenario: Scenario, topology: Topology) -> None:
@@ -97,11 +108,14 @@ def _check_newcomers(scenario: Scenario, topology: Topology) -> None:
             raise UsageError(f"joining {number}: one of 1 to {brokers - 1} can join, {topology.name} has {brokers}")
     if not 0 <= needs.late_topics < needs.topics:
         raise UsageError(f"late_topics {needs.late_topics}: fewer than all {needs.topics} topics can be late")
+    absent = list(needs.joining)
     for step in scenario.steps:
         probe = step.act.probe if isinstance(step.act, Look) else None
-        if isinstance(probe, Join) and probe.broker not in needs.joining:
-            told = _or_none(map(str, needs.joining))
-            raise UsageError(f"step {step.name!r}: broker {probe.broker} is there from the start; joining are {told}")
+        if isinstance(probe, Join):
+            if probe.broker not in absent:
+                told = _or_none(map(str, absent))
+                raise UsageError(f"step {step.name!r}: broker {probe.broker} is there already; left to join are {told}")
+            absent.remove(probe.broker)
         wrong = [n for n in probe.topics if not 0 <= n < needs.topics] if isinstance(probe, MakeTopics) else []
         if wrong:
             raise UsageError(f"step {step.name!r}: topic {wrong[0]}, there are {needs.topics}, counted from 0")
@@ -110,6 +124,10 @@ def _check_newcomers(scenario: Scenario, topology: Topology) -> None:
 def _check_load(scenario: Scenario, nodes: _Declared) -> None:
     """What is counted or stopped is there, and what is sent to one broker only has that broker."""
     clients = nodes.clients()
+    for name in {node.name for node in nodes.topology.nodes} & set(clients):
+        raise UsageError(
+            f"a worker and a node of {nodes.topology.name} are both called {name}: name the load otherwise"
+        )
     for load in nodes.loads:
         missing = [n for n in getattr(load, "only_brokers", ()) if not 0 <= n < len(nodes.masters())]
         if missing:
@@ -144,10 +162,26 @@ def _named(scenario: Scenario, nodes: _Declared) -> dict[str, tuple[str, Sequenc
         "group": ("consumer group", groups_of(scenario)),
         "phase": ("phase that is read back", ("final", *(p.phase for p in probes if isinstance(p, ReadBack)))),
         "process": ("worker", (*nodes.clients(), _PROBE)),
-        "replicas": ("replica", ("master", "slave", *nodes.masters(), *nodes.slaves())),
+        "replicas": ("replica", (*_roles(nodes.topology), *nodes.masters(), *nodes.slaves())),
+        "topic": ("topic", (*names_of_topics(scenario), *_named_topics(probes))),
         "status": status,
         "statuses": status,
     }
+
+
+def _roles(topology: Topology) -> tuple[str, ...]:
+    """What replicas may be called by role: where masters are elected nobody is one for the whole of a history."""
+    if topology.elects:
+        return ()
+    return ("master", "slave") if topology.slaves else ("master",)
+
+
+def _named_topics(probes: Iterable[Probe]) -> Iterator[str]:
+    """Topics beside the scenario's own that a step reads or sends to by name."""
+    for probe in probes:
+        yield from getattr(probe, "topics", ()) if isinstance(probe, ReadBack) else ()
+        if isinstance(probe, SendDirect) and probe.topic_name is not None:
+            yield probe.topic_name
 
 
 def _check_names(rules: Rules, named: Mapping[str, tuple[str, Sequence[str]]]) -> None:
@@ -180,6 +214,8 @@ def _check_fields(scenario: Scenario, nodes: _Declared) -> None:
 def _stands_for_something(name: str, kind: str, known: Sequence[str]) -> bool:
     if kind == "worker":  # a prefix
         return name.startswith(_PROBE) or any(one.startswith(name) for one in known)
+    if kind == "topic":  # a prefix, too
+        return any(one.startswith(name) for one in known)
     if kind == "observation":
         return name.startswith(_OBSERVED_BY_THE_RUN) or any(name == one or name.startswith(f"{one}.") for one in known)
     return name in known

@@ -259,7 +259,7 @@ class _Run:
                 injector.heal(name)
         with self.sheet.spend("draining"):
             if lasting:
-                stage.observe("healthy.after", self._untouched_run(stage, lasting))
+                stage.observe("healthy.after", self._untouched_run(stage, injector))
             else:
                 stage.cluster.wait_healthy(READY_TIMEOUT_S)
                 stage.observe("healthy.after", True)
@@ -268,10 +268,9 @@ class _Run:
                     self._await_deliveries(stage, group)
             stage.crew.stop(stage.crew.names())
 
-    def _untouched_run(self, stage: Stage, lasting: set[str]) -> bool:
+    def _untouched_run(self, stage: Stage, injector: Injector) -> bool:
         """What a lasting fault did not hit runs: the whole cluster's health is not to be had any more."""
-        faults = [s.act.fault for s in self.scenario.steps if isinstance(s.act, Inject) and s.name in lasting]
-        hit = {node for fault in faults for node in fault.targets(stage.cluster)}
+        hit = {node for fault in injector.in_force for node in fault.targets(stage.cluster)}
         nodes = (*stage.cluster.nameservers(), *stage.cluster.brokers())
         return all(stage.cluster.runtime.state(node).kind == "running" for node in nodes if node not in hit)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
@@ -17,7 +17,7 @@ from harness.core.version import Version
 from harness.evidence.files import SCHEMA, read_json
 from harness.report.rows import Run
 from harness.session import Outcome, Session, Subject
-from harness.settings import Settings
+from harness.settings import RUNTIMES, TIMERS, Settings
 from harness.topology import Topology
 
 KEY: Final = "session"
@@ -26,11 +26,15 @@ JUDGED: Final = ("scenario.json", "result.json")
 """Besides the history, what a judgement is made from."""
 
 
+_INSIDE: Final = r"^scenarios(/[^/.][^/]*)+$"
+"""A place in the run directory, and nowhere else."""
+
+
 class StoredControl(Data):
     """A control that was run: where, what kind, and how it must come out."""
 
-    scenario: str
-    kind: str
+    scenario: str = Field(pattern=_INSIDE)
+    kind: Literal["product", "fault-off", "planted"]
     expect: Verdict
     why: str = ""
 
@@ -40,7 +44,7 @@ class StoredOutcome(Data):
 
     topology: str
     guarantees: tuple[str, ...]
-    scenario: str | None = None
+    scenario: str | None = Field(default=None, pattern=_INSIDE)
     controls: tuple[StoredControl, ...] = ()
     missing: str | None = None
     not_tested: str = ""
@@ -144,7 +148,9 @@ def load_session(directory: Path) -> tuple[Session, StoredSession, Run]:
         command=run.replay,
         settings=settings,
         promised={name: tuple(map(catalogue.get, t.promised)) for name, t in stored.topologies.items()},
-        offered=sum(len(catalogue.promised(topology)) for topology in topologies.values()),
+        offered=sum(
+            len(catalogue.promised(topology, Version.parse(stored.version))) for topology in topologies.values()
+        ),
         subject=Subject(Version.parse(stored.version), stored.java_major),
         started_utc=run.started_utc,
     )
@@ -153,6 +159,9 @@ def load_session(directory: Path) -> tuple[Session, StoredSession, Run]:
 
 def _settings(topology: Topology, run: Run, stored: StoredSession) -> Settings:
     options: dict[str, Any] = dict(run.options)
+    for name, known in (("timers", TIMERS), ("runtime", RUNTIMES)):
+        if options[name] not in known:
+            raise ValueError(f"{name} {options[name]!r}")
     return Settings(
         topology=topology,
         rocketmq=str(options["rocketmq"]),

@@ -61,7 +61,7 @@ TABLE: Final[tuple[Rule, ...]] = (
     _status("COMMIT_MESSAGE", OK, "the half message is stored (SEND_OK) and its transaction commits: it must be seen"),
     _status("ROLLBACK_MESSAGE", FAIL, "its transaction rolls back: it must never be seen"),
     _code(0, OK, "SUCCESS"),
-    _code(1, FAIL, "decided before the append", "in-sync replicas not enough"),
+    # Also with the remark "in-sync replicas not enough": a 5.x DLedger leader says so of what it has appended.
     _code(1, INFO, "SYSTEM_ERROR: also for exceptions after the append"),
     _code(2, FAIL, "SYSTEM_BUSY: refused or taken out of the queue before the append"),
     _code(3, FAIL, "REQUEST_CODE_NOT_SUPPORTED: no processor took it"),

@@ -100,13 +100,13 @@ class HealthCheck:
         yield from self._routes(nameserver, running)
 
     def _elected(self, nameserver: str, roles: Mapping[str, Mapping[int, str]], running: list[str]) -> Iterator[str]:
-        """Every running member is registered, one of them as the master, and nobody else."""
+        """Every running member is registered, the one that is the master by its own word as such, and nobody else."""
         members = {self._roster.address(node): node for node in self._roster.brokers()}
         for broker in self._roster.broker_names():
             ids = roles.get(broker, {})
-            master = members.get(ids.get(MASTER_ID, ""))
-            if master not in running:
-                yield f"{nameserver} has {master or 'nobody'} for the master of {broker}"
+            master, leader = members.get(ids.get(MASTER_ID, "")), self._looks.leader(broker)
+            if master != leader or master not in running:
+                yield f"{nameserver} has {master or 'nobody'} for the master of {broker}, which is {leader or 'nobody'}"
             group = [node.name for node in self._plan.topology.group(broker) if node.name in running]
             seen = {members.get(address, address) for address in ids.values()}
             yield from (f"{nameserver} does not have {node}" for node in group if node not in seen)

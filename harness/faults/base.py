@@ -10,7 +10,7 @@ from harness.core.errors import FaultError, HarnessError
 from harness.core.expectation import Data
 from harness.core.names import RESTART_FAILED
 from harness.faults.restart import RestartFailed
-from harness.faults.select import SELECTORS, pinned
+from harness.faults.select import SELECTORS, by_role, pinned
 from harness.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -39,9 +39,17 @@ class Fault(Data):
         return frozenset()
 
     def pinned(self, cluster: Cluster) -> Fault:
-        """The same fault of the very nodes that it would hit now: a master that is killed is none when it is healed."""
+        """The same fault of the very nodes that it would hit now: a master that is killed is none when it is healed.
+
+        Raises FaultError where masters are elected and none is: the first member in its place would be anybody.
+        """
         if not cluster.topology.elects:
             return self
+        roles = [getattr(self, key) for key in SELECTORS & type(self).model_fields.keys()]
+        if any(by_role(selector) for selector in roles):
+            leaderless = [broker for broker in cluster.broker_names() if cluster.leader(broker) is None]
+            if leaderless:
+                raise FaultError(f"{', '.join(leaderless)} has no master now: {' and '.join(roles)} is nobody")
         named = {key: pinned(getattr(self, key), cluster) for key in SELECTORS & type(self).model_fields.keys()}
         return self.model_copy(update=named)
 

@@ -83,6 +83,11 @@ def select(selector: str, nodes: Nodes) -> tuple[str, ...]:
     return chosen
 
 
+def by_role(selector: str) -> bool:
+    """Whether it depends on who is a master and who follows one."""
+    return any(part.partition("/")[0] in ("master", "slave") for part in selector.split("+"))
+
+
 def pinned(selector: str, nodes: Nodes) -> str:
     """A selector of the very nodes that this one stands for now, whatever becomes of their roles."""
     clients = set(nodes.clients())

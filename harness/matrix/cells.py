@@ -15,7 +15,10 @@ from pydantic import Field, JsonValue, ValidationError
 from harness.core.errors import EvidenceError, UsageError
 from harness.core.expectation import Data
 from harness.core.verdict import Verdict
+from harness.distribution import parse_java, parse_release
+from harness.options import parse_client
 from harness.report.rows import Control, Row, Standing, standing
+from harness.topology import check_release, load_topology
 
 SCHEMA: Final = 1
 MAX_REASON_CHARS: Final = 300
@@ -41,10 +44,15 @@ class CellSpec(Data):
         return "-".join([self.topology, self.rocketmq, *more])
 
     def checked(self) -> CellSpec:
-        """Itself. Raises `UsageError` for a topology, release or Java that is a path: nothing says what is in it."""
+        """Itself. Raises `UsageError` for what there is not, and for a path: nothing says what is in it."""
         for word in (self.topology, self.rocketmq, self.java):
             if "/" in word or ":" in word:
                 raise UsageError(f"{word!r} cannot be a cell: only what has a name or version can be compared later")
+        release = parse_release(self.rocketmq).version
+        parse_java(self.java)
+        parse_client(self.client)
+        if release is not None:
+            check_release(load_topology(self.topology), release)
         return self
 
 
@@ -169,6 +177,8 @@ def read_cell(path: Path) -> Cell | None:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvidenceError(f"{path.name} is no cell ({' '.join(str(error).split())}); remove it") from None
     try:
         return Cell.model_validate_json(text)
     except ValidationError as error:

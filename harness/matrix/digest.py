@@ -15,6 +15,7 @@ from typing import Final
 
 from harness.catalogue import load_catalogue
 from harness.core.guarantee import Guarantee
+from harness.core.version import Version
 from harness.equip import DEFAULT_CLIENT
 from harness.matrix.cells import CellSpec, Inputs
 from harness.stock import STOCK_ROW, counts_for_stock
@@ -48,7 +49,7 @@ class Digests:
         """What the verdict on each guarantee that the cell's topology promises depends on, in the catalogue's order."""
         topology = load_topology(spec.topology)
         ground = self._of_ground(spec, topology)
-        promised = load_catalogue().promised(topology)
+        promised = load_catalogue().promised(topology, Version.parse(spec.rocketmq))
         parts = [guarantee for guarantee in promised if counts_for_stock(guarantee)]
         return {
             guarantee.id: self._inputs(ground, [guarantee, *parts] if guarantee.id == STOCK_ROW else [guarantee])

@@ -39,7 +39,7 @@ def read_plan(path: Path) -> tuple[CellSpec, ...]:
     """The cells of a YAML file: a mapping with the one key `cells`, a list. Raises `UsageError`, one line."""
     try:
         document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{path.name} cannot be read as YAML: {' '.join(str(error).split())}") from None
     cells = document.get("cells") if isinstance(document, dict) and set(document) == {"cells"} else None
     if not isinstance(cells, list) or not cells:

@@ -23,6 +23,7 @@ from harness.core.errors import HarnessError, UsageError
 from harness.core.guarantee import Guarantee
 from harness.core.verdict import Verdict
 from harness.core.wording import several
+from harness.distribution import parse_release
 from harness.evidence import RunDir
 from harness.options import add_options, asked, check_environment, from_environment, settings_from
 from harness.plugin import sidebyside
@@ -35,6 +36,7 @@ from harness.scenario import Control, Scenario
 from harness.session import Session, summary_of_time
 from harness.settings import Settings
 from harness.stock import with_parts
+from harness.topology import check_release
 
 _PATH = re.compile(r"(?:(?<==)|(?<=path:)|^)[/~]\S*")
 _WHOLE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -90,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
         command=" ".join(["pytest", *_without_paths([*sys.argv[1:], *from_environment(_getter(config))])]),
         settings=dict(zip(names, settings, strict=True)),
         promised={s.topology.name: _promised(catalogue, s) for s in settings},
-        offered=sum(len(catalogue.promised(s.topology)) for s in settings),
+        offered=sum(len(_offered(catalogue, s)) for s in settings),
     )
     config.stash[DESELECTED] = {}
     if sidebyside.side_by_side(config):
@@ -140,7 +142,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (kept if promised & set(_marked(item)) else dropped).append(item)
     for item in dropped:
         topology = str(_topology_of(item))
-        offered = {g.id for g in config.stash[CATALOGUE].promised(session.settings[topology].topology)}
+        offered = {g.id for g in _offered(config.stash[CATALOGUE], session.settings[topology])}
         why = "not asked for" if offered & set(_marked(item)) else f"{topology} does not promise what they judge"
         if not _marked(item):
             why = "no @guarantee says what they judge"
@@ -196,6 +198,8 @@ def _begin(run: Session, config: pytest.Config, judged: Iterable[Guarantee]) -> 
     try:
         say = (lambda _text: None) if worker else _sayer(config)
         run.equipment = equip(next(iter(run.settings.values())), say, judged, clusters=clusters or 1)
+        for each in run.settings.values():  # what a path:DIR holds is known only now
+            check_release(each.topology, run.equipment.release.version)
         if not worker:
             RunDir.create(run.directory.parent, run.run_id)
             write_run(run)
@@ -361,7 +365,7 @@ def _graver(code: int, status: int, run: Session) -> int:
 
 def _check_asked_for(catalogue: Catalogue, settings: Sequence[Settings]) -> None:
     """Raises UsageError naming every guarantee that was asked for and that none of the topologies promises."""
-    promised = {g.id for s in settings for g in catalogue.promised(s.topology)}
+    promised = {g.id for s in settings for g in _offered(catalogue, s)}
     missing = [name for name in dict.fromkeys(settings[0].guarantees) if name not in promised]
     if missing:
         names = ", ".join(s.topology.name for s in settings)
@@ -369,8 +373,13 @@ def _check_asked_for(catalogue: Catalogue, settings: Sequence[Settings]) -> None
         raise UsageError(f"{names} {verb} none of {', '.join(missing)}; see `rmq-harness explain GUARANTEE`")
 
 
+def _offered(catalogue: Catalogue, settings: Settings) -> tuple[Guarantee, ...]:
+    """What the topology promises on that release; of a path:DIR it is not known yet which one that is."""
+    return catalogue.promised(settings.topology, parse_release(settings.rocketmq).version)
+
+
 def _promised(catalogue: Catalogue, settings: Settings) -> tuple[Guarantee, ...]:
-    promised = catalogue.promised(settings.topology)
+    promised = _offered(catalogue, settings)
     if settings.guarantees:
         promised = with_parts(promised, settings.guarantees)
         if not promised:

@@ -121,8 +121,10 @@ class Disks:
         if attached.image is None:
             raise CapabilityMissing(IO_ERROR, f"the disk of {node!r} is no loop device: EIO needs one, hence root")
         changed = attached.failed != fail
-        if changed:
-            _limit(attached.device, 1 if fail else 0)
+        if changed and fail:
+            _fail(attached.device)
+        # Mended by being mounted anew, on a device that ends where its image does. The failing one goes with the old
+        # mount: were it whole again by then, the kernel would still write to it what the disk had refused.
         attached.failed = fail
         return changed
 
@@ -254,17 +256,17 @@ def _mount_loop(image: Path, target: Path, mark: str) -> str:
     return device
 
 
-def _limit(device: str, blocks: int) -> None:
-    """Ends the device after so many blocks (0: where its image ends). Its image and what is in memory stay."""
+def _fail(device: str) -> None:
+    """Ends the device after its first block. Its image and what is in memory stay."""
     fd = os.open(device, os.O_RDWR | os.O_CLOEXEC)
     try:
         info = bytearray(struct.calcsize(LOOP_INFO64))
         fcntl.ioctl(fd, LOOP_GET_STATUS64, info)
         values = list(struct.unpack(LOOP_INFO64, info))
-        values[LO_SIZELIMIT] = blocks * BLOCK_BYTES
+        values[LO_SIZELIMIT] = BLOCK_BYTES
         fcntl.ioctl(fd, LOOP_SET_STATUS64, struct.pack(LOOP_INFO64, *values))
     except OSError as error:
-        raise FaultError(f"{device} could not be {'cut short' if blocks else 'mended'}: {error}") from None
+        raise FaultError(f"{device} could not be cut short: {error}") from None
     finally:
         os.close(fd)
 

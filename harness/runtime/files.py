@@ -126,7 +126,7 @@ class FilesAndDisks:
         self._disk(node, "fail")
 
     def mend_disk(self, node: str) -> None:
-        """The blocks are there again. Whatever had failed stays lost: the file system is mounted anew."""
+        """Ends what runs, unmounts the disk while it still fails, and mounts it whole: what it refused stays lost."""
         if self._disk(node, "mend")["mended"]:
             self._remount(node)
 

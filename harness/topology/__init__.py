@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.topology.election import check_release
 from harness.topology.load import known_topologies, load_topology, parse_topology
 from harness.topology.model import MOST_NAMESERVERS, BrokerGroup, NodeSpec, Replica, Role, Topology
 from harness.topology.vary import with_changes
@@ -13,6 +14,7 @@ __all__ = [
     "Replica",
     "Role",
     "Topology",
+    "check_release",
     "known_topologies",
     "load_topology",
     "parse_topology",

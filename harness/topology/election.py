@@ -7,9 +7,23 @@ docs/en/controller/deploy.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
+from harness.core.errors import UsageError
+from harness.core.version import Version
 from harness.topology import layout
 from harness.topology.model import NodeSpec, Role, Topology
+
+CONTROLLER_SINCE: Final = Version(5, 0, 0)
+
+
+def check_release(topology: Topology, version: Version) -> None:
+    """Raises `UsageError` for a release that cannot elect what the topology says: it would not come up."""
+    if topology.election == "controller" and version < CONTROLLER_SINCE:
+        raise UsageError(
+            f"{topology.name} needs RocketMQ {CONTROLLER_SINCE} or later, whose controller elects its masters; "
+            f"{version} has none: take another topology, or a later release"
+        )
 
 
 def in_broker(node: NodeSpec, topology: Topology, addresses: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
@@ -75,6 +76,12 @@ class BrokerGroup(BaseModel):
 
     name: BrokerName = Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)
     replicas: tuple[Replica, ...] = Field(min_length=1, strict=False)
+
+    @model_validator(mode="after")
+    def _no_nameserver(self) -> Self:
+        if re.fullmatch(r"(namesrv|nameserver)(-.*)?", self.name):
+            raise ValueError(f"a broker group is named {self.name}, as nameservers are: give it another name")
+        return self
 
     @model_validator(mode="after")
     def _one_master(self) -> Self:

@@ -303,6 +303,23 @@ def test_a_run_file_that_lacks_something_is_one_message(stored_run, change, told
         recheck(stored_run)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d["session"]["outcomes"][0]["controls"].append(
+            {"scenario": "scenarios/x", "kind": "foo", "expect": "broken"}
+        ),
+        lambda d: d["session"]["outcomes"][0].update(scenario="/etc"),
+        lambda d: d["session"]["outcomes"][0].update(scenario="scenarios/../../etc"),
+        lambda d: d["options"].update(timers="slow"),
+    ],
+)
+def test_a_run_file_that_says_what_cannot_be_is_one_message(stored_run, change):
+    edit(stored_run / "run.json", change)
+    with pytest.raises(EvidenceError, match=r"run\.json"):
+        recheck(stored_run)
+
+
 def test_verdicts_that_are_no_text_are_one_message(stored_run):
     (stored_run / "verdicts.json").write_bytes(b"\xff\xfe\x00")
     text, code = recheck(stored_run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.core.errors import WaitTimeout
+from harness.core.errors import FaultError, WaitTimeout
 from harness.faults import Kill, Partition
 from tests.cluster.conftest import MakeCluster
 
@@ -53,7 +53,7 @@ def test_nameservers_that_disagree_are_told(make_cluster: MakeCluster) -> None:
     runtime.server("namesrv-2").unregister("broker-a", 3)
     assert cluster.leader("broker-a") == "broker-a-n1"
     assert set(cluster.health().problems) >= {
-        "namesrv-2 has nobody for the master of broker-a",
+        "namesrv-2 has nobody for the master of broker-a, which is broker-a-n1",
         "namesrv-2 does not have broker-a-n1",
         "namesrv-2 does not have broker-a-n2",
     }
@@ -65,7 +65,7 @@ def test_a_dead_leader_that_nobody_followed_is_no_health(make_cluster: MakeClust
     cluster.kill_node("broker-a-n1")
     problems = cluster.health().problems
     assert "broker-a-n1 is not running: killed by SIGKILL" in problems
-    assert "namesrv-1 has broker-a-n1 for the master of broker-a" in problems
+    assert "namesrv-1 has broker-a-n1 for the master of broker-a, which is nobody" in problems
     runtime.elect("broker-a-n0")
     assert cluster.health().problems == ("broker-a-n1 is not running: killed by SIGKILL",)
 
@@ -85,3 +85,27 @@ def test_where_roles_are_fixed_a_fault_keeps_its_words(make_cluster: MakeCluster
     cluster, _ = make_cluster("1m-1s-sync")
     kill = Kill(target="master/0")
     assert kill.pinned(cluster) is kill
+
+
+def test_a_nameserver_that_has_the_deposed_master_is_no_health(make_cluster: MakeCluster) -> None:
+    cluster, runtime = make_cluster("dledger-3")
+    cluster.start()
+    runtime.server("namesrv-2").addresses["broker-a"] = {
+        0: cluster.address("broker-a-n0"),
+        2: cluster.address("broker-a-n1"),
+        3: cluster.address("broker-a-n2"),
+    }
+    assert cluster.leader("broker-a") == "broker-a-n1"
+    told = "namesrv-2 has broker-a-n0 for the master of broker-a, which is broker-a-n1"
+    assert told in cluster.health().problems
+
+
+def test_no_fault_is_of_a_master_that_nobody_is(make_cluster: MakeCluster) -> None:
+    """The first member in its place would be anybody, and a kill of it the kill of a follower."""
+    cluster, runtime = make_cluster("dledger-3")
+    cluster.start()
+    runtime.elect(None)
+    for fault in (Kill(target="master/0"), Kill(target="slave/*"), Partition(sources="master/0", sinks="broker/*")):
+        with pytest.raises(FaultError, match="broker-a has no master now"):
+            fault.pinned(cluster)
+    assert Kill(target="node/broker-a-n0").pinned(cluster).targets(cluster) == ("broker-a-n0",)

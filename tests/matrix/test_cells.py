@@ -25,6 +25,28 @@ def test_what_is_a_path_cannot_be_a_cell(word):
         CellSpec(topology="1m", rocketmq=word).checked()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"topology": "1n"}, "known are 1m"),
+        ({"rocketmq": "9.9.9"}, "not a RocketMQ this harness can get"),
+        ({"java": "99"}, "99"),
+        ({"client": "foo"}, "--client 'foo'"),
+        ({"topology": "controller-1m-2s", "rocketmq": "4.9.7"}, "needs RocketMQ 5.0.0"),
+    ],
+)
+def test_a_cell_of_what_there_is_not_is_refused(wrong, told):
+    with pytest.raises(UsageError, match=told):
+        CellSpec(**{"topology": "1m", "rocketmq": "4.9.7", **wrong}).checked()
+
+
+def test_a_file_that_is_no_text_is_no_cell(tmp_path):
+    path = tmp_path / "1m-4.9.7.json"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(EvidenceError, match=r"1m-4\.9\.7\.json is no cell"):
+        read_cell(path)
+
+
 def test_a_cell_is_read_back_as_it_was_written(tmp_path):
     path = tmp_path / "cells" / "1m-4.9.7.json"
     before = cell("1m", "4.9.7", row("single-master-outage-stops-service"))

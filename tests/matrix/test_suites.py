@@ -183,6 +183,13 @@ def test_a_plan_with_a_mistake_is_refused_in_one_line(tmp_path, text, message):
     assert "\n" not in str(refused.value)
 
 
+def test_a_plan_that_is_no_text_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "plan.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match=r"plan\.yaml cannot be read as YAML"):
+        read_plan(path)
+
+
 def test_a_plan_is_narrowed_to_topologies_and_put_on_another_release():
     plan = crossed(["1m", "2m-noslave"], ["4.9.7", "5.3.3"])
     assert [s.name for s in narrowed(plan, ["1m"], None)] == ["1m-4.9.7", "1m-5.3.3"]

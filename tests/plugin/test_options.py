@@ -97,6 +97,12 @@ def test_an_empty_value_is_not_the_default(monkeypatch: pytest.MonkeyPatch, name
             read()
 
 
+def test_a_release_that_cannot_elect_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^controller-1m-2s needs RocketMQ 5\.0\.0 or later, .* 4\.9\.7 has none"):
+        read("--topology=controller-1m-2s", "--rocketmq=4.9.7")
+    assert read("--topology=controller-1m-2s", "--rocketmq=5.3.3")
+
+
 def test_an_empty_place_is_not_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for twin, place in (("RMQ_HARNESS_CACHE", cache_dir), ("RMQ_HARNESS_STATE", state_dir)):
         monkeypatch.setenv(twin, "")

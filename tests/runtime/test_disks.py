@@ -25,12 +25,14 @@ WRITER = Process(
         "-uc",
         "import mmap, os, time\n"
         "fd = os.open('store/commitlog', os.O_RDWR | os.O_CREAT)\n"
+        "os.pwrite(fd, bytes(1 << 19), 0)\n"
         "os.ftruncate(fd, 1 << 20)\n"
         "page = mmap.mmap(fd, 1 << 20)\n"
         "os.fsync(fd)\n"
         "os.fsync(os.open('store', os.O_RDONLY))\n"
         "page[0:4] = b'SYNC'\n"
         "page.flush()\n"
+        "page[16384:16388] = page[1 << 19:(1 << 19) + 4] = b'IDLE'\n"
         "page[8192:8196] = b'LOST'\n"
         "open('store/late', 'w').write('never synced')\n"
         "print('written')\n"
@@ -241,6 +243,9 @@ def test_a_failing_disk_answers_eio_and_what_it_refused_is_gone(powered: LocalRu
     assert powered.disk_answers("a")
     log = powered.read_file("a", "store/commitlog")
     assert (log[:4], log[8192:8196]) == (b"KEPT", bytes(4))
+    assert log[16384:16388] + log[1 << 19 : (1 << 19) + 4] == bytes(8), (
+        "nor is what nobody had flushed yet written by the mending"
+    )
     powered.mend_disk("a")  # once more is harmless
 
 

@@ -17,7 +17,21 @@ from harness.core.version import Version
 from harness.distribution import parse_release
 from harness.faults import Kill, Partition, master, nameserver, slave
 from harness.prover import Prover, SuiteFunction
-from harness.scenario import ClusterNeeds, Control, Scenario, at, forbid, heal, metric, observed, plan, rules, then
+from harness.scenario import (
+    ClusterNeeds,
+    Control,
+    Heal,
+    Scenario,
+    Step,
+    at,
+    forbid,
+    heal,
+    metric,
+    observed,
+    plan,
+    rules,
+    then,
+)
 from harness.topology import known_topologies, load_topology
 from harness.workloads.load import consume, produce
 from harness.workloads.probes import (
@@ -92,7 +106,7 @@ SLIPS = {
         metric("unacknowledged", process="q-").equals(0)
     ),
     "lost of phase='finl': no phase that is read back": scenario(forbid("lost", phase="finl")),
-    "lost of replicas='slaves': no replica is called that; there are master, slave, broker-a-0": scenario(
+    "lost of replicas='slaves': no replica is called that; there are master, broker-a-0": scenario(
         forbid("lost", replicas="slaves")
     ),
     "step 'n': no worker is called 'consumer'; there are p-1, p-2": scenario(
@@ -118,10 +132,10 @@ SLIPS = {
         observed("ltr.yes").equals(0)
     ),
     "observed of name='kill': no observation is called that": scenario(observed("kill").equals(0)),
-    r"heal\('stpo'\) heals no fault that was injected before it; there are stop": scenario(
+    r"heal\('stpo'\) heals no fault that is in force then; there are stop": scenario(
         steps=plan(at(1, Kill(target=master(0)), name="stop"), heal("stpo", 2))
     ),
-    r"heal\('kill'\) heals no fault that was injected before it; there are none": scenario(
+    r"heal\('kill'\) heals no fault that is in force then; there are none": scenario(
         steps=plan(heal("kill", 1), at(2, Kill(target=master(0)), name="kill"))
     ),
     "step 'kill': target 'master/3': this cluster has no such node; it has broker-a-0": scenario(
@@ -150,8 +164,29 @@ SLIPS = {
         cluster=ClusterNeeds(topology="2m-noslave", joining=(2,))
     ),
     "late_topics 1: fewer than all 1 topics can be late": scenario(cluster=ClusterNeeds(late_topics=1)),
-    "step 'join': broker 0 is there from the start; joining are none": scenario(
+    "step 'join': broker 0 is there already; left to join are none": scenario(
         steps=plan(at(1, Join(broker=0), name="join"))
+    ),
+    "step 'join-2': broker 1 is there already; left to join are none": scenario(
+        cluster=ClusterNeeds(topology="2m-noslave", joining=(1,)),
+        steps=plan(at(1, Join(broker=1), name="join"), at(2, Join(broker=1), name="join-2")),
+    ),
+    r"heal\('kill'\) heals no fault that is in force then; there are none$": scenario(
+        steps=plan(
+            at(1, Kill(target=master(0)), name="kill"), heal("kill", 2), (Step(name="again", act=Heal(name="kill")),)
+        )
+    ),
+    "acked of topic='nosuch': no topic is called that; there are topic-0": scenario(
+        metric("acked", topic="nosuch").equals(0)
+    ),
+    "lost of replicas='slave': no replica is called that; there are master, broker-a-0": scenario(
+        forbid("lost", replicas="slave")
+    ),
+    "lost of replicas='master': no replica is called that; there are broker-a-n0": scenario(
+        forbid("lost", replicas="master"), cluster=ClusterNeeds(topology="dledger-3")
+    ),
+    "a worker and a node of 1m-1s-sync are both called broker-a-1: name the load otherwise": scenario(
+        load=(produce(2, name="broker-a"),), cluster=ClusterNeeds(topology="1m-1s-sync")
     ),
     "step 'made': topic 3, there are 1, counted from 0": scenario(
         steps=plan(at(1, MakeTopics(topics=(0, 3)), name="made"))
