@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +22,9 @@ from harness.catalogue import Catalogue, load_catalogue
 from harness.core.errors import HarnessError, UsageError
 from harness.core.guarantee import Guarantee
 from harness.core.verdict import Verdict
-from harness.core.wording import several
-from harness.distribution import parse_release
 from harness.evidence import RunDir
 from harness.options import add_options, asked, check_environment, from_environment, settings_from
-from harness.plugin import sidebyside
+from harness.plugin import selection, sidebyside
 from harness.provenance import new_run_id
 from harness.prover import Broken, HeldUnexpectedly, Inconclusive, KnownBroken, NotTested, Prover, SuiteFunction
 from harness.publish import publish, write_run
@@ -34,8 +32,6 @@ from harness.report.rows import EXIT_INCONCLUSIVE, exit_code
 from harness.report.terminal import summary, use_colour
 from harness.scenario import Control, Scenario
 from harness.session import Session, summary_of_time
-from harness.settings import Settings
-from harness.stock import with_parts
 from harness.topology import check_release
 
 _PATH = re.compile(r"(?:(?<==)|(?<=path:)|^)[/~]\S*")
@@ -73,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
         catalogue = load_catalogue()
         for name in settings[0].guarantees:
             catalogue.get(name)
-        _check_asked_for(catalogue, settings)
+        selection.check_asked_for(catalogue, settings)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     names = [s.topology.name for s in settings]
@@ -91,8 +87,8 @@ def pytest_configure(config: pytest.Config) -> None:
         seed=settings[0].seed,
         command=" ".join(["pytest", *_without_paths([*sys.argv[1:], *from_environment(_getter(config))])]),
         settings=dict(zip(names, settings, strict=True)),
-        promised={s.topology.name: _promised(catalogue, s) for s in settings},
-        offered=sum(len(_offered(catalogue, s)) for s in settings),
+        promised={s.topology.name: selection.promised_by(catalogue, s) for s in settings},
+        offered=sum(len(selection.offered(catalogue, s)) for s in settings),
     )
     config.stash[DESELECTED] = {}
     if sidebyside.side_by_side(config):
@@ -130,42 +126,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if any("scenario" in getattr(item, "fixturenames", ()) for item in items):
             raise pytest.UsageError("suites need --topology NAME (see `rmq-harness topologies`)")
         return
-    _check_marks(config.stash[CATALOGUE], items)
-    kept: list[pytest.Item] = []
-    dropped: list[pytest.Item] = []
-    for item in items:
-        topology = _topology_of(item)
-        if topology is None:
-            kept.append(item)
-            continue
-        promised = {g.id for g in session.promised[topology]}
-        (kept if promised & set(_marked(item)) else dropped).append(item)
-    for item in dropped:
-        topology = str(_topology_of(item))
-        offered = {g.id for g in _offered(config.stash[CATALOGUE], session.settings[topology])}
-        why = "not asked for" if offered & set(_marked(item)) else f"{topology} does not promise what they judge"
-        if not _marked(item):
-            why = "no @guarantee says what they judge"
-        counts = config.stash[DESELECTED].setdefault(topology, {})
-        counts[why] = counts.get(why, 0) + 1
+    kept, dropped = selection.select(config.stash[CATALOGUE], session, items, config.stash[DESELECTED])
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
 
 
-def _check_marks(catalogue: Catalogue, items: Iterable[pytest.Item]) -> None:
-    """Raises pytest's UsageError for a suite function that says it judges what is not in the catalogue."""
-    for item in items:
-        for name in _marked(item) if _topology_of(item) is not None else ():
-            try:
-                catalogue.get(name)
-            except UsageError as error:
-                raise pytest.UsageError(f"{item.nodeid}: @guarantee: {error}") from None
-
-
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Says in one line what was left out and why."""
-    return _deselected(config.stash.get(DESELECTED, {}))
+    return selection.told(config.stash.get(DESELECTED, {}))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -180,9 +149,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Obtains release, JRE and clients before the first cluster; trouble ends the run with one message."""
     run = session.config.stash.get(SESSION, None)
-    if run is None or session.config.option.collectonly or not any(_topology_of(i) for i in session.items):
+    if run is None or session.config.option.collectonly or not any(selection.topology_of(i) for i in session.items):
         return
-    judged = [g for i in session.items for g in run.promised.get(str(_topology_of(i)), ()) if g.id in _marked(i)]
+    judged = [
+        g
+        for i in session.items
+        for g in run.promised.get(str(selection.topology_of(i)), ())
+        if g.id in selection.marked(i)
+    ]
     _begin(run, session.config, judged)
 
 
@@ -245,7 +219,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """An inconclusive call is an error, not a failure, in the terminal and in JUnit; verdicts need no traceback."""
     report = yield
-    prover, topology = _prover_of(item), _topology_of(item)
+    prover, topology = _prover_of(item), selection.topology_of(item)
     if isinstance(prover, Prover) and call.excinfo is not None and not _told(call.excinfo.value, prover):
         prover.failed(call.excinfo.value)
     if isinstance(prover, Prover) and topology and call.when != "call" and sidebyside.is_worker(item.config):
@@ -299,12 +273,12 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
     run = config.stash.get(SESSION, None)
     if run is None or run.equipment is None:
         if _ran_nothing(run, config, exitstatus):
-            terminalreporter.write_line(_nothing_ran(run, exitstatus))
+            terminalreporter.write_line(selection.nothing_ran(run, exitstatus))
         return
     settings = next(iter(run.settings.values()))
     terminalreporter.section("guarantees")
     if CONTROLLER in config.stash:
-        terminalreporter.write("".join(f"{line}\n" for line in _deselected(config.stash[CONTROLLER].left_out)))
+        terminalreporter.write("".join(f"{line}\n" for line in selection.told(config.stash[CONTROLLER].left_out)))
     terminalreporter.write_line(summary_of_time(run.outcomes))
     terminalreporter.write_line(f"evidence: {_relative(run.directory)}/report.html")
     text = summary(
@@ -321,34 +295,9 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
         terminalreporter.write_line(run.equipment.keeper.left.reach())
 
 
-def _deselected(left_out: sidebyside.LeftOut) -> list[str]:
-    lines = []
-    for name, counts in left_out.items():
-        told = "; ".join(f"{number}: {why}" for why, number in counts.items())
-        lines.append(f"{name}: {several(sum(counts.values()), 'suite function')} deselected ({told})")
-    return lines
-
-
 def _ran_nothing(run: Session | None, config: pytest.Config, exitstatus: int) -> TypeGuard[Session]:
     """A run came to its end, and no suite function was among what it ran, if it ran anything."""
     return run is not None and exitstatus in _WHOLE and not config.option.collectonly
-
-
-def _nothing_ran(run: Session, exitstatus: int) -> str:
-    """Why there is no table: no suite function here judges a row that was asked for, or none was selected."""
-    if exitstatus != pytest.ExitCode.NO_TESTS_COLLECTED:
-        return (
-            f"nothing was proved of {', '.join(run.settings)}: what was run are other tests, and no suite function was"
-            f" among them; name the suites, as in pytest suites; exit code {EXIT_INCONCLUSIVE}"
-        )
-    rows = list(dict.fromkeys(g.id for mine in run.promised.values() for g in mine))
-    shown = ", ".join(rows[:5]) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
-    nightly = sorted({path.partition("::")[0] for mine in run.promised.values() for g in mine for path in g.nightly})
-    hint = f"; {' '.join(nightly)} would" if nightly and len(rows) == 1 else ""
-    return (
-        f"nothing was run, so nothing is known: of {run.offered} promised rows {len(rows)} were asked for, and no suite"
-        f" function that was selected judges one of them ({shown}){hint}; exit code {EXIT_INCONCLUSIVE}"
-    )
 
 
 def _getter(config: pytest.Config) -> Callable[[str], Any]:
@@ -363,43 +312,6 @@ def _graver(code: int, status: int, run: Session) -> int:
     return code
 
 
-def _check_asked_for(catalogue: Catalogue, settings: Sequence[Settings]) -> None:
-    """Raises UsageError naming every guarantee that was asked for and that none of the topologies promises."""
-    promised = {g.id for s in settings for g in _offered(catalogue, s)}
-    missing = [name for name in dict.fromkeys(settings[0].guarantees) if name not in promised]
-    if missing:
-        names = ", ".join(s.topology.name for s in settings)
-        verb = "promises" if len(settings) == 1 else "promise"
-        raise UsageError(f"{names} {verb} none of {', '.join(missing)}; see `rmq-harness explain GUARANTEE`")
-
-
-def _offered(catalogue: Catalogue, settings: Settings) -> tuple[Guarantee, ...]:
-    """What the topology promises on that release; of a path:DIR it is not known yet which one that is."""
-    return catalogue.promised(settings.topology, parse_release(settings.rocketmq).version)
-
-
-def _promised(catalogue: Catalogue, settings: Settings) -> tuple[Guarantee, ...]:
-    promised = _offered(catalogue, settings)
-    if settings.guarantees:
-        promised = with_parts(promised, settings.guarantees)
-        if not promised:
-            raise pytest.UsageError(
-                f"{settings.topology.name} promises none of {', '.join(settings.guarantees)}; "
-                "see `rmq-harness explain GUARANTEE`"
-            )
-    return promised
-
-
-def _marked(item: pytest.Item) -> list[str]:
-    return [str(arg) for mark in item.iter_markers("guarantee") for arg in mark.args]
-
-
-def _topology_of(item: pytest.Item) -> str | None:
-    callspec = getattr(item, "callspec", None)
-    name = callspec.params.get("scenario") if callspec is not None else None
-    return str(name) if name is not None else None
-
-
 def _prover_of(item: pytest.Item) -> object:
     return getattr(item, "funcargs", {}).get("scenario")
 
@@ -407,7 +319,7 @@ def _prover_of(item: pytest.Item) -> object:
 def _suite_function(item: pytest.Item) -> SuiteFunction:
     name = item.name.partition("[")[0].removeprefix("test_").replace("_", "-")
     claim = (getattr(item, "function", None).__doc__ or "").strip()
-    return SuiteFunction(name, claim, tuple(_marked(item)))
+    return SuiteFunction(name, claim, tuple(selection.marked(item)))
 
 
 def _without_paths(words: list[str]) -> list[str]:
