@@ -72,11 +72,17 @@ def optional_call(target: Any, method: str, value: Any) -> None:
         setter(value)
 
 
+_WRAPPED = "send message Exception"
+"""How sendMessageInTransaction wraps whatever its send of the half message threw."""
+
+
 def thrown(error: Any) -> tuple[str, int | None, str]:
     """Simple class name, response code if there is one, and the text of a Java exception with its causes."""
     name = str(error.getClass().getSimpleName())
     if name == "UndeclaredThrowableException" and error.getUndeclaredThrowable() is not None:  # see `java_sends.Send`
         return thrown(error.getUndeclaredThrowable())
+    if name == "MQClientException" and str(error.getMessage()).startswith(_WRAPPED) and error.getCause() is not None:
+        return thrown(error.getCause())
     code = int(error.getResponseCode()) if name in ("MQBrokerException", "MQClientException") else None
     texts = []
     cause = error
