@@ -8,6 +8,7 @@ from harness.suite import (
     Expectation,
     Gates,
     Prover,
+    PullDirect,
     ReadBack,
     Routed,
     SendDirect,
@@ -24,7 +25,7 @@ from harness.suite import (
 LOAD = produce(1, rate=200)
 ENOUGH = AwaitCount(who="p", what="ok", at_least=500, from_start=True, timeout_s=120)
 TRIES = 20
-TOPIC_NOT_EXIST, MESSAGE_ILLEGAL = 17, 13
+TOPIC_NOT_EXIST, MESSAGE_ILLEGAL, GROUP_NOT_EXIST = 17, 13, 26
 MISSING = "nobody-made-it"
 UNHURT = Gates(min_acked=500, in_flight_at_fault=False, faults_bite=False, faults_heal=False, min_acked_before_fault=0)
 
@@ -47,6 +48,29 @@ def test_a_topic_that_nobody_made_is_refused(scenario: Prover) -> None:
             # What was acknowledged to that topic is read as a phase of its own.
             gates=UNHURT.model_copy(update={"drained": False}),
             why="with autoCreateTopicEnable=true the same sends must be acknowledged",
+        ),
+    )
+
+
+@guarantee("missing-group-is-refused")
+def test_a_group_that_nobody_made_is_refused(scenario: Prover) -> None:
+    """With autoCreateSubscriptionGroup=false every pull of an unknown group is refused with 26."""
+    pulls = PullDirect(target=master(0), group=MISSING, among=(GROUP_NOT_EXIST,))
+    refused = [observed("pulls.messages").equals(0), observed("pulls.codes.other").equals(0)]
+    scenario(
+        cluster=ClusterNeeds(broker_conf={"autoCreateSubscriptionGroup": "false"}, insists=True),
+        load=[LOAD],
+        steps=plan(then(ENOUGH, name="loaded"), then(pulls, name="pulls")),
+        demand=[*refused, forbid("lost", replicas="master"), forbid("phantom")],
+        gates=UNHURT.model_copy(update={"also": (observed("pulls.answered") > 0,)}),
+        control=scenario.control(
+            "created-by-itself",
+            cluster=ClusterNeeds(broker_conf={"autoCreateSubscriptionGroup": "true"}, insists=True),
+            load=[LOAD],
+            steps=plan(then(ENOUGH, name="loaded"), then(pulls, name="pulls")),
+            demand=refused,
+            gates=UNHURT,
+            why="with autoCreateSubscriptionGroup=true the same group must be made and given messages",
         ),
     )
 

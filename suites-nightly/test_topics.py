@@ -8,13 +8,17 @@ from harness.suite import (
     Elapse,
     Expectation,
     Gates,
+    MakeTopics,
     Prover,
+    Routed,
     SetQueues,
+    StartLoad,
     Step,
     consume,
     forbid,
     guarantee,
     metric,
+    observed,
     plan,
     produce,
     then,
@@ -64,5 +68,54 @@ def test_queues_are_added_under_load(scenario: Prover) -> None:
             demand=used,
             gates=UNHURT,
             why="without the change no queue beyond the fourth may be used",
+        ),
+    )
+
+
+@guarantee("auto-topic-reaches-every-broker")
+def test_a_topic_made_by_the_first_send_is_on_every_broker(scenario: Prover) -> None:
+    """With autoCreateTopicEnable=true and defaultTopicQueueNums=4 one send makes four queues on every broker.
+
+    Its producer is a new one, whose client asks for four queues as well, which is its own default.
+    """
+    everywhere = scenario.topology.masters
+    first = produce(1, rate=10, name="first", topic=1, max_messages=1, wait_route=False, timeout_ms=10_000)
+    reached = observed("made.brokers_least").equals(everywhere)
+
+    def needs(automatic: str) -> ClusterNeeds:
+        conf = {"autoCreateTopicEnable": automatic, "defaultTopicQueueNums": str(BEFORE)}
+        return ClusterNeeds(topics=2, late_topics=1, broker_conf=conf, insists=True)
+
+    # Made everywhere in the end: the oracle is to read what there is of it on every broker.
+    steps = plan(
+        then(ENOUGH, name="loaded"),
+        then(Routed(topic="topic-1"), name="before"),
+        then(StartLoad(load=(first,)), name="first-send"),
+        then(AwaitCount(who="first", what="invoked", at_least=1, from_start=True, timeout_s=60), name="sent"),
+        then(Elapse(seconds=SETTLED_S[scenario.timers]), name="settled"),
+        then(Routed(topic="topic-1"), name="made"),
+        then(MakeTopics(topics=(1,)), name="made-by-hand"),
+    )
+    scenario(
+        cluster=needs("true"),
+        load=[LOAD],
+        steps=steps,
+        demand=[
+            reached,
+            observed("made.queues_least").equals(BEFORE),
+            observed("made.queues_most").equals(BEFORE),
+            metric("acked", process="first").equals(1),
+            forbid("lost", replicas="master"),
+            forbid("phantom"),
+        ],
+        gates=UNHURT.model_copy(update={"also": (observed("before.yes").equals(0),)}),
+        control=scenario.control(
+            "not-automatic",
+            cluster=needs("false"),
+            load=[LOAD],
+            steps=steps,
+            demand=[reached],
+            gates=UNHURT,
+            why="with autoCreateTopicEnable=false the same send must make no topic at all",
         ),
     )

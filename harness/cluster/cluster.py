@@ -236,6 +236,10 @@ class Cluster(Roster):
         """Whether a nameserver has a route for any topic of that name; None if it does not answer."""
         return self.looks.routed(nameserver, topic)
 
+    def queues(self, nameserver: str, topic: str) -> dict[str, int] | None:
+        """Broker name -> writable queues of a topic, as one nameserver routes it; None if it does not answer."""
+        return self.looks.queues(nameserver, topic)
+
     def roles(self, nameserver: str) -> dict[str, dict[int, str]] | None:
         """Broker name -> id -> address as one nameserver has it; None if it does not answer."""
         return self.looks.roles(nameserver)

@@ -128,6 +128,14 @@ class Looks:
         except WireError:
             return None
 
+    def queues(self, nameserver: str, topic: str) -> dict[str, int] | None:
+        """Broker name -> queues of the topic that may be written there, by this nameserver; None without an answer."""
+        try:
+            route = self._admin.route(self._roster.address(nameserver), topic, timeout_s=LOOK_TIMEOUT_S)
+        except WireError:
+            return None
+        return {} if route is None else {data.broker: data.write_queues for data in route.queues if data.writable}
+
     def permissions(self, nameserver: str, broker: str, topics: tuple[str, ...]) -> dict[str, int] | None:
         """Topic -> permission of that broker's queues in this nameserver's routes.
 

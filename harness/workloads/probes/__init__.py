@@ -26,6 +26,7 @@ from harness.workloads.probes.lag import ReplicationLag
 from harness.workloads.probes.leaders import AwaitLeader
 from harness.workloads.probes.loads import AwaitCount, AwaitDelivered, StartLoad, StopLoad
 from harness.workloads.probes.plain import Elapse, Same
+from harness.workloads.probes.pulls import PullDirect
 from harness.workloads.probes.routes import AwaitRoute, AwaitRoutes, Registered, Routed, Snapshot, Watch, Writable
 from harness.workloads.probes.searches import Search
 from harness.workloads.probes.sends import AwaitAnswer, SendDirect
@@ -56,6 +57,7 @@ AnyProbe = Annotated[
     | ExactlyDeleted
     | Join
     | MakeTopics
+    | PullDirect
     | Search
     | SetQueues
     | StoreFiles
@@ -82,6 +84,7 @@ __all__ = [
     "Join",
     "MakeTopics",
     "Probe",
+    "PullDirect",
     "ReadBack",
     "Registered",
     "ReplicationLag",

@@ -190,21 +190,38 @@ class Registered(Probe):
 
 
 class Routed(Probe):
-    """On how many of the nameservers in `on` there is a route for the topic of that name, by their own word."""
+    """On how many of the nameservers in `on` there is a route for the topic of that name, by their own word.
 
-    SEEN: ClassVar[frozenset[str] | None] = frozenset({"yes", "no", "silent"})
+    And on how many broker names it has queues that may be written, and how many each.
+    """
+
+    SEEN: ClassVar[frozenset[str] | None] = frozenset(
+        {"yes", "no", "silent", "brokers_least", "queues_least", "queues_most"}
+    )
     kind: Literal["routed"] = "routed"
     topic: str
     on: str = "nameserver/*"
 
     def run(self, stage: Stage) -> dict[str, Any]:
-        """`{"yes": nameservers, "no": nameservers, "silent": [...]}`; with a silent one `yes` and `no` are null."""
+        """`{"yes", "no": nameservers, "silent": [...], "brokers_least", "queues_least", "queues_most"}`.
+
+        With a silent one all figures are null. `brokers_least` is how many broker names have queues by the nameserver
+        that has the fewest; `queues_*` are those of one broker name on one nameserver, null where none has any.
+        """
         states = {name: stage.cluster.is_routed(name, self.topic) for name in select(self.on, stage.cluster)}
-        silent = [name for name, state in states.items() if state is None]
+        tables = {name: stage.cluster.queues(name, self.topic) for name in states}
+        silent = [name for name in states if states[name] is None or tables[name] is None]
+        if silent:
+            return {**dict.fromkeys(sorted(self.SEEN or ())), "silent": silent}
+        known = [table for table in tables.values() if table is not None]
+        counts = [queues for table in known for queues in table.values()]
         return {
-            "yes": None if silent else sum(state is True for state in states.values()),
-            "no": None if silent else sum(state is False for state in states.values()),
+            "yes": sum(state is True for state in states.values()),
+            "no": sum(state is False for state in states.values()),
             "silent": silent,
+            "brokers_least": min(len(table) for table in known),
+            "queues_least": min(counts, default=None),
+            "queues_most": max(counts, default=None),
         }
 
 
