@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.suite import (
     AwaitCount,
     AwaitRoute,
+    ClusterNeeds,
     Elapse,
     Expectation,
     Gates,
@@ -40,6 +41,8 @@ SOUND = {"enablePropertyFilter": "false"}
 SOUND_STARTS = "with a sound file the same node must start, and that must be seen to be no refusal"
 EXPIRY_S = 130.0
 """The longest that a nameserver takes to notice anything: two minutes of silence, and a look every ten seconds."""
+AS_DEPLOYED = ClusterNeeds(broker_conf={"haMasterAddress": ""}, insists=True)
+"""Slaves learn from the nameservers where their master is; for a quick start they are told by the harness otherwise."""
 NOWHERE = "192.0.2.1"
 """An address of nobody, set apart for documentation."""
 SENDS = 20
@@ -109,12 +112,14 @@ def test_a_slave_of_a_name_that_no_master_has(scenario: Prover) -> None:
     """A slave whose brokerName no master has is refused at its start."""
     conf = {"brokerName": f"{scenario.topology.brokers[0].name}-misspelled"}
     scenario(
+        cluster=AS_DEPLOYED,
         load=[LOAD],
         steps=plan(then(ENOUGH, name="loaded"), _mistaken(slave(0), conf, "misnamed")),
         demand=[observed("misnamed-seen.ended").equals(1), *KEPT],
         gates=QUIET,
         control=scenario.control(
             "sound",
+            cluster=AS_DEPLOYED,
             load=[LOAD],
             steps=plan(then(ENOUGH, name="loaded"), _mistaken(slave(0), SOUND, "misnamed")),
             demand=[observed("misnamed-seen.ended").equals(1)],
@@ -149,6 +154,7 @@ def test_replication_goes_by_the_second_address(scenario: Prover) -> None:
     )
     back = AwaitRoute(target=slave(0), present=True, since="slave-down", since_heal=True, timeout_s=90)
     scenario(
+        cluster=AS_DEPLOYED,
         load=[LOAD],
         steps=plan(
             then(ENOUGH, name="loaded"),
@@ -172,6 +178,7 @@ def test_replication_goes_by_the_second_address(scenario: Prover) -> None:
         ),
         control=scenario.control(
             "right-address",
+            cluster=AS_DEPLOYED,
             load=[LOAD],
             steps=plan(
                 then(ENOUGH, name="loaded"),
@@ -194,6 +201,7 @@ def test_a_list_of_brokers_shows_that_nothing_is_replicated(scenario: Prover) ->
     """A slave that has been cut off from its master for more than two minutes has left the list of brokers."""
     cut = Partition(sources=master(0), sinks=slave(0))
     scenario(
+        cluster=AS_DEPLOYED,
         load=[LOAD],
         steps=plan(
             then(ENOUGH, name="loaded"),
@@ -207,6 +215,7 @@ def test_a_list_of_brokers_shows_that_nothing_is_replicated(scenario: Prover) ->
         gates=QUIET.model_copy(update={"preconditions": (*READ, COPIED.equals(0))}),
         control=scenario.control(
             "replicated",
+            cluster=AS_DEPLOYED,
             load=[LOAD],
             steps=plan(then(ENOUGH, name="loaded"), then(Registered(target=slave(0)), name="listed")),
             demand=[observed("listed.yes").equals(0)],
