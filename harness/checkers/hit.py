@@ -8,16 +8,12 @@ from typing import Final
 import polars as pl
 
 from harness.checkers import narrow
+from harness.checkers.kinds import traits
 from harness.checkers.narrow import FOREVER_NS
 from harness.core.history import History
 from harness.core.window import FaultWindow
 
 _BROKER_NODE: Final = re.compile(r"(?!namesrv-|nameserver-)(.+)-(n?\d+|master|slave)")
-_STAYS_UP: Final = frozenset({"partition", "pause", "fill-disk", "wipe-write-permission"})
-"""Faults that end no process: the log goes on where it was, and no offset is given away again."""
-
-KILLS: Final = frozenset({"kill", "stop", "cut-power", "destroy-store"})
-"""Faults that may end a worker, which then did not stop in order."""
 
 
 def brokers_hit(history: History, window: FaultWindow) -> tuple[str, ...]:
@@ -56,7 +52,7 @@ def with_stretch(history: History, sends: pl.DataFrame) -> pl.DataFrame:
 
 def _ends_process_of(window: FaultWindow, broker: str) -> bool:
     masters = {node.rpartition("-")[0] for node in window.targets if narrow.is_master(node)}
-    return window.fault not in _STAYS_UP and broker in masters
+    return traits(window.fault).ends_process and broker in masters
 
 
 def _bit_ns(window: FaultWindow) -> int:

@@ -8,15 +8,13 @@ from typing import Final
 import polars as pl
 
 from harness.checkers import narrow
-from harness.checkers.hit import KILLS, brokers_hit
+from harness.checkers.hit import brokers_hit
+from harness.checkers.kinds import traits
 from harness.core.expectation import Gates
 from harness.core.history import History
 from harness.core.verdict import Assumption
 from harness.core.window import FaultWindow
 from harness.core.wording import several
-
-_GOES_ON: Final = frozenset({"pause", "partition", "fill-disk", "fail-disk"})
-"""Faults that are not over once they were seen: a send that is begun while one is in force meets it just as well."""
 
 _AT_MOST_NS: Final = 1_000_000_000
 _SHARE: Final = 4
@@ -69,7 +67,7 @@ def in_flight(history: History) -> Assumption:
     for window in history.windows:
         latest = window.inject_ns + _AT_MOST_NS
         hit = min(window.observed_ns if window.observed_ns is not None else window.inject_ns, latest)
-        if window.fault in _GOES_ON:
+        if traits(window.fault).goes_on:
             hit = narrow.FOREVER_NS if window.lasting or window.heal_ns is None else window.heal_ns
         done = pl.col("complete_ns").fill_null(_left_open_until(history))
         flying = history.sends.filter((pl.col("invoke_ns") <= hit) & (done > window.inject_ns))
@@ -89,7 +87,7 @@ def _left_open_until(history: History) -> pl.Expr:
     """Until when a send without an answer was under way: to the end of time, or of its producer if a fault ended it."""
     until = pl.lit(narrow.FOREVER_NS)
     for window in history.windows:
-        if window.fault in KILLS:
+        if traits(window.fault).ends_process:
             ended_ns = window.inject_ns if window.observed_ns is None else window.observed_ns
             until = pl.when(narrow.text("process").is_in(window.targets)).then(ended_ns).otherwise(until)
     return until
