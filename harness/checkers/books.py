@@ -9,7 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from harness.checkers import narrow
-from harness.checkers.kinds import traits
+from harness.checkers.hit import ended_by_faults
 from harness.core.history import History
 from harness.core.names import ACTED, COUNTED, COUNTS, DRAIN, READ_ALL, ROSTER
 from harness.core.verdict import Assumption
@@ -71,7 +71,7 @@ def _own(history: History, name: str) -> Iterator[Any]:
 
 
 def _killed(history: History, process: str) -> bool:
-    return any(traits(w.fault).ends_process and process in w.targets for w in history.windows)
+    return process in ended_by_faults(history)
 
 
 def _not_acted(history: History) -> Iterator[str]:

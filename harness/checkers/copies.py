@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from harness.checkers import narrow
-from harness.checkers.kinds import traits
+from harness.checkers.hit import ended_by_faults
 from harness.checkers.narrow import QUEUE, Replicas
 from harness.core.errors import MetricUnavailable
 from harness.core.history import History
@@ -71,8 +71,8 @@ def never_completed(history: History, *, process: str | None = None) -> Finding:
     Producers wait at their end until everything is answered, a minute at most. One that a fault killed did not, and
     none of its sends is looked at.
     """
-    killed = {name for window in history.windows if traits(window.fault).ends_process for name in window.targets}
-    sends = narrow.sends_of(history, process).filter(~narrow.text("process").is_in(sorted(killed)))
+    ended = sorted(ended_by_faults(history))
+    sends = narrow.sends_of(history, process).filter(~narrow.text("process").is_in(ended))
     found = sends.filter(pl.col("completions") == 0)
     return Finding("never-completed", found.height, sends.height, narrow.examples(found, "id", "process", "invoke_ns"))
 

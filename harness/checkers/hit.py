@@ -27,6 +27,12 @@ def brokers_hit(history: History, window: FaultWindow) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found.group(1) for found in nodes if found))
 
 
+def ended_by_faults(history: History) -> frozenset[str]:
+    """Nodes and workers that a fault ended: what such a worker did not do any more says nothing of the product."""
+    ends = (window for window in history.windows if traits(window.fault).ends_process)
+    return frozenset(name for window in ends for name in window.targets)
+
+
 def with_stretch(history: History, sends: pl.DataFrame) -> pl.DataFrame:
     """Answered sends with `epoch`, the stretch of their broker's log, and `ended_ns`, when the fault bit that ended it.
 
