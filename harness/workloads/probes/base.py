@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from harness.core.errors import WaitTimeout
@@ -13,6 +14,7 @@ from harness.waiting import wait_for
 if TYPE_CHECKING:
     from harness.workloads.stage import Stage
 
+NO_ANSWER: Final = "none"
 PROBE_BYTES: Final = 100
 """What a message of a probe weighs."""
 
@@ -41,6 +43,19 @@ def in_time(look: Callable[[], bool], *, what: str, timeout_s: float, poll_s: fl
         return wait_for(look, what=what, timeout_s=timeout_s, poll_s=poll_s)
     except WaitTimeout:
         return False
+
+
+def by_code(codes: Iterable[str], among: Iterable[int]) -> dict[str, int]:
+    """Answers by their code: those of `among` even if none came, and then whatever else was answered as `other` too.
+
+    No answer is the code `none`: it is no other code than the one that was expected, and no sign of it either.
+    """
+    expected = {str(code): 0 for code in among}
+    counts = Counter(expected)
+    counts.update(codes)
+    if expected:
+        counts["other"] = sum(n for code, n in counts.items() if code not in expected and code != NO_ANSWER)
+    return dict(counts)
 
 
 def seconds_since(stage: Stage, began_ns: int) -> float:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.core.errors import HarnessError
 from harness.faults.select import select
 from harness.wire.replies import PullReply, QueueRef
-from harness.workloads.probes.base import Probe
+from harness.workloads.probes.base import NO_ANSWER, Probe, by_code
 
 if TYPE_CHECKING:
     from harness.workloads.stage import Stage
@@ -42,17 +41,14 @@ class PullDirect(Probe):
             for node in select(self.target, stage.cluster)
             for queue in range(stage.cluster.plan.topics[self.topic].queues)
         ]
-        codes = Counter({str(code): 0 for code in self.among})
-        codes.update("none" if reply is None else str(int(reply.code)) for reply in replies)
+        codes = (NO_ANSWER if reply is None else str(int(reply.code)) for reply in replies)
         answered = [reply for reply in replies if reply is not None]
-        if self.among:
-            codes["other"] = len(answered) - sum(codes[str(code)] for code in set(self.among))
         suggested = [reply.suggested_broker_id for reply in answered if reply.found]
         return {
             "asked": len(replies),
             "answered": len(answered),
             "messages": sum(len(reply.messages) for reply in answered),
-            "codes": dict(codes),
+            "codes": by_code(codes, self.among),
             "suggested_least": min(suggested, default=None),
             "suggested_most": max(suggested, default=None),
         }

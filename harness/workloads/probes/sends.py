@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.core.flow import waited_a_moment
 from harness.faults.select import select
 from harness.wire.replies import SendReply
-from harness.workloads.probes.base import PROBE_BYTES, Probe, in_time, seconds_since
+from harness.workloads.probes.base import NO_ANSWER, PROBE_BYTES, Probe, by_code, in_time, seconds_since
 
 if TYPE_CHECKING:
     from harness.workloads.stage import Stage
@@ -39,7 +38,7 @@ class SendDirect(Probe):
         demand 0 `codes.other`, and assume that enough was `answered`. A refusal for a moment's wait in the broker's
         queue is no answer to what was asked.
         """
-        codes: Counter[str] = Counter({str(code): 0 for code in self.among})
+        codes: list[str] = []
         accepted = stored = 0
         slowest_s = 0.0
         for node in select(self.target, stage.cluster):
@@ -48,19 +47,15 @@ class SendDirect(Probe):
                     node, self.topic_name or self.topic, number, self.timeout_s, self.body_bytes
                 )
                 slowest_s = max(slowest_s, took_s)
-                codes[str(reply.code) if reply is not None and _answers(reply) else "none"] += 1
+                codes.append(str(reply.code) if reply is not None and _answers(reply) else NO_ANSWER)
                 accepted += reply is not None and reply.acknowledged
                 stored += reply is not None and reply.stored
-        sent = sum(codes.values())
-        answered = sent - codes["none"]
-        if self.among:
-            codes["other"] = answered - sum(codes[str(code)] for code in set(self.among))
         return {
-            "sent": sent,
-            "answered": answered,
+            "sent": len(codes),
+            "answered": len(codes) - codes.count(NO_ANSWER),
             "accepted": accepted,
             "stored": stored,
-            "codes": dict(codes),
+            "codes": by_code(codes, self.among),
             "slowest_s": slowest_s,
         }
 
