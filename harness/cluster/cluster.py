@@ -237,7 +237,10 @@ class Cluster(Roster):
         return self.looks.routed(nameserver, topic)
 
     def queues(self, nameserver: str, topic: str) -> dict[str, int] | None:
-        """Broker name -> writable queues of a topic, as one nameserver routes it; None if it does not answer."""
+        """Broker name -> writable queues of a topic, 0 for one that has others, as one nameserver routes it.
+
+        None if it does not answer, empty without a route.
+        """
         return self.looks.queues(nameserver, topic)
 
     def roles(self, nameserver: str) -> dict[str, dict[int, str]] | None:

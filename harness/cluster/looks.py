@@ -123,18 +123,19 @@ class Looks:
 
     def routed(self, nameserver: str, topic: str) -> bool | None:
         """Whether this nameserver has a route for the topic; None if it does not answer."""
-        try:
-            return self._admin.route(self._roster.address(nameserver), topic, timeout_s=LOOK_TIMEOUT_S) is not None
-        except WireError:
-            return None
+        queues = self.queues(nameserver, topic)
+        return None if queues is None else bool(queues)
 
     def queues(self, nameserver: str, topic: str) -> dict[str, int] | None:
-        """Broker name -> queues of the topic that may be written there, by this nameserver; None without an answer."""
+        """Broker name -> queues of the topic that may be written there, by this nameserver; None without an answer.
+
+        A broker whose queues may not be written has 0; a topic without a route has no brokers.
+        """
         try:
             route = self._admin.route(self._roster.address(nameserver), topic, timeout_s=LOOK_TIMEOUT_S)
         except WireError:
             return None
-        return {} if route is None else {data.broker: data.write_queues for data in route.queues if data.writable}
+        return {} if route is None else {q.broker: q.write_queues if q.writable else 0 for q in route.queues}
 
     def permissions(self, nameserver: str, broker: str, topics: tuple[str, ...]) -> dict[str, int] | None:
         """Topic -> permission of that broker's queues in this nameserver's routes.

@@ -95,10 +95,8 @@ class Cluster:
         return None if nameserver in self.silent else (nameserver, node) in self.registered
 
     def queues(self, nameserver: str, topic: str) -> dict[str, int] | None:
-        return None if nameserver in self.silent else self.tables.get(nameserver, {})
-
-    def is_routed(self, nameserver: str, topic: str) -> bool | None:
-        return None if nameserver in self.silent else (nameserver, topic) in self.routed
+        routed = {"a": 4} if (nameserver, topic) in self.routed else {}
+        return None if nameserver in self.silent else self.tables.get(nameserver, routed)
 
     def roles(self, nameserver: str) -> dict[str, dict[int, str]] | None:
         return None if nameserver in self.silent else {"broker-a": {0: "x"}}

@@ -208,18 +208,17 @@ class Routed(Probe):
         With a silent one all figures are null. `brokers_least` is how many broker names have queues by the nameserver
         that has the fewest; `queues_*` are those of one broker name on one nameserver, null where none has any.
         """
-        states = {name: stage.cluster.is_routed(name, self.topic) for name in select(self.on, stage.cluster)}
-        tables = {name: stage.cluster.queues(name, self.topic) for name in states}
-        silent = [name for name in states if states[name] is None or tables[name] is None]
+        tables = {name: stage.cluster.queues(name, self.topic) for name in select(self.on, stage.cluster)}
+        silent = [name for name, table in tables.items() if table is None]
         if silent:
             return {**dict.fromkeys(sorted(self.SEEN or ())), "silent": silent}
-        known = [table for table in tables.values() if table is not None]
-        counts = [queues for table in known for queues in table.values()]
+        written = [[queues for queues in table.values() if queues] for table in tables.values() if table is not None]
+        counts = [queues for table in written for queues in table]
         return {
-            "yes": sum(state is True for state in states.values()),
-            "no": sum(state is False for state in states.values()),
+            "yes": sum(bool(table) for table in tables.values()),
+            "no": sum(not table for table in tables.values()),
             "silent": silent,
-            "brokers_least": min(len(table) for table in known),
+            "brokers_least": min(map(len, written)),
             "queues_least": min(counts, default=None),
             "queues_most": max(counts, default=None),
         }
