@@ -54,7 +54,7 @@ test: check ## Everything that proves the product itself, real clusters included
 	$(BIN)/pytest tests -m real
 
 signoff: setup ## The suites against one cluster: TOPOLOGY=, ROCKETMQ=, ARGS=
-	$(BIN)/pytest suites/ $(PYTEST_OPTIONS)
+	$(BIN)/pytest suites/ -n auto $(PYTEST_OPTIONS)
 
 matrix: setup ## Every topology and release that is missing or stale in docs/results; ARGS="--status" says which
 	$(BIN)/rmq-harness matrix $(addprefix --topology=,$(MATRIX_TOPOLOGIES)) $(addprefix --rocketmq=,$(MATRIX_ROCKETMQ)) $(ARGS)

@@ -27,7 +27,7 @@ from harness.faults import (
     nameserver,
     slave,
 )
-from harness.plugin import guarantee
+from harness.plugin import guarantee, mostly_waits
 from harness.prover import Prover
 from harness.scenario import (
     ClusterNeeds,
@@ -148,6 +148,7 @@ __all__ = [
     "isolate",
     "master",
     "metric",
+    "mostly_waits",
     "nameserver",
     "observed",
     "outage",

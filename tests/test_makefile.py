@@ -30,4 +30,4 @@ def test_a_variable_that_is_not_known_is_refused_by_name(word):
 
 def test_those_that_are_known_reach_the_command():
     done = make("signoff", "TOPOLOGY=1m", "ROCKETMQ=4.9.7", "ARGS=-n 2 --strict")
-    assert "pytest suites/ --topology=1m --rocketmq=4.9.7 -n 2 --strict" in done.stdout
+    assert "pytest suites/ -n auto --topology=1m --rocketmq=4.9.7 -n 2 --strict" in done.stdout

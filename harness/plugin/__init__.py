@@ -45,6 +45,8 @@ _EXCUSED = (pytest.skip.Exception, pytest.xfail.Exception)
 
 guarantee = pytest.mark.guarantee
 """`@guarantee("id", ...)`: the documented guarantees that a suite function judges."""
+mostly_waits = pytest.mark.xdist_group("waits")
+"""`@mostly_waits`: the product's own timers are most of it; side by side, one worker runs all of these in turn."""
 
 SESSION = pytest.StashKey[Session]()
 CATALOGUE = pytest.StashKey[Catalogue]()
@@ -57,9 +59,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser.getgroup("rmq-harness", "RocketMQ reliability harness"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """How many suites run at a time with `-n auto`; what is not ours is left to pytest-xdist."""
+    try:
+        return sidebyside.fitting(settings_from(_getter(config))) if asked(_getter(config), "topology") else None
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Reads every option once; anything wrong ends here, before a cluster is started."""
     config.addinivalue_line("markers", "guarantee(id, ...): the documented guarantees that a suite function judges")
+    config.addinivalue_line("markers", "xdist_group(name): with -n, what has one name runs in one worker")
     try:
         check_environment()
         if not asked(_getter(config), "topology"):
@@ -91,6 +103,7 @@ def pytest_configure(config: pytest.Config) -> None:
         offered=sum(len(selection.offered(catalogue, s)) for s in settings),
     )
     config.stash[DESELECTED] = {}
+    sidebyside.keep_groups_together(config)
     if sidebyside.side_by_side(config):
         config.stash[CONTROLLER] = sidebyside.Controller(config.stash[SESSION], write_run)
         config.pluginmanager.register(config.stash[CONTROLLER], "rmq-harness-controller")

@@ -13,7 +13,7 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import fields
 from typing import Any, Final
@@ -22,11 +22,14 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.session import Outcome, Session
+from harness.settings import Settings
 
 RUN: Final = "rmq_run"
 """In a worker's input: `{"id", "seed"}` of the run that it is part of."""
 _OUTCOME: Final = "rmq_outcome"
 _LEFT_OUT: Final = "rmq_left_out"
+MOST: Final = 4
+"""So many at once `-n auto` takes at most: how they bear on each other was measured for two on two processors."""
 LeftOut = dict[str, dict[str, int]]
 """Topology -> why -> how many suite functions were deselected."""
 
@@ -52,6 +55,19 @@ def run_of(config: pytest.Config) -> Mapping[str, Any]:
     return given
 
 
+def fitting(settings: Sequence[Settings]) -> int:
+    """How many suites at a time `-n auto` stands for: one per processor, as memory allows; 0: in this process.
+
+    A stock cluster is alone: its brokers refuse what has waited 200 ms, which beside another cluster happens.
+    """
+    from harness.equip import MIN_MEMORY_BYTES, available_memory_bytes
+
+    if settings[0].keep or any(s.topology.stock for s in settings):
+        return 0
+    fit = min(len(os.sched_getaffinity(0)), available_memory_bytes() // MIN_MEMORY_BYTES, MOST)
+    return fit if fit > 1 else 0
+
+
 def check(config: pytest.Config, *, keep: bool) -> None:
     """Raises UsageError for what cannot be done side by side."""
     dist = config.getoption("dist", "no")
@@ -64,6 +80,12 @@ def check(config: pytest.Config, *, keep: bool) -> None:
         raise UsageError("--dist each would run every suite in every worker: leave it out, -n alone shares them out")
     if keep and dist != "no":
         raise UsageError("--keep leaves the last scenario's cluster up, and with -n there is no last: leave one out")
+
+
+def keep_groups_together(config: pytest.Config) -> None:
+    """What mostly waits, and so hardly loads the machine, is to run beside what does not, and not beside its like."""
+    if config.getoption("dist", "no") == "load":
+        config.option.dist = "loadgroup"
 
 
 class Controller:

@@ -28,6 +28,7 @@ from harness.suite import (
     heal,
     master,
     metric,
+    mostly_waits,
     observed,
     plan,
     produce,
@@ -45,11 +46,12 @@ BETWEEN = 0.79
 """Above diskMaxUsedSpaceRatio (75 %), below the level of forced cleaning (85 %)."""
 BELOW = 0.65
 # All that is sent while the disk is full, a reader must catch up with beside the sends that go on.
-LOAD = produce(2, rate=500, threads=4, timeout_ms=10_000)
-ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_s=120)
+LOAD = produce(2, rate=200, threads=4, timeout_ms=10_000)
+ENOUGH = AwaitCount(who="p", what="ok", at_least=2000, from_start=True, timeout_s=120)
 """The load before the disk fills up, however slow the machine is."""
 
 
+@mostly_waits
 @guarantee("disk-warning-refuses-writes")
 def test_a_nearly_full_disk_refuses_writes_and_recovers(scenario: Prover) -> None:
     """Past the warning level sends get code 14, reads go on, nothing is lost, and writes return when space is free."""
@@ -107,6 +109,7 @@ def test_a_nearly_full_disk_refuses_writes_and_recovers(scenario: Prover) -> Non
     )
 
 
+@mostly_waits
 @guarantee("past-ratio-deletes-only-expired")
 def test_past_the_ratio_only_expired_files_go(scenario: Prover) -> None:
     """Past diskMaxUsedSpaceRatio exactly the files older than fileReservedTime go; younger ones stay, sends go on."""
@@ -137,7 +140,7 @@ def test_past_the_ratio_only_expired_files_go(scenario: Prover) -> None:
             heal("full"),
         )
 
-    load = [produce(2, rate=500, threads=2, timeout_ms=10_000), bulk]
+    load = [LOAD, bulk]
     scenario(
         cluster=needs,
         load=load,

@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 
+from harness.equip import MIN_MEMORY_BYTES
+from harness.options import settings_from
+from harness.plugin import sidebyside
+from harness.settings import Settings
 from harness.waiting import wait_for
 from tests.plugin.conftest import PLUGINS
 
@@ -215,6 +219,56 @@ def test_what_cannot_be_side_by_side_is_refused(run: Callable[..., Ran], options
     assert said in text
     assert rows == {}
     assert "Traceback" not in text
+
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("processors", "memory_bytes", "topologies", "keep", "fit"),
+    [
+        (2, 20 * GIB, ("2m-2s-sync",), False, 2),
+        (2, 20 * GIB, ("1m", "2m-2s-sync"), False, 2),
+        (64, 500 * GIB, ("2m-2s-sync",), False, sidebyside.MOST),
+        (8, 3 * MIN_MEMORY_BYTES + 1, ("2m-2s-sync",), False, 3),
+        (8, 2 * MIN_MEMORY_BYTES - 1, ("2m-2s-sync",), False, 0),
+        (1, 20 * GIB, ("2m-2s-sync",), False, 0),
+        (8, 20 * GIB, ("1m", "2m-2s-sync-stock"), False, 0),
+        (8, 20 * GIB, ("2m-2s-sync",), True, 0),
+    ],
+)
+def test_auto_is_as_many_as_the_machine_carries_and_a_stock_cluster_is_alone(
+    monkeypatch: pytest.MonkeyPatch,
+    processors: int,
+    memory_bytes: int,
+    topologies: tuple[str, ...],
+    keep: bool,
+    fit: int,
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(processors)))
+    monkeypatch.setattr("harness.equip.available_memory_bytes", lambda: memory_bytes)
+    assert sidebyside.fitting(settings_of(*topologies, keep=keep)) == fit
+
+
+def settings_of(*topologies: str, keep: bool) -> list[Settings]:
+    given = {"rmq_topology": list(topologies), "rmq_keep": keep}
+    return settings_from(lambda name: given.get(name))
+
+
+def test_auto_refuses_what_any_run_refuses(run: Callable[..., Ran]) -> None:
+    code, text, rows, _run = run("-n", "auto", "--topology=nonesuch")
+    assert code == 4
+    assert text.count("--topology 'nonesuch' is not known") == 1
+    assert rows == {}
+    assert "Traceback" not in text
+
+
+@pytest.mark.real
+def test_auto_takes_what_fits(run: Callable[..., Ran]) -> None:
+    code, text, rows, _run = run("-n", "auto", "-v")
+    assert code == 0, text
+    assert len(judged(rows)) == 3
+    assert "[gw1]" in text
 
 
 def test_a_dist_that_n_0_turns_off_is_one_after_the_other(run: Callable[..., Ran]) -> None:
