@@ -59,7 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser.getgroup("rmq-harness", "RocketMQ reliability harness"))
 
 
-@pytest.hookimpl(optionalhook=True)
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """How many suites run at a time with `-n auto`; what is not ours is left to pytest-xdist."""
     try:

@@ -227,12 +227,14 @@ GIB = 2**30
 @pytest.mark.parametrize(
     ("processors", "memory_bytes", "topologies", "keep", "fit"),
     [
-        (2, 20 * GIB, ("2m-2s-sync",), False, 2),
-        (2, 20 * GIB, ("1m", "2m-2s-sync"), False, 2),
+        (4, 20 * GIB, ("2m-2s-sync",), False, 2),
+        (5, 20 * GIB, ("1m", "2m-2s-sync"), False, 2),
         (64, 500 * GIB, ("2m-2s-sync",), False, sidebyside.MOST),
-        (8, 3 * MIN_MEMORY_BYTES + 1, ("2m-2s-sync",), False, 3),
+        (12, 3 * MIN_MEMORY_BYTES + 1, ("2m-2s-sync",), False, 3),
         (8, 2 * MIN_MEMORY_BYTES - 1, ("2m-2s-sync",), False, 0),
         (1, 20 * GIB, ("2m-2s-sync",), False, 0),
+        (2, 20 * GIB, ("2m-2s-sync",), False, 0),
+        (3, 20 * GIB, ("2m-2s-sync",), False, 0),
         (8, 20 * GIB, ("1m", "2m-2s-sync-stock"), False, 0),
         (8, 20 * GIB, ("2m-2s-sync",), True, 0),
     ],
@@ -264,11 +266,11 @@ def test_auto_refuses_what_any_run_refuses(run: Callable[..., Ran]) -> None:
 
 
 @pytest.mark.real
-def test_auto_takes_what_fits(run: Callable[..., Ran]) -> None:
+def test_with_auto_the_rows_are_the_same_whatever_fits(run: Callable[..., Ran]) -> None:
     code, text, rows, _run = run("-n", "auto", "-v")
     assert code == 0, text
     assert len(judged(rows)) == 3
-    assert "[gw1]" in text
+    assert ("[gw1]" in text) is (len(os.sched_getaffinity(0)) >= 4)
 
 
 def test_a_dist_that_n_0_turns_off_is_one_after_the_other(run: Callable[..., Ran]) -> None:
