@@ -21,9 +21,9 @@ from harness.faults.select import SELECTORS, select
 from harness.planning import groups_of, names_of_topics, topology_of
 from harness.scenario import Heal, Inject, Look, Scenario
 from harness.topology import Topology
-from harness.workloads.load import Load, is_called, workers_of
+from harness.workloads.load import Load, Produce, is_called, workers_of
 from harness.workloads.probes import (
-    AwaitCount,
+    AwaitDropped,
     AwaitRoute,
     AwaitRoutes,
     Join,
@@ -132,9 +132,12 @@ def _check_load(scenario: Scenario, nodes: _Declared) -> None:
         missing = [n for n in getattr(load, "only_brokers", ()) if not 0 <= n < len(nodes.masters())]
         if missing:
             raise UsageError(f"load {load.name!r}: only_brokers {missing[0]}, there are {len(nodes.masters())}, from 0")
+    producers = [name for load in nodes.loads if isinstance(load, Produce) for name in workers_of(load)]
     for step in scenario.steps:
         probe = step.act.probe if isinstance(step.act, Look) else None
-        who = probe.who if isinstance(probe, AwaitCount) else probe.name if isinstance(probe, StopLoad) else None
+        who = probe.name if isinstance(probe, StopLoad) else getattr(probe, "who", None)
+        if isinstance(probe, AwaitDropped) and who not in producers:
+            raise UsageError(f"step {step.name!r}: {who!r} is no producer; there are {_or_none(producers)}")
         if who is not None and not any(is_called(name, who) for name in clients):
             raise UsageError(f"step {step.name!r}: no worker is called {who!r}; there are {_or_none(clients)}")
 

@@ -155,6 +155,26 @@ class MessageCalls(Calls):
             raise
         return tuple(sorted(json_body(address, code, answer).get("consumerIdList") or ()))
 
+    async def producers(
+        self, address: str, group: str, *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> tuple[tuple[str, str], ...]:
+        """Client id and address (`host:port`) of each connection that this broker holds for a producer group.
+
+        Empty if there is none: 4.x forgets the group with its last connection, and refuses one it does not know.
+        """
+        code = RequestCode.GET_PRODUCER_CONNECTION_LIST
+        try:
+            answer = await self.ask(address, code, {"producerGroup": group}, timeout_s=timeout_s)
+        except Refused as refused:
+            if refused.code == ResponseCode.SYSTEM_ERROR:
+                return ()
+            raise
+        held = json_body(address, code, answer).get("connectionSet") or ()
+        try:
+            return tuple(sorted((str(each["clientId"]), str(each["clientAddr"])) for each in held))
+        except (KeyError, TypeError) as error:
+            raise Malformed(f"{address} answered a list of producers without a usable {error}") from None
+
     async def heartbeat(
         self,
         address: str,

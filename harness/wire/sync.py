@@ -109,6 +109,7 @@ class Admin:
     view_message = _blocking(AsyncAdmin.view_message)
     query_by_key = _blocking(AsyncAdmin.query_by_key)
     consumer_ids = _blocking(AsyncAdmin.consumer_ids)
+    producers = _blocking(AsyncAdmin.producers)
     heartbeat = _blocking(AsyncAdmin.heartbeat)
     unregister = _blocking(AsyncAdmin.unregister)
 

@@ -21,7 +21,7 @@ from harness.core.names import COUNTS, ROSTER
 from harness.core.op import SCHEMA, OpName, OpType
 from harness.distribution import Jre
 from harness.runtime.base import Runtime
-from harness.workloads.load import Consume, Load, Produce, is_called, workers_of
+from harness.workloads.load import Consume, Load, Produce, is_called, producer_group, workers_of
 
 Tell = Callable[[str, Mapping[str, Any]], None]
 FAST_POLL_NAMESERVER_MS = 1_000
@@ -217,7 +217,7 @@ class Crew:
             namesrv=self._cluster.nameserver_list(),
             topic=topic,
             client=load.client or self._kit.client,
-            group=f"producers-{load.name}",
+            group=producer_group(load.name),
             mode=load.mode,
             rate_per_s=None if load.rate_per_s is None else load.rate_per_s / load.producers,
             threads=load.threads,

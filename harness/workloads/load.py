@@ -65,6 +65,11 @@ def workers_of(load: Load) -> tuple[str, ...]:
     return tuple(f"{load.name}-{n}" for n in range(1, count + 1))
 
 
+def producer_group(load_name: str) -> str:
+    """The producer group of all processes of a load."""
+    return f"producers-{load_name}"
+
+
 def is_called(worker: str, name: str) -> bool:
     """The worker is `name`, or one of the load of that name."""
     return name in (worker, worker.rpartition("-")[0])

@@ -73,6 +73,7 @@ class FakeBroker(FakeServer):
         self.topics: dict[str, Registration] = {}
         self.nameservers: list[FakeNameServer] = []
         self.groups: dict[str, dict[str, FakeConnection]] = defaultdict(dict)
+        self.producers: dict[str, dict[str, FakeConnection]] = defaultdict(dict)
         self.offsets: dict[tuple[str, str, int], int] = {}
         self.config: dict[str, str] = {"brokerName": name, "brokerPermission": "6"}
         self.indexes = True
@@ -277,6 +278,8 @@ class FakeBroker(FakeServer):
         fields = json.loads(frame.body)
         for group in fields["consumerDataSet"]:
             self.groups[group["groupName"]][fields["clientID"]] = connection
+        for group in fields["producerDataSet"]:
+            self.producers[group["groupName"]][fields["clientID"]] = connection
         connection.reply(frame, 0)
 
     def _unregister(self, connection: FakeConnection, frame: Frame) -> None:
@@ -289,6 +292,15 @@ class FakeBroker(FakeServer):
             connection.reply(frame, ResponseCode.SYSTEM_ERROR, remark="no consumer for this group")
         else:
             connection.reply(frame, 0, body=json.dumps({"consumerIdList": list(members)}).encode())
+
+    def _producers(self, connection: FakeConnection, frame: Frame) -> None:
+        group = frame.ext["producerGroup"]
+        members = self.producers.get(group)
+        if not members:
+            connection.reply(frame, ResponseCode.SYSTEM_ERROR, remark=f"the producer group[{group}] not exist")
+        else:
+            held = [{"clientId": name, "clientAddr": "198.18.0.9:4711"} for name in members]
+            connection.reply(frame, 0, body=json.dumps({"connectionSet": held}).encode())
 
     # administration
 
@@ -371,6 +383,7 @@ _HANDLERS = {
     RequestCode.HEART_BEAT: FakeBroker._heartbeat,
     RequestCode.UNREGISTER_CLIENT: FakeBroker._unregister,
     RequestCode.GET_CONSUMER_LIST_BY_GROUP: FakeBroker._consumers,
+    RequestCode.GET_PRODUCER_CONNECTION_LIST: FakeBroker._producers,
     RequestCode.UPDATE_AND_CREATE_TOPIC: FakeBroker._create_topic,
     RequestCode.DELETE_TOPIC_IN_BROKER: FakeBroker._delete_topic,
     RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP: FakeBroker._ok,

@@ -36,6 +36,7 @@ from harness.topology import known_topologies, load_topology
 from harness.workloads.load import consume, produce
 from harness.workloads.probes import (
     AwaitCount,
+    AwaitDropped,
     AwaitRoute,
     AwaitRoutes,
     Elapse,
@@ -111,6 +112,15 @@ SLIPS = {
     ),
     "step 'n': no worker is called 'consumer'; there are p-1, p-2": scenario(
         steps=plan(at(1, AwaitCount(who="consumer", what="ok"), name="n"))
+    ),
+    "step 'gone': 'p' is no producer; there are p-1, p-2": scenario(
+        steps=plan(at(1, Kill(target=master(0)), name="kill"), at(2, AwaitDropped(who="p", since="kill"), name="gone"))
+    ),
+    "step 'gone': 'c-1' is no producer; there are p-1, p-2": scenario(
+        load=(produce(2), consume(1)),
+        steps=plan(
+            at(1, Kill(target=master(0)), name="kill"), at(2, AwaitDropped(who="c-1", since="kill"), name="gone")
+        ),
     ),
     "step 'halt': no worker is called 'typo'": scenario(steps=plan(at(1, StopLoad(name="typo"), name="halt"))),
     "load 'p': only_brokers 1, there are 1, from 0": scenario(load=(produce(2, only_brokers=(1,)),)),

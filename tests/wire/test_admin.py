@@ -146,6 +146,14 @@ def test_members_come_with_heartbeats_and_go_with_the_connection(fake, admin):
     assert admin.consumer_ids(address, "g") == ()
 
 
+def test_the_producers_of_a_group_come_with_their_addresses(fake, admin):
+    address = fake.broker().address
+    assert admin.producers(address, "p") == ()
+    admin.heartbeat(address, "c1", produces=["p"])
+    assert admin.producers(address, "p") == (("c1", "198.18.0.9:4711"),)
+    assert admin.producers(address, "another") == ()
+
+
 def test_unsolicited_requests_carry_the_address_they_came_from(fake):
     seen, arrived = [], threading.Event()
 

@@ -22,6 +22,7 @@ from harness.workloads.probes.brokers import (
     SyncDisks,
 )
 from harness.workloads.probes.commitlog import AgeCommitLog, AwaitCommitLog, AwaitGone, CommitLog, ExactlyDeleted
+from harness.workloads.probes.connections import AwaitDropped
 from harness.workloads.probes.lag import ReplicationLag
 from harness.workloads.probes.leaders import AwaitLeader
 from harness.workloads.probes.loads import AwaitCount, AwaitDelivered, StartLoad, StopLoad
@@ -51,6 +52,7 @@ AnyProbe = Annotated[
     | CommitLog
     | AgeCommitLog
     | AwaitCommitLog
+    | AwaitDropped
     | AwaitGone
     | AwaitHealthy
     | AwaitLeader
@@ -73,6 +75,7 @@ __all__ = [
     "AwaitCommitLog",
     "AwaitCount",
     "AwaitDelivered",
+    "AwaitDropped",
     "AwaitGone",
     "AwaitHealthy",
     "AwaitLeader",
