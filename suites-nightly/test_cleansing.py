@@ -9,6 +9,7 @@ from harness.suite import (
     AwaitRoute,
     ClusterNeeds,
     DestroyStore,
+    Elapse,
     Expectation,
     Gates,
     Prover,
@@ -16,6 +17,7 @@ from harness.suite import (
     Step,
     Stop,
     StopLoad,
+    Verdict,
     forbid,
     guarantee,
     master,
@@ -28,9 +30,13 @@ from harness.suite import (
     then,
 )
 
+TAKEN = (0, 10, 11, 12)
+"""What is stored, with its copy or without."""
 LOAD = produce(2, rate=800, threads=4)
 ENOUGH = AwaitCount(who="p", what="ok", at_least=3000, from_start=True, timeout_s=120)
 NEW = 20
+SLAVE_LOOKS_S = 15
+"""Three times what a slave waits before it dials its master again, which it does every 5 s."""
 
 
 @guarantee("cleansing-empties")
@@ -67,5 +73,50 @@ def test_a_cleansed_broker_is_empty_and_works(scenario: Prover) -> None:
             demand=empty,
             gates=Gates(min_acked=3000, in_flight_at_fault=False),
             why="the same stop and start without the deletion must keep everything",
+        ),
+    )
+
+
+@guarantee("cleansing-one-side-diverges-nothing")
+def test_a_master_cleansed_alone_agrees_with_its_slave(scenario: Prover) -> None:
+    """The master alone is emptied and takes new messages: its slave holds the same at every offset, and lacks none."""
+    group = scenario.topology.brokers[0]
+    every = "+".join([master(0), *(slave(n) for n in range(group.slaves))])
+    cluster = ClusterNeeds(broker_conf={"autoCreateTopicEnable": "true"}, insists=True)
+
+    def emptied(target: str) -> tuple[Step, ...]:
+        return plan(
+            then(ENOUGH, name="loaded"),
+            then(StopLoad(name="p"), name="no-more-sends"),
+            outage("cleansed", DestroyStore(target=target, await_health=False), after_s=0, for_s=1),
+            then(AwaitRoute(target=every, present=True, since="cleansed", since_heal=True, timeout_s=60), name="back"),
+            then(AwaitAnswer(target=master(0), codes=TAKEN, timeout_s=60), name="takes"),
+            then(SendDirect(target=master(0), count=NEW), name="new"),
+            then(Elapse(seconds=SLAVE_LOOKS_S), name="copied"),
+        )
+
+    agree: list[Expectation] = [forbid("diverged"), forbid("lacking")]
+    gates = Gates(
+        min_acked=3000,
+        in_flight_at_fault=False,
+        # That the slave does not follow is what is judged.
+        healthy=False,
+        preconditions=(observed("takes.reached").equals(1),),
+    )
+    scenario(
+        cluster=cluster,
+        load=[LOAD],
+        steps=emptied(master(0)),
+        demand=agree,
+        gates=gates,
+        control=scenario.control(
+            "both-sides",
+            cluster=cluster,
+            load=[LOAD],
+            steps=emptied(every),
+            demand=agree,
+            gates=gates,
+            expect=Verdict.HELD,
+            why="with both sides cleansed the replicas agree",
         ),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.suite import (
     AwaitCount,
     AwaitRoute,
@@ -9,6 +11,7 @@ from harness.suite import (
     Elapse,
     Expectation,
     Gates,
+    Mentioned,
     Misconfigure,
     Partition,
     Prover,
@@ -18,6 +21,7 @@ from harness.suite import (
     SendDirect,
     Step,
     Stop,
+    Verdict,
     forbid,
     guarantee,
     heal,
@@ -77,6 +81,50 @@ def test_a_role_that_does_not_fit_the_id(scenario: Prover) -> None:
             gates=QUIET,
             why=SOUND_STARTS,
         ),
+    )
+
+
+@guarantee("unknown-keys-are-reported")
+def test_what_a_release_does_not_know_it_says(scenario: Prover) -> None:
+    """Keys of the documents that the release has no setter for, a number and a role that are none: it says so."""
+    keys = ["storePathConsumeQueue", "storeCheckpoint", "abortFile"]
+    if (scenario.version.major, scenario.version.minor) >= (4, 8):
+        keys.append("mapedFileSizeCommitLog")
+    scenario(
+        load=[LOAD],
+        steps=plan(
+            then(ENOUGH, name="loaded"),
+            _said("keys", dict.fromkeys(keys, "1073741824"), keys),
+            _said("number", {"fileReservedTime": "often"}, ["often"]),
+            _said("role", {"brokerRole": "SYNC_MASTR"}, ["SYNC_MASTR"]),
+        ),
+        demand=[
+            observed("keys-seen.mentioned").equals(len(keys)),
+            observed("number-seen.mentioned").equals(1),
+            observed("role-seen.mentioned").equals(1),
+            *KEPT,
+        ],
+        gates=QUIET,
+        control=scenario.control(
+            "looked-at",
+            load=[LOAD],
+            steps=plan(
+                then(ENOUGH, name="loaded"), _said("address", {"namesrvAddr": "no-port-in-it"}, ["no-port-in-it"])
+            ),
+            demand=[observed("address-seen.mentioned").equals(1)],
+            gates=QUIET,
+            expect=Verdict.HELD,
+            why="a value that a release does look at, it refuses by its text",
+        ),
+    )
+
+
+def _said(name: str, conf: dict[str, str], words: Sequence[str]) -> tuple[Step, ...]:
+    """The first master is started with these keys; which words its logs have is looked up, and the file put right."""
+    return plan(
+        then(Misconfigure(target=master(0), conf=conf), name=name),
+        then(Mentioned(target=master(0), words=tuple(words)), name=f"{name}-seen"),
+        heal(name),
     )
 
 

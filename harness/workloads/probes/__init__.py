@@ -15,6 +15,7 @@ from harness.workloads.probes.brokers import (
     AwaitHealthy,
     Join,
     MakeTopics,
+    Mentioned,
     ReadBack,
     Running,
     SetQueues,
@@ -59,6 +60,7 @@ AnyProbe = Annotated[
     | ExactlyDeleted
     | Join
     | MakeTopics
+    | Mentioned
     | PullDirect
     | Search
     | SetQueues
@@ -86,6 +88,7 @@ __all__ = [
     "ExactlyDeleted",
     "Join",
     "MakeTopics",
+    "Mentioned",
     "Probe",
     "PullDirect",
     "ReadBack",

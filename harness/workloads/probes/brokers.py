@@ -51,6 +51,26 @@ class Running(Probe):
         }
 
 
+class Mentioned(Probe):
+    """Which of these words stand anywhere in the logs of a node, its standard output among them."""
+
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"mentioned", "words"})
+    kind: Literal["mentioned"] = "mentioned"
+    target: str
+    words: tuple[str, ...]
+
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """`{"mentioned": how many of them, "words": {word: the first file that has it, or null}}`."""
+        (node,) = select(self.target, stage.cluster)
+        runtime = stage.cluster.runtime
+        logs = {f.path: runtime.read_file(node, f.path) for f in runtime.list_files(node, "logs")}
+        found = {
+            word: next((path for path, text in sorted(logs.items()) if word.encode() in text), None)
+            for word in self.words
+        }
+        return {"mentioned": sum(path is not None for path in found.values()), "words": found}
+
+
 class StoreFiles(Probe):
     """Which files a broker has in its store: those that match `files`, a glob below it, such as `abort`."""
 

@@ -1,4 +1,4 @@
-"""Who leads: nobody is no leader, and no other one either."""
+"""What is seen of nodes: who leads, who runs, what their logs say. Nobody is no leader, and no other one either."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.workloads.probes import AwaitLeader, Running
+from harness.workloads.probes import AwaitLeader, Mentioned, Running
 
 
 def stage(*leaders: str | None, before: str | None = None) -> Any:
@@ -51,3 +51,21 @@ def test_a_node_that_is_paused_neither_runs_nor_has_ended() -> None:
     seen = Running(target="broker/*").run(SimpleNamespace(cluster=nodes))  # type: ignore[arg-type]
     assert (seen["running"], seen["ended"]) == (1, 1)
     assert set(seen) == Running.SEEN
+
+
+def test_a_word_stands_in_a_log_or_in_none() -> None:
+    logs = {"logs/broker.log": b"x abortFile=y", "logs/stdout.log": b"The address[no-port] illegal"}
+    runtime = SimpleNamespace(
+        list_files=lambda _node, below: tuple(SimpleNamespace(path=path) for path in logs if path.startswith(below)),
+        read_file=lambda _node, path: logs[path],
+    )
+    nodes = SimpleNamespace(
+        runtime=runtime, brokers=lambda: ("a",), nameservers=tuple, masters=tuple, slaves=tuple, clients=tuple
+    )
+    words = ("abortFile", "no-port", "storeCheckpoint")
+    seen = Mentioned(target="broker/*", words=words).run(SimpleNamespace(cluster=nodes))  # type: ignore[arg-type]
+    assert seen == {
+        "mentioned": 2,
+        "words": {"abortFile": "logs/broker.log", "no-port": "logs/stdout.log", "storeCheckpoint": None},
+    }
+    assert set(seen) == Mentioned.SEEN
