@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -21,28 +19,21 @@ import pytest
 from harness.catalogue import Catalogue, load_catalogue
 from harness.core.errors import HarnessError, UsageError
 from harness.core.guarantee import Guarantee
-from harness.core.verdict import Verdict
 from harness.evidence import RunDir
 from harness.options import add_options, asked, check_environment, from_environment, settings_from
-from harness.plugin import selection, sidebyside
+from harness.plugin import outcomes, selection, sidebyside
+from harness.plugin.saying import sayer
 from harness.provenance import new_run_id
-from harness.prover import Broken, HeldUnexpectedly, Inconclusive, KnownBroken, NotTested, Prover, SuiteFunction
+from harness.prover import Prover
 from harness.publish import publish, write_run
 from harness.report.rows import EXIT_INCONCLUSIVE, exit_code
 from harness.report.terminal import summary, use_colour
-from harness.scenario import Control, Scenario
 from harness.session import Session, summary_of_time
 from harness.topology import check_release
 
 _PATH = re.compile(r"(?:(?<==)|(?<=path:)|^)[/~]\S*")
 _WHOLE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 """How a run ends that came to its end; any other one was broken off, by a user or by a bug of a plugin."""
-_TOLD = (Broken, HeldUnexpectedly, Inconclusive)
-"""What a suite function raises by its verdict."""
-_EXCUSED = (pytest.skip.Exception, pytest.xfail.Exception)
-"""The same, or its own word that it does not apply: unless what it ran had held."""
-
-
 guarantee = pytest.mark.guarantee
 """`@guarantee("id", ...)`: the documented guarantees that a suite function judges."""
 mostly_waits = pytest.mark.xdist_group("waits")
@@ -183,7 +174,7 @@ def _begin(run: Session, config: pytest.Config, judged: Iterable[Guarantee]) -> 
     worker = sidebyside.is_worker(config)
     clusters = config.getoption("numprocesses", None) if CONTROLLER in config.stash else 1
     try:
-        say = (lambda _text: None) if worker else _sayer(config)
+        say = (lambda _text: None) if worker else sayer(config)
         run.equipment = equip(next(iter(run.settings.values())), say, judged, clusters=clusters or 1)
         for each in run.settings.values():  # what a path:DIR holds is known only now
             check_release(each.topology, run.equipment.release.version)
@@ -197,32 +188,18 @@ def _begin(run: Session, config: pytest.Config, judged: Iterable[Guarantee]) -> 
         pytest.exit(f"rmq-harness: {error}", returncode=error.exit_code)
 
 
-class _Prover(Prover):
-    """Ends the suite function as pytest would have it; failures and errors get their look when they are reported."""
-
-    def prove(self, scenario: Scenario, control: Control | None = None) -> None:
-        """See `Prover`."""
-        try:
-            super().prove(scenario, control)
-        except NotTested as missing:
-            pytest.skip(str(missing))
-        except KnownBroken as known:
-            pytest.xfail(f"known broken ({known.expected}): {known}")
-            raise  # with --runxfail, under which xfail does nothing
-
-
 @pytest.fixture
 def scenario(request: pytest.FixtureRequest) -> Generator[Prover]:
     """The prover of this suite function on this topology; its outcome is filed whatever happens."""
     session = request.config.stash[SESSION]
     topology = str(request.param)
-    worker = sidebyside.is_worker(request.config)
-    say = sidebyside.worker_sayer(request.config) if worker else _sayer(request.config)
-    prover = _Prover(_suite_function(request.node), session, session.settings[topology], say)
+    prover = outcomes.SuiteProver(
+        outcomes.suite_function(request.node), session, session.settings[topology], sayer(request.config)
+    )
     # Filed before it is known: an interruption publishes the run before it comes back here.
     session.add(topology, prover.outcome)
     yield prover
-    if not worker:
+    if not sidebyside.is_worker(request.config):
         write_run(session)
 
 
@@ -232,26 +209,14 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """An inconclusive call is an error, not a failure, in the terminal and in JUnit; verdicts need no traceback."""
     report = yield
-    prover, topology = _prover_of(item), selection.topology_of(item)
-    if isinstance(prover, Prover) and call.excinfo is not None and not _told(call.excinfo.value, prover):
-        prover.failed(call.excinfo.value)
-    if isinstance(prover, Prover) and topology and call.when != "call" and sidebyside.is_worker(item.config):
+    prover, topology = outcomes.prover_of(item), selection.topology_of(item)
+    if prover is not None and call.excinfo is not None:
+        outcomes.note(prover, call.excinfo.value)
+    if prover is not None and topology and call.when != "call" and sidebyside.is_worker(item.config):
         sidebyside.tell(report, topology, prover.outcome)
     if call.excinfo is not None and topology is not None:
-        error = call.excinfo.value
-        if isinstance(error, pytest.skip.Exception) and isinstance(prover, Prover):
-            prover.skipped(str(error))
-        if isinstance(error, HarnessError | Inconclusive):
-            report.when = "setup"
-            report.longrepr = f"inconclusive: {error}"
-        elif isinstance(error, Broken | HeldUnexpectedly):
-            report.longrepr = f"{'broken' if isinstance(error, Broken) else 'deviation'}: {error}"
+        outcomes.put_in_words(report, call.excinfo.value)
     return report
-
-
-def _told(error: BaseException, prover: Prover) -> bool:
-    """What a suite function ended in is its verdict, or does not take one away."""
-    return isinstance(error, _TOLD) or (isinstance(error, _EXCUSED) and prover.outcome.verdict()[0] is not Verdict.HELD)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -270,7 +235,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     rows = run.rows()
     whole = exitstatus in _WHOLE
     code, _ = exit_code(rows, strict=settings.strict, allow_missing=settings.allow_missing)
-    code = _graver(code, int(exitstatus), run)
+    code = outcomes.graver(code, int(exitstatus), run)
     run.exit_code = code if whole else int(exitstatus)
     try:
         publish(run, rows, whole=whole)
@@ -318,23 +283,6 @@ def _getter(config: pytest.Config) -> Callable[[str], Any]:
     return lambda name: config.getini("strict") or None if name == "rmq_strict" else config.getoption(name)
 
 
-def _graver(code: int, status: int, run: Session) -> int:
-    """A crash of a suite function that left no verdict must not end in 0."""
-    if code == 0 and status == int(pytest.ExitCode.TESTS_FAILED):
-        return EXIT_INCONCLUSIVE if any(o.result is None for mine in run.outcomes.values() for o in mine) else 1
-    return code
-
-
-def _prover_of(item: pytest.Item) -> object:
-    return getattr(item, "funcargs", {}).get("scenario")
-
-
-def _suite_function(item: pytest.Item) -> SuiteFunction:
-    name = item.name.partition("[")[0].removeprefix("test_").replace("_", "-")
-    claim = (getattr(item, "function", None).__doc__ or "").strip()
-    return SuiteFunction(name, claim, tuple(selection.marked(item)))
-
-
 def _without_paths(words: list[str]) -> list[str]:
     """The command line without any absolute path: reports name no place of the machine."""
     return [_PATH.sub(lambda path: Path(path.group()).name, word) for word in words]
@@ -345,19 +293,3 @@ def _relative(path: Path) -> str:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:
         return str(path)
-
-
-def _sayer(config: pytest.Config) -> Callable[[str], None]:
-    """Progress, a line each, past pytest's capture; quiet under -q -q."""
-    began = time.monotonic()
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    capture = config.pluginmanager.get_plugin("capturemanager")
-
-    def say(text: str) -> None:
-        if reporter is None or config.getoption("verbose") < -1:
-            return
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
-            reporter.ensure_newline()
-            reporter.write_line(f"  [{time.monotonic() - began:7.1f} s] {text}")
-
-    return say

@@ -12,9 +12,7 @@ import pickle
 import select
 import signal
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import fields
 from typing import Any, Final
 
@@ -155,19 +153,3 @@ def die_with_the_controller() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True, name="controller-watch").start()
-
-
-def worker_sayer(config: pytest.Config) -> Callable[[str], None]:
-    """Progress of a worker, a line each with its name, on the standard error that it shares with its controller."""
-    began = time.monotonic()
-    name = os.environ.get("PYTEST_XDIST_WORKER", "worker")
-    capture = config.pluginmanager.get_plugin("capturemanager")
-
-    def say(text: str) -> None:
-        if config.getoption("verbose") < -1:
-            return
-        line = f"  [{name} {time.monotonic() - began:7.1f} s] {text}\n"
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
-            os.write(2, line.encode())
-
-    return say

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from harness.scenario import Scenario
 from harness.settings import Settings
 from harness.workloads.crew import ClientKit
 
+ANY_BREAK = "unknown-keys-are-reported"
 PLUGINS = [word for name in ("harness.plugin", "no:cacheprovider", "no:hypothesispytest") for word in ("-p", name)]
 
 SUITE = '''
@@ -114,7 +115,11 @@ class Stub:
 
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
-    return load_catalogue()
+    """As it is, but that the row `ANY_BREAK` may be broken by whichever of its demands."""
+    real = load_catalogue()
+    row = real.get(ANY_BREAK)
+    rules = tuple(replace(rule, expectation=replace(rule.expectation, demands=())) for rule in row.rules)
+    return replace(real, guarantees=tuple(replace(g, rules=rules) if g is row else g for g in real.guarantees))
 
 
 @pytest.fixture
