@@ -32,6 +32,7 @@ from harness.workloads.probes import (
     ReadBack,
     SendDirect,
     StopLoad,
+    TakeTurns,
 )
 
 _OBSERVED_BY_THE_RUN: Final = ("healthy.", "oracle.", DRAIN, RESTART_FAILED)
@@ -133,8 +134,12 @@ def _check_load(scenario: Scenario, nodes: _Declared) -> None:
         if missing:
             raise UsageError(f"load {load.name!r}: only_brokers {missing[0]}, there are {len(nodes.masters())}, from 0")
     producers = [name for load in nodes.loads if isinstance(load, Produce) for name in workers_of(load)]
+    senders = [load.name for load in nodes.loads if isinstance(load, Produce)]
     for step in scenario.steps:
         probe = step.act.probe if isinstance(step.act, Look) else None
+        for name in (probe.first, probe.second) if isinstance(probe, TakeTurns) else ():
+            if name not in senders:
+                raise UsageError(f"step {step.name!r}: no producers are called {name!r}; there are {_or_none(senders)}")
         who = probe.name if isinstance(probe, StopLoad) else getattr(probe, "who", None)
         if isinstance(probe, AwaitDropped) and who not in producers:
             raise UsageError(f"step {step.name!r}: {who!r} is no producer; there are {_or_none(producers)}")

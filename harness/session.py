@@ -187,6 +187,7 @@ class Session:
             expected=Verdict(expected.verdict),
             verdict=verdict,
             reason=reason,
+            figure=guarantee.figure,
             figures=figures(ran),
             control=control_row(self, ran),
             scenarios=tuple(scenario_row(self, o, expected) for o in ran),

@@ -78,6 +78,7 @@ from harness.workloads.probes import (
     StopLoad,
     StoreFiles,
     SyncDisks,
+    TakeTurns,
     Watch,
     Writable,
 )
@@ -140,6 +141,7 @@ __all__ = [
     "StopLoad",
     "StoreFiles",
     "SyncDisks",
+    "TakeTurns",
     "Verdict",
     "Watch",
     "WipeWritePermission",

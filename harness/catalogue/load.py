@@ -56,6 +56,7 @@ class _Row(_Strict):
     nightly: list[str] = []
     needs: list[str] = []
     min_version: str | None = None
+    figure: bool = False
     timers: Literal["documented"] | None = None
     notes: str = ""
 
@@ -151,6 +152,7 @@ def _guarantee(row: _Row, section: str, documents: dict[str, str]) -> Guarantee:
         needs=frozenset(row.needs),
         min_version=Version.parse(row.min_version) if row.min_version else None,
         timers=row.timers,
+        figure=row.figure,
         notes=row.notes,
     )
 

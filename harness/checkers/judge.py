@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from harness.checkers import counts, gates, observed, timing
+from harness.checkers import counts, gates, observed, timing, turns
 from harness.checkers.copies import diverged, redelivered
 from harness.checkers.excuses import excuse
 from harness.checkers.finders import find
@@ -17,6 +17,7 @@ from harness.checkers.metrics import measure
 from harness.core.errors import HarnessError, MetricUnavailable
 from harness.core.expectation import COMPARE, Expectation, Forbid, Require, Rules
 from harness.core.history import History
+from harness.core.names import IN_TURNS
 from harness.core.verdict import Assumption, Check, Finding, Judgement, conclude
 
 _OF_READS: Final = frozenset(
@@ -99,17 +100,20 @@ def figures(history: History, phase: str, checks: list[Check] | None = None) -> 
             wanted[f"lag_{name}"] = partial(observed.observed, history, name=f"{timing.REPLICATION_LAG}.{name}")
         wanted["lag_p99_bytes"] = lambda: int(observed.observed(history, name=f"{timing.REPLICATION_LAG}.p99_bytes"))
         wanted["rpo_ms"] = lambda: round(timing.rpo_ms(history, phase=phase), 3)
+    for seen in history.observations:
+        if turns.is_look(seen.value):
+            wanted[IN_TURNS] = partial(turns.in_words, history, seen.name)
     if history.deliveries.height:
         wanted["delivered"] = lambda: int(counts.delivered(history))
         wanted["redelivered"] = lambda: redelivered(history).count
-    seen: dict[str, Any] = {}
+    had: dict[str, Any] = {}
     for name, compute in wanted.items():
         try:
-            seen[name] = compute()
+            had[name] = compute()
         except Exception:  # noqa: BLE001 - a figure that cannot be had is left out; the checks say why
             continue
-    seen |= _loss_figures(history, phase, checks or [])
-    return {k: "inf" if isinstance(v, float) and math.isinf(v) else v for k, v in seen.items()}
+    had |= _loss_figures(history, phase, checks or [])
+    return {k: "inf" if isinstance(v, float) and math.isinf(v) else v for k, v in had.items()}
 
 
 def _loss_figures(history: History, phase: str, checks: list[Check]) -> dict[str, Any]:

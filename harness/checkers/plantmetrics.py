@@ -26,6 +26,9 @@ def mutations(history: History, demand: Require) -> Iterator[History]:
     if demand.metric in _OBSERVED:
         yield from _observations(history, str(params.get(_OBSERVED[demand.metric])), demand)
         return
+    if demand.metric == "turns_ratio":
+        yield from _turns(history, str(params.get("name")))
+        return
     if demand.metric == "found":
         planted = _found(history, params)
         if planted is not None:
@@ -54,6 +57,14 @@ def mutations(history: History, demand: Require) -> Iterator[History]:
 def _observations(history: History, name: str, demand: Require) -> Iterator[History]:
     for value in (demand.bound + 1, demand.bound - 1, demand.bound, 1.0, 0.0, 1e18, -1e18):
         yield edit.with_observation(history, name, value)
+
+
+def _turns(history: History, name: str) -> Iterator[History]:
+    """The two loads change their names; or the turns of both are of one of them, for then they are alike."""
+    seen = next((o.value for o in reversed(history.observations) if o.name == name), None)
+    if isinstance(seen, dict) and {"first", "second"} <= set(seen):
+        yield edit.with_observation(history, name, seen | {"first": seen["second"], "second": seen["first"]})
+        yield edit.with_observation(history, name, seen | {"second": seen["first"]})
 
 
 def _found(history: History, params: Any) -> Iterator[History] | None:

@@ -40,6 +40,8 @@ _METRICS: Final = MappingProxyType(
         **dict.fromkeys(("queues_per_member", "owners_per_queue"), _EITHER),
         "taken_over_s": _RAISED,
         "delay_s": _RAISED,
+        # Who stood still in one turn did well in the other.
+        "turns_ratio": _EITHER,
         # What was given before a stall is stamped before or after it.
         "retry_s": _EITHER,
         # A consumer that stood still is given what it has again, and the same attempt is one.

@@ -110,6 +110,7 @@ class Guarantee:
     needs: frozenset[str] = frozenset()
     min_version: Version | None = None
     timers: Literal["documented"] | None = None
+    figure: bool = False
     notes: str = ""
 
     def promised(self, topology: TopologyFacts, version: Version | None = None, *, upgrade: bool = False) -> bool:

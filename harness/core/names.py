@@ -38,3 +38,6 @@ ACTED: Final = "acted"
 
 READ_ALL: Final = "read-all"
 """An event: the oracle has read a phase. `{"phase", "nodes", "messages"}`: of whom something is recorded, how much."""
+
+IN_TURNS: Final = "in_turns"
+"""A figure, in words: what one of two loads that took turns came to, against the other."""

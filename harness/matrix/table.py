@@ -11,6 +11,7 @@ from harness.report.rows import Standing
 
 SIGNS: Final = {
     Standing.HELD: "held",
+    Standing.MEASURED: "measured",
     Standing.KNOWN_BROKEN: "known broken",
     Standing.BROKEN: "**BROKEN**",
     Standing.HELD_UNEXPECTEDLY: "**HELD, expected broken**",
@@ -20,10 +21,11 @@ SIGNS: Final = {
 HEAD: Final = """# Verdicts by topology and release
 
 Rendered by `make matrix` from the files in `cells/`; nothing in it is written by hand. `held` and `known broken` are as
-the catalogue expects. `?` is inconclusive: nothing can be said. `-` is promised and not tested. An empty field is not
-promised there. A commit with `+` had changes that were not committed. Seconds are those of all scenarios and controls
-of a cell: waiting is for the product's own timers. `stale` is how many rows were judged by other code, or on other
-terms, than those of the tree in which this page was rendered; `make matrix ARGS=--status` says which they are now.
+the catalogue expects; `measured` is a promise of how much, and the cell's file says how much it was. `?` is
+inconclusive: nothing can be said. `-` is promised and not tested. An empty field is not promised there. A commit with
+`+` had changes that were not committed. Seconds are those of all scenarios and controls of a cell: waiting is for the
+product's own timers. `stale` is how many rows were judged by other code, or on other terms, than those of the tree in
+which this page was rendered; `make matrix ARGS=--status` says which they are now.
 """
 
 
@@ -40,13 +42,14 @@ def table(cells: Sequence[Cell], stale: Mapping[str, int]) -> str:
 
 
 def _summary(cells: Sequence[Cell], stale: Mapping[str, int]) -> str:
-    words = ["held", "known broken", "broken", "held unexpectedly", "inconclusive", "not tested"]
+    words = ["held", "measured", "known broken", "broken", "held unexpectedly", "inconclusive", "not tested"]
     heads = ["cell", "commit", "stale", *words]
     lines = []
     for cell in cells:
         stands = [row.standing for row in cell.rows]
         order = (
             Standing.HELD,
+            Standing.MEASURED,
             Standing.KNOWN_BROKEN,
             Standing.BROKEN,
             Standing.HELD_UNEXPECTEDLY,
@@ -81,7 +84,7 @@ def _words(cells: Sequence[Cell]) -> str:
         [cell.spec.name, f"`{row.id}`", row.standing.value, _why(row)]
         for cell in cells
         for row in cell.rows
-        if row.standing not in (Standing.HELD, Standing.NOT_TESTED)
+        if row.standing not in (Standing.HELD, Standing.MEASURED, Standing.NOT_TESTED)
     ]
     if not lines:
         return ""

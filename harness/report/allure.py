@@ -22,6 +22,7 @@ _CONTROL_MOST: Final = 120
 _NAMESPACE: Final = uuid.UUID("6f2b1d5e-6d3e-4b0e-9a53-2f4f7c1a9d10")
 _STATUS: Final = {
     Standing.HELD: Status.PASSED,
+    Standing.MEASURED: Status.PASSED,
     Standing.HELD_UNEXPECTEDLY: Status.FAILED,
     Standing.BROKEN: Status.FAILED,
     Standing.KNOWN_BROKEN: Status.FAILED,

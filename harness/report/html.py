@@ -19,6 +19,7 @@ from harness.report.words import figures_text, label_text, not_known, number, pr
 
 _MARKS: Final = {
     Standing.HELD: ("held", "✓"),
+    Standing.MEASURED: ("held", "≈"),
     Standing.HELD_UNEXPECTEDLY: ("unexpected", "!"),
     Standing.BROKEN: ("broken", "✕"),
     Standing.KNOWN_BROKEN: ("known", "✕"),

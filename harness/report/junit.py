@@ -51,8 +51,8 @@ def junit_xml(run: Run, rows: Sequence[Row], *, strict: bool = False) -> bytes:
     """One suite per topology, one case per row and scenario.
 
     A known broken row is `skipped` with its reason, or a failure under `strict`; held though expected broken is a
-    failure, for the catalogue or the product changed. Not tested is skipped, a failure under `strict`. Held has
-    nothing below it.
+    failure, for the catalogue or the product changed. Not tested is skipped, a failure under `strict`. Held and
+    measured have nothing below them.
     """
     root = ET.Element("testsuites", name="rmq-harness")
     tested = sorted(cases(rows), key=lambda case: case.row.topology)
@@ -71,7 +71,7 @@ def case_failed(case: Case, *, strict: bool) -> bool:
 
 def case_errored(case: Case) -> bool:
     """The case proves nothing: inconclusive, or stopped by infrastructure."""
-    stopped = case.row.infrastructure and case.standing is not Standing.HELD
+    stopped = case.row.infrastructure and case.standing not in {Standing.HELD, Standing.MEASURED}
     return case.standing is Standing.INCONCLUSIVE or (stopped and case.row.verdict is Verdict.NOT_TESTED)
 
 
@@ -80,7 +80,8 @@ def _standing_of(row: Row, scenario: ScenarioRow) -> Standing:
         return Standing.KNOWN_BROKEN if row.known and not scenario.unexpected else Standing.BROKEN
     if scenario.verdict is Verdict.HELD:
         # One of several scenarios of a known broken row may hold; only the row as a whole can deviate.
-        return Standing.HELD_UNEXPECTEDLY if standing(row) is Standing.HELD_UNEXPECTEDLY else Standing.HELD
+        whole = standing(row)
+        return whole if whole in {Standing.HELD_UNEXPECTEDLY, Standing.MEASURED} else Standing.HELD
     return Standing.INCONCLUSIVE if scenario.verdict is Verdict.INCONCLUSIVE else Standing.NOT_TESTED
 
 

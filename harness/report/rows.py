@@ -74,8 +74,9 @@ class Row(Data):
 
     `known` is False, or why the catalogue expects this row to be broken for this version, Java and client; `expected`
     says the same as a verdict. `missing` names the capability whose absence blocked (part of) the row;
-    `infrastructure` marks trouble of the machine or the cluster, not of the product. `waited_s` was spent waiting for
-    the product's own timers, `worked_s` doing everything else.
+    `infrastructure` marks trouble of the machine or the cluster, not of the product. `figure` marks a
+    promise of how much rather than whether: one that held was measured, and how much it is says the figure. `waited_s`
+    was spent waiting for the product's own timers, `worked_s` doing everything else.
     """
 
     id: str = Field(min_length=1)
@@ -89,6 +90,7 @@ class Row(Data):
     expected: Verdict = Verdict.HELD
     verdict: Verdict
     reason: str = ""
+    figure: bool = False
     figures: dict[str, JsonValue] = Field(default_factory=dict)
     control: Control | None = None
     scenarios: tuple[ScenarioRow, ...] = ()
@@ -155,6 +157,7 @@ class Standing(StrEnum):
     """A verdict weighed against what the catalogue expects: the categories of the last line."""
 
     HELD = "held"
+    MEASURED = "measured"
     HELD_UNEXPECTEDLY = "held though expected broken"
     BROKEN = "broken"
     KNOWN_BROKEN = "known broken"
@@ -167,7 +170,8 @@ def standing(row: Row) -> Standing:
 
     A row called held that no scenario judged, or whose control did not come out, proves nothing: inconclusive here,
     whatever its verdict says. A broken one stays broken, for one witness is enough; it is known to be only if every
-    violated demand is one that was expected to be.
+    violated demand is one that was expected to be. Where a figure is promised, what was demanded is only that there is
+    one worth its name: held would say more.
     """
     if row.verdict is Verdict.NOT_TESTED:
         return Standing.NOT_TESTED
@@ -177,7 +181,9 @@ def standing(row: Row) -> Standing:
         return Standing.KNOWN_BROKEN if row.known and not row.unexpected else Standing.BROKEN
     if not row.scenarios or (row.control is not None and not row.control.ok):
         return Standing.INCONCLUSIVE
-    return Standing.HELD_UNEXPECTEDLY if row.known else Standing.HELD
+    if row.known:
+        return Standing.HELD_UNEXPECTEDLY
+    return Standing.MEASURED if row.figure else Standing.HELD
 
 
 def exit_code(

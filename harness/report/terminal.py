@@ -18,6 +18,7 @@ from harness.report.words import NO_BREAK, figures_text, printable, shorten
 
 _STYLE: Final = {
     Standing.HELD: "green",
+    Standing.MEASURED: "green",
     Standing.HELD_UNEXPECTEDLY: "bold magenta",
     Standing.BROKEN: "bold red",
     Standing.KNOWN_BROKEN: "red",
@@ -115,10 +116,12 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def verdict_text(row: Row) -> str:
-    """The verdict as the table says it: `held`, `broken (known)`, `held (expected broken)`."""
+    """The verdict as the table says it: `held`, `broken (known)`, `held (expected broken)`, `measured`."""
     stand = standing(row)
     if stand is Standing.INCONCLUSIVE and row.verdict is not Verdict.INCONCLUSIVE:
         return f"{row.verdict.value} (unproved)"
+    if stand is Standing.MEASURED:
+        return stand.value
     notes = {Standing.KNOWN_BROKEN: " (known)", Standing.HELD_UNEXPECTEDLY: " (expected broken)"}
     return row.verdict.value + notes.get(stand, "")
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from harness.core.names import IN_TURNS
 from harness.core.verdict import Assumption
 from harness.core.wording import several
 
@@ -88,7 +89,7 @@ def sends_text(figures: Mapping[str, Any]) -> str:
 
 
 def figures_text(figures: Mapping[str, Any], *, most: int = 2) -> str:
-    """The figures of a row in one line: what was lost of how many, then what became of the other sends.
+    """The figures of a row in one line: what was measured, what was lost of how many, what became of the other sends.
 
     `lost_of` is how many could have been lost, where a demand is about some of the acknowledged sends alone. Where the
     others were not counted, at most `most` other figures take their place. A number and its noun are joined by
@@ -96,9 +97,13 @@ def figures_text(figures: Mapping[str, Any], *, most: int = 2) -> str:
     """
     lost, acked, of = (_count(figures, key) for key in ("lost", "acked", "lost_of"))
     faults = _count(figures, "faults")
-    parts = [loss_text(lost, acked if lost is None or of is None else of, faults), sends_text(figures)]
-    if not parts[1]:
-        others = [(k, v) for k, v in figures.items() if k not in _LEADING and isinstance(v, (int, float, str))]
+    measured = str(figures.get(IN_TURNS, ""))
+    told = sends_text(figures)
+    parts = [measured, loss_text(lost, acked if lost is None or of is None else of, faults), told]
+    if not told:
+        others = [
+            (k, v) for k, v in figures.items() if k not in {*_LEADING, IN_TURNS} and isinstance(v, (int, float, str))
+        ]
         parts += [f"{label_text(k)}{NO_BREAK}{value_text(k, v)}" for k, v in others[:most]]
     return "; ".join(_joined(part) for part in parts if part)
 

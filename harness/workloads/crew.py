@@ -111,6 +111,11 @@ class Crew:
         for name in names:
             self._workers[name].go()
 
+    def hold(self, names: Iterable[str]) -> None:
+        """Lets them send nothing new until `go`."""
+        for name in names:
+            self._workers[name].pause()
+
     def stop(self, names: Iterable[str]) -> dict[str, Any]:
         """Stops them and waits for what was in flight. Workers that a fault killed are passed over.
 

@@ -122,6 +122,9 @@ def test_rows_that_contradict_themselves_are_refused(given):
     [
         (Verdict.HELD, {}, Standing.HELD, 0, 0),
         (Verdict.HELD, KNOWN, Standing.HELD_UNEXPECTEDLY, 1, 1),
+        (Verdict.HELD, {"figure": True}, Standing.MEASURED, 0, 0),
+        (Verdict.HELD, {"figure": True, "control": BAD_CONTROL}, Standing.INCONCLUSIVE, 6, 6),
+        (Verdict.BROKEN, {"figure": True}, Standing.BROKEN, 1, 1),
         (Verdict.BROKEN, {}, Standing.BROKEN, 1, 1),
         (Verdict.BROKEN, KNOWN, Standing.KNOWN_BROKEN, 0, 1),
         (Verdict.INCONCLUSIVE, {}, Standing.INCONCLUSIVE, 6, 6),

@@ -64,6 +64,10 @@ def test_figures_are_short():
     figures = {"rto_s": 1.5, "acked": 100, "lost": 0, "a": 1, "b": 2, "nested": {"x": 1}}
     assert breakable(figures_text(figures)) == "0 lost of 100, <= 3.0e-2 at 95 %; rto 1.5 s; a 1"
     assert figures_text({}) == ""
+    told = figures_text(
+        {"in_turns": "a sends at 0.62 (0.60 to 0.64 at 95 %) of the rate of b", "lost": 0, "acked": 100}
+    )
+    assert breakable(told).startswith("a sends at 0.62 (0.60 to 0.64 at 95 %) of the rate of b; 0 lost of 100")
 
 
 SENDS = {"invoked": 23_233, "acked": 11_329, "failed": 0, "unknown": 11_904, "unknown_stored": 212, "lost": 0}

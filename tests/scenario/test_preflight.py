@@ -46,6 +46,7 @@ from harness.workloads.probes import (
     StartLoad,
     StopLoad,
     StoreFiles,
+    TakeTurns,
     Watch,
 )
 
@@ -121,6 +122,9 @@ SLIPS = {
         steps=plan(
             at(1, Kill(target=master(0)), name="kill"), at(2, AwaitDropped(who="c-1", since="kill"), name="gone")
         ),
+    ),
+    "step 'turns': no producers are called 'c'; there are p": scenario(
+        load=(produce(2), consume(1)), steps=plan(at(1, TakeTurns(first="p", second="c"), name="turns"))
     ),
     "step 'halt': no worker is called 'typo'": scenario(steps=plan(at(1, StopLoad(name="typo"), name="halt"))),
     "load 'p': only_brokers 1, there are 1, from 0": scenario(load=(produce(2, only_brokers=(1,)),)),

@@ -32,6 +32,7 @@ from harness.workloads.probes.pulls import PullDirect
 from harness.workloads.probes.routes import AwaitRoute, AwaitRoutes, Registered, Routed, Snapshot, Watch, Writable
 from harness.workloads.probes.searches import Search
 from harness.workloads.probes.sends import AwaitAnswer, SendDirect
+from harness.workloads.probes.turns import TakeTurns
 
 AnyProbe = Annotated[
     SendDirect
@@ -66,6 +67,7 @@ AnyProbe = Annotated[
     | SetQueues
     | StoreFiles
     | SyncDisks
+    | TakeTurns
     | Writable,
     Field(discriminator="kind"),
 ]
@@ -105,6 +107,7 @@ __all__ = [
     "StopLoad",
     "StoreFiles",
     "SyncDisks",
+    "TakeTurns",
     "Watch",
     "Writable",
 ]

@@ -1,0 +1,112 @@
+"""Two loads that send in turns, compared round by round: what the one costs more than the other.
+
+In turns, because a machine is quicker in one minute than in the next, and both must get the same of it.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist, fmean, median, stdev
+from typing import Any, Final, Literal
+
+import polars as pl
+
+from harness.checkers import narrow
+from harness.core.errors import MetricUnavailable
+from harness.core.history import History
+
+_BOUNDS: Final[tuple[Literal["mid", "low", "high"], ...]] = ("mid", "low", "high")
+FEWEST_ROUNDS: Final = 6
+"""With fewer the interval is so wide, and rests so much on how the logarithms are distributed, that it says nothing."""
+_CONFIDENCE: Final = 0.95
+
+
+def turns_ratio(
+    history: History,
+    *,
+    name: str,
+    what: Literal["rate", "latency"] = "rate",
+    bound: Literal["mid", "low", "high", "width"] = "mid",
+) -> float:
+    """What the first load of the look `name` (see the probe TakeTurns) came to, divided by what the second one did.
+
+    `rate` is acknowledged sends per second of their turns, `latency` the median time of those. Each round gives one
+    ratio; `mid` is their geometric mean, `low` and `high` bound it at 95 % (Student's t of the logarithms), `width` is
+    `high` by `low`. Raises MetricUnavailable for fewer than six rounds, and for a turn without an acknowledged send.
+    """
+    seen = _look(history, name)
+    measure = _rate if what == "rate" else _latency
+    rounds: dict[int, dict[str, float]] = {}
+    for turn in seen["turns"]:
+        rounds.setdefault(int(turn["round"]), {})[str(turn["who"])] = measure(history, turn)
+    first, second = str(seen["first"]), str(seen["second"])
+    logs = [math.log(of[first] / of[second]) for of in rounds.values() if first in of and second in of]
+    if len(logs) < FEWEST_ROUNDS:
+        raise MetricUnavailable(
+            f"{name!r} has {len(logs)} whole rounds; {FEWEST_ROUNDS} are the fewest that say something"
+        )
+    half = quantile_of_t(len(logs) - 1) * stdev(logs) / math.sqrt(len(logs))
+    exponent = {"mid": fmean(logs), "low": fmean(logs) - half, "high": fmean(logs) + half, "width": 2 * half}
+    return float(math.exp(exponent[bound]))
+
+
+def in_words(history: History, name: str) -> str:
+    """What the two loads of a look came to, for the table. Raises as `turns_ratio` does."""
+    seen = _look(history, name)
+
+    def interval(what: Literal["rate", "latency"]) -> str:
+        mid, low, high = (turns_ratio(history, name=name, what=what, bound=b) for b in _BOUNDS)
+        return f"{mid:.2f} ({low:.2f} to {high:.2f} at 95 %)"
+
+    return (
+        f"{seen['first']} sends at {interval('rate')} of the rate of {seen['second']}, "
+        f"and takes {interval('latency')} times as long"
+    )
+
+
+def quantile_of_t(freedom: int) -> float:
+    """Student's t that 95 % of all lie within, by the Cornish-Fisher expansion: within 0.01 from 5 degrees on."""
+    z = NormalDist().inv_cdf(0.5 + _CONFIDENCE / 2)
+    terms = (
+        z,
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+    )
+    return float(sum(term / freedom**power for power, term in enumerate(terms)))
+
+
+def is_look(value: object) -> bool:
+    """An observation is one of loads that took turns."""
+    return isinstance(value, dict) and {"first", "second", "turns"} <= set(value)
+
+
+def _look(history: History, name: str) -> dict[str, Any]:
+    try:
+        seen = history.observed(name)
+    except KeyError:
+        raise MetricUnavailable(f"{name!r} was never observed: nobody took turns") from None
+    if not is_look(seen):
+        raise MetricUnavailable(f"{name!r} is no look at loads that take turns")
+    look: dict[str, Any] = seen
+    return look
+
+
+def _acked_in(history: History, turn: dict[str, Any]) -> pl.DataFrame:
+    """What the load of this turn was acknowledged in it. Raises MetricUnavailable if that is nothing."""
+    inside = pl.col("complete_ns").is_between(turn["begin_ns"], turn["end_ns"], closed="left")
+    acked = narrow.acked_of(history, f"{turn['who']}-").filter(inside)
+    if not acked.height:
+        raise MetricUnavailable(f"{turn['who']} was acknowledged nothing in its turn of round {turn['round']}")
+    return acked
+
+
+def _rate(history: History, turn: dict[str, Any]) -> float:
+    length_s = (int(turn["end_ns"]) - int(turn["begin_ns"])) / 1e9
+    return _acked_in(history, turn).height / length_s
+
+
+def _latency(history: History, turn: dict[str, Any]) -> float:
+    acked = _acked_in(history, turn)
+    took: list[int] = (acked["complete_ns"] - acked["invoke_ns"]).to_list()
+    return max(1.0, float(median(took)))
