@@ -15,6 +15,7 @@ from harness.checkers.stalls import clients_ran, stalls
 from harness.core.errors import MetricUnavailable
 from harness.core.expectation import COMPARE, Gates, Require
 from harness.core.history import History
+from harness.core.names import INDEX_STILL
 from harness.core.verdict import Assumption
 from harness.core.wording import several, were
 
@@ -116,7 +117,7 @@ def drained(history: History, phase: str, replicas: Replicas) -> Assumption:
 
 def _doubtful(history: History, drains: pl.DataFrame) -> str:
     """An index that stood still is a broker's last word, but not while the disk or the harness stood still as well."""
-    still = drains.filter(pl.col("complete") & pl.col("detail").is_not_null())
+    still = drains.filter(pl.col("complete") & pl.col("detail").str.contains(INDEX_STILL, literal=True))
     if not still.height:
         return ""
     began_ns = still.select(pl.col("time_ns").min()).item() - int(INDEX_STILL_S * 1e9)

@@ -17,6 +17,7 @@ from typing import Any, Final
 from harness.cluster.cluster import Cluster
 from harness.core.content import COMPARED, examine
 from harness.core.errors import WaitTimeout
+from harness.core.names import INDEX_STILL
 from harness.core.op import OpName, OpType, line
 from harness.waiting import wait_for
 from harness.wire.codes import ResponseCode
@@ -81,7 +82,7 @@ def _behind(told: Sequence[tuple[float, int | None]]) -> _Behind:
         return _Behind(False, "the broker does not tell how far its index is behind its log")
     same = [at_s for at_s, behind in takewhile(lambda look: look[1] == last, reversed(told))]
     if last_s - same[-1] >= STILL_S and len(same) >= STILL_LOOKS:
-        return _Behind(True, f"the index has stood still {last:,} bytes behind the log for {last_s - same[-1]:.0f} s")
+        return _Behind(True, f"{INDEX_STILL} {last:,} bytes behind the log for {last_s - same[-1]:.0f} s")
     return _Behind(False, f"the index was still {last:,} bytes behind the log after {last_s - told[0][0]:.0f} s")
 
 

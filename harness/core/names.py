@@ -41,3 +41,6 @@ READ_ALL: Final = "read-all"
 
 IN_TURNS: Final = "in_turns"
 """A figure, in words: what one of two loads that took turns came to, against the other."""
+
+INDEX_STILL: Final = "the index has stood still"
+"""What the oracle says of a broker whose index does not follow its log; its other remarks on a drain doubt nothing."""

@@ -284,7 +284,7 @@ class TestAnIndexThatStoodStill:
 
     LOST = Forbid(anomaly="lost", params={"replicas": "master"})
 
-    def read(self) -> HistoryBuilder:
+    def read(self, remark: str = "the index has stood still 4,096 bytes behind the log for 58 s") -> HistoryBuilder:
         h = HistoryBuilder()
         for n in range(6):
             h.send("p-1", f"p-1-{n}", at_s=1 + n).ok(at_s=1.1 + n, offset=n)
@@ -292,7 +292,7 @@ class TestAnIndexThatStoodStill:
         for row in h.rows:
             if row["f"] == "drain":
                 row["t"] = int(100e9)
-                row["e"] = "the index has stood still 4,096 bytes behind the log for 58 s"
+                row["e"] = remark
         return h
 
     def judged(self, h: HistoryBuilder) -> Any:
@@ -315,6 +315,13 @@ class TestAnIndexThatStoodStill:
     def test_a_stall_long_before_the_look_changes_nothing(self):
         h = self.read()
         disk_stall(h, 5, 12)
+        assert self.judged(h).verdict is Verdict.BROKEN
+
+    @pytest.mark.parametrize("remark", ["read again after: topic[t] not exist", "offsets 3 to 4 were skipped"])
+    def test_a_queue_that_was_read_to_its_end_for_other_reasons_is_not_doubted(self, remark):
+        h = self.read(remark)
+        disk_stall(h, 40, 99)
+        stall(h, "scenario", 40, 99)
         assert self.judged(h).verdict is Verdict.BROKEN
 
     def test_nor_does_one_of_a_client(self):
