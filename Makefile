@@ -24,6 +24,10 @@ ifneq ($(STRANGE),)
 $(error make knows no variable $(STRANGE): write one of $(VARIABLES))
 endif
 
+ifeq ($(strip $(TOPOLOGY)),)
+$(error TOPOLOGY is empty: name one, as in make signoff TOPOLOGY=2m-2s-sync, or leave it out)
+endif
+
 # Without it every process that a test starts would compile the harness anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -50,7 +54,7 @@ check: setup ## Lint, types, layers and the fast tests (offline, under three min
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest tests -m "not real" -n 3 --dist worksteal -q
 
-test: check ## Everything that proves the product itself, real clusters included
+test: check ## Everything that proves the harness itself, real clusters included
 	$(BIN)/pytest tests -m real
 
 signoff: setup ## The suites against one cluster: TOPOLOGY=, ROCKETMQ=, ARGS=

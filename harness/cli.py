@@ -7,10 +7,11 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn, cast
 
-from harness.catalogue import explain, load_catalogue
+from harness.catalogue import explain, load_catalogue, promises
 from harness.core.errors import HarnessError, UsageError
 from harness.core.verdict import Verdict
 from harness.evidence import remedy_for
@@ -59,6 +60,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="rmq-harness", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"rmq-harness {version('rmq-harness')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -67,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     command("doctor", _doctor, "what this machine can run, and what is missing for the rest")
-    command("topologies", _topologies, "the topologies that come with the harness, and what each promises")
+    clusters = command("topologies", _topologies, "the topologies that come with the harness, and what each promises")
+    clusters.add_argument("topology", nargs="?", help="list what this one promises, and who judges it")
     up = command("up", _up, "bring up a cluster to play with; it stays until `down`")
     up.add_argument("topology", help="a name that `topologies` lists, or a path to a YAML file")
     up.add_argument("--rocketmq", default=None, help="a version (default 5.3.3) or path:DIR")
@@ -118,10 +121,13 @@ def _doctor(_options: argparse.Namespace) -> int:
     return code
 
 
-def _topologies(_options: argparse.Namespace) -> int:
+def _topologies(options: argparse.Namespace) -> int:
     from harness.topology import known_topologies, load_topology
 
     catalogue = load_catalogue()
+    if options.topology is not None:
+        print(promises(load_topology(options.topology), catalogue))
+        return 0
     for name in known_topologies():
         topology = load_topology(name)
         print(f"{name:24} {len(catalogue.promised(topology)):3} guarantees  {topology.description}")

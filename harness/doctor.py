@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final, Literal
 
 from harness.distribution import supported_clients, supported_releases
@@ -18,6 +19,7 @@ from harness.runtime import owner as owners
 from harness.runtime.base import IO_ERROR, NAMESPACES, NETWORK_CUT, POWER_CUT, SIZED_DISK
 from harness.runtime.namespaces import SYS_PIVOT_ROOT
 from harness.runtime.probe import probe_capabilities
+from harness.settings import environment_name
 
 GIB: Final = 2**30
 MIN_PYTHON: Final = (3, 11)
@@ -71,6 +73,7 @@ def doctor(cache: Path, state: Path) -> tuple[str, int]:
         *_machine(Path.cwd()),
         *_capabilities(probe_capabilities()),
         _unprivileged(),
+        *_places({"cache": cache, "state": state}),
         *_software(cache),
         *_leftovers(state),
     ]
@@ -108,6 +111,18 @@ def _machine(reports: Path) -> Iterator[Line]:
         "disk", "free here", shutil.disk_usage(reports).free, MIN_FREE_DISK_BYTES, "use --reports DIR elsewhere"
     )
     yield Line("ok", "user", "root" if os.geteuid() == 0 else f"uid {os.geteuid()}, not root")
+
+
+def _places(places: Mapping[str, Path]) -> Iterator[Line]:
+    """Where every run must be able to write, tried out as a run does. Says nothing of one that is well."""
+    for name, place in places.items():
+        there = next(above for above in (place, *place.parents) if above.exists())
+        try:
+            with TemporaryFile(dir=there):
+                continue
+        except OSError as error:
+            variable = environment_name(name)
+            yield Line("no", name, f"{place} cannot be written to ({error.strerror})", f"use another one ({variable})")
 
 
 def _room(name: str, what: str, found_bytes: int, needed_bytes: int, remedy: str) -> Line:

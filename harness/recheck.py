@@ -113,9 +113,9 @@ def _stored_verdicts(directory: Path) -> tuple[Run, tuple[Row, ...]]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise EvidenceError(f"{path} cannot be read ({error.strerror}): judge the run again") from None
+        raise EvidenceError(f"{path} cannot be read ({error.strerror}): restore it, or run the suites again") from None
     except UnicodeDecodeError:
-        raise EvidenceError(f"{path} is no text: judge the run again") from None
+        raise EvidenceError(f"{path} is no text: restore it, or run the suites again") from None
     return parse_verdicts(text)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from harness.checkers.judge import ALWAYS
 from harness.core.errors import UsageError
-from harness.core.guarantee import AS_DOCUMENTED, Expectation, Guarantee
+from harness.core.guarantee import AS_DOCUMENTED, STOCK_ROW, Expectation, Guarantee
 from harness.core.verdict import Verdict, merge
 from harness.core.version import Version
 from harness.judging import ControlResult, ScenarioResult, on_looks_alone, unproved
@@ -23,7 +23,7 @@ from harness.report.rows import Control as ControlRow
 from harness.report.rows import Row, Run, ScenarioRow
 from harness.runner import Equipment
 from harness.settings import Settings
-from harness.stock import STOCK_ROW, stock_row
+from harness.stock import stock_row
 
 STORED: Final = "unknown_stored"
 _ADDED_UP: Final = ("invoked", "acked", "failed", "unknown", STORED, "lost", "lost_of")

@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from harness.core.errors import UsageError
@@ -17,6 +18,20 @@ CLIENTS = ("java", "remoting")
 TIMERS = ("fast", "documented")
 FLUSHES = ("async", "sync")
 ENV_PREFIX = "RMQ_HARNESS_"
+_OF_THE_TOPOLOGY = "write a topology of your own (copy one of topologies/ and give --topology its path)"
+_OF_THE_HARNESS = "each node gets a place of its own, which the harness gives it"
+OWNED: Mapping[str, str] = MappingProxyType(
+    {
+        "flushDiskType": "use --flush sync or --flush async",
+        **dict.fromkeys(("brokerRole", "brokerId", "brokerName", "brokerClusterName"), _OF_THE_TOPOLOGY),
+        **dict.fromkeys(("enableDLegerCommitLog", "enableControllerMode"), _OF_THE_TOPOLOGY),
+        **dict.fromkeys(("dLegerGroup", "dLegerPeers", "dLegerSelfId", "controllerAddr"), _OF_THE_HARNESS),
+        **dict.fromkeys(("enableControllerInNamesrv", "controllerDLegerPeers"), _OF_THE_HARNESS),
+        **dict.fromkeys(("namesrvAddr", "listenPort", "haListenPort", "brokerIP1", "brokerIP2"), _OF_THE_HARNESS),
+        **dict.fromkeys(("storePathRootDir", "storePathCommitLog", "rocketmqHome"), _OF_THE_HARNESS),
+    }
+)
+"""Keys that say what cluster it is, or where its nodes are: promises would be held against another one than it is."""
 _EXAMPLE = {"broker-conf": "sendMessageThreadPoolNums=4", "namesrv-conf": "clusterTest=true"}
 
 
@@ -72,12 +87,14 @@ def environment_name(option: str) -> str:
 
 
 def key_values(option: str, items: list[str]) -> dict[str, str]:
-    """Reads `K=V` items; the last word on a key wins. Raises UsageError naming the item that is none."""
+    """Reads `K=V` items; the last word on a key wins. Raises UsageError for one that is none or of a key in `OWNED`."""
     pairs: dict[str, str] = {}
     for item in items:
         key, equals, value = item.partition("=")
         if not equals or not key.strip():
             raise UsageError(f"--{option} {item!r} is not K=V; write for example --{option} {_EXAMPLE[option]}")
+        if (remedy := OWNED.get(key.strip())) is not None:
+            raise UsageError(f"--{option} {item!r}: that follows from the topology; {remedy}")
         pairs[key.strip()] = value
     return pairs
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from harness.core.guarantee import Guarantee
+from harness.core.guarantee import STOCK_ROW, Guarantee
 from harness.core.verdict import Verdict, merge
 from harness.report.rows import Row, ScenarioRow, Standing, standing
 
-STOCK_ROW: Final = "stock-config-keeps-the-promise"
 SECTIONS: Final = frozenset("ABCDEF")
 
 

@@ -31,3 +31,10 @@ def test_a_variable_that_is_not_known_is_refused_by_name(word):
 def test_those_that_are_known_reach_the_command():
     done = make("signoff", "TOPOLOGY=1m", "ROCKETMQ=4.9.7", "ARGS=-n 2 --strict")
     assert "pytest suites/ -n auto --topology=1m --rocketmq=4.9.7 -n 2 --strict" in done.stdout
+
+
+def test_no_topology_at_all_is_refused():
+    done = make("signoff", "TOPOLOGY=")
+    assert done.returncode == 2
+    assert "TOPOLOGY is empty: name one" in done.stderr
+    assert "pytest" not in done.stdout

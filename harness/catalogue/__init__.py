@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from harness.catalogue.load import Catalogue, build_catalogue, load_catalogue
-from harness.catalogue.text import document, explain
+from harness.catalogue.text import document, explain, promises
 
-__all__ = ["Catalogue", "build_catalogue", "document", "explain", "load_catalogue"]
+__all__ = ["Catalogue", "build_catalogue", "document", "explain", "load_catalogue", "promises"]

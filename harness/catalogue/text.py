@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.catalogue.load import Catalogue, load_catalogue
-from harness.core.guarantee import Expectation, Guarantee, Rule
+from harness.core.guarantee import STOCK_ROW, Expectation, Guarantee, Rule
+from harness.core.where import TopologyFacts
 
 _CONTROLS = {
     "product": "a configuration or fault under which RocketMQ itself comes out the other way",
@@ -23,6 +24,19 @@ make the promise: `*-sync` and the like take in the -syncflush, -stock and sever
 topology but those that elect their masters, which promise only what names them. *Expected* is what is already known;
 a row that comes out otherwise, in either direction, fails the run.
 """
+
+
+def promises(topology: TopologyFacts, catalogue: Catalogue | None = None) -> str:
+    """What a topology promises, a line each: the id, and who judges it: a sign-off, a nightly suite, or nobody yet."""
+    rows = (catalogue or load_catalogue()).promised(topology)
+    width = max(len(row.id) for row in rows)
+    return "\n".join(f"{row.id:{width}}  {_judge_of(row)}" for row in rows)
+
+
+def _judge_of(row: Guarantee) -> str:
+    if row.scenarios or row.id == STOCK_ROW:
+        return "sign-off"
+    return f"nightly, {row.nightly[0].partition('::')[0]}" if row.nightly else "no suite yet"
 
 
 def explain(guarantee_id: str, catalogue: Catalogue | None = None) -> str:
@@ -60,7 +74,7 @@ def _explained(row: Guarantee) -> Iterator[str]:
         if rule.expectation.demands:
             yield f"             by {', '.join(rule.expectation.demands)} alone"
         yield f"             ({rule.expectation.source})"
-    untried = "" if row.scenarios or row.nightly else ", and no suite here ever judged it"
+    untried = "" if row.scenarios or row.nightly or row.id == STOCK_ROW else ", and no suite here ever judged it"
     yield "  expected   held" + (" otherwise" if row.rules else f": nothing is known against it{untried}")
     if row.notes:
         yield f"  notes      {row.notes}"
@@ -69,6 +83,8 @@ def _explained(row: Guarantee) -> Iterator[str]:
 def _elsewhere(row: Guarantee) -> str:
     if row.nightly:
         return f"none of a sign-off; nightly: pytest {' '.join(row.nightly)} --topology=NAME"
+    if row.id == STOCK_ROW:
+        return "its own are none: it follows from the rows that the base topology promises, judged on the stock one"
     return "none yet: no suite here judges it"
 
 

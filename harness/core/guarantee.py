@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Final, Literal
 
 from harness.core.version import Version
 from harness.core.where import TopologyFacts, Where
+
+STOCK_ROW: Final = "stock-config-keeps-the-promise"
+"""The row that stands for others, and that no suite function judges for itself (see harness/stock.py)."""
 
 ExpectedVerdict = Literal["held", "broken"]
 ControlKind = Literal["product", "fault-off", "planted"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import harness
 from harness.core.errors import HarnessError, UsageError
+from harness.core.guarantee import STOCK_ROW
 from harness.core.verdict import Verdict
 from harness.matrix.cells import (
     SCHEMA,
@@ -27,7 +28,6 @@ from harness.matrix.suites import Ran, SuiteRun
 from harness.matrix.table import table
 from harness.provenance import commit_of
 from harness.report.rows import Row
-from harness.stock import STOCK_ROW
 
 Say = Callable[[str], None]
 Runner = Callable[[CellSpec, Sequence[str]], Ran]

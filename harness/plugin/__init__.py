@@ -22,6 +22,7 @@ from harness.core.guarantee import Guarantee
 from harness.evidence import RunDir
 from harness.options import add_options, asked, check_environment, from_environment, settings_from
 from harness.plugin import outcomes, selection, sidebyside
+from harness.plugin.ending import end_as_by_hand
 from harness.plugin.saying import sayer
 from harness.provenance import new_run_id
 from harness.prover import Prover
@@ -145,6 +146,8 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Obtains everything before workers start that need it: the controller of several collects nothing itself."""
     run = session.config.stash.get(SESSION, None)
+    if run is not None and not sidebyside.is_worker(session.config):
+        session.config.add_cleanup(end_as_by_hand())
     if run is not None and CONTROLLER in session.config.stash:
         _begin(run, session.config, [g for mine in run.promised.values() for g in mine])
 

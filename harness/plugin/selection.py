@@ -63,7 +63,7 @@ def check_asked_for(catalogue: Catalogue, settings: Sequence[Settings]) -> None:
     if missing:
         names = ", ".join(s.topology.name for s in settings)
         verb = "promises" if len(settings) == 1 else "promise"
-        raise UsageError(f"{names} {verb} none of {', '.join(missing)}; see `rmq-harness explain GUARANTEE`")
+        raise UsageError(f"{names} {verb} none of {', '.join(missing)}; see `rmq-harness explain {missing[0]}`")
 
 
 def offered(catalogue: Catalogue, settings: Settings) -> tuple[Guarantee, ...]:
@@ -79,7 +79,7 @@ def promised_by(catalogue: Catalogue, settings: Settings) -> tuple[Guarantee, ..
         if not promised:
             raise pytest.UsageError(
                 f"{settings.topology.name} promises none of {', '.join(settings.guarantees)}; "
-                "see `rmq-harness explain GUARANTEE`"
+                f"see `rmq-harness explain {settings.guarantees[0]}`"
             )
     return promised
 

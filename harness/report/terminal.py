@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from pydantic import JsonValue
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -67,9 +68,24 @@ def summary(
 
 
 def _subject(run: Run, rows: Sequence[Row]) -> str:
-    """What was judged: a table that is passed on must say it by itself."""
+    """What was judged, and with which settings of the user's: a table that is passed on must say it by itself."""
     topologies = ", ".join(dict.fromkeys(row.topology for row in rows)) or "no topology"
-    return f"RocketMQ {run.versions.get('rocketmq', 'of a release that is not recorded')} on {topologies}"
+    what = f"RocketMQ {run.versions.get('rocketmq', 'of a release that is not recorded')} on {topologies}"
+    return "; with ".join(part for part in (what, _asked_for(run.options)) if part)
+
+
+def _asked_for(options: Mapping[str, JsonValue]) -> str:
+    """The options that change what the nodes run with."""
+    words = []
+    for name in ("broker_conf", "namesrv_conf"):
+        pairs = options.get(name)
+        if isinstance(pairs, dict):
+            words += [f"--{name.replace('_', '-')} {key}={value}" for key, value in pairs.items()]
+    by_role = options.get("jvm_opts")
+    if isinstance(by_role, dict):
+        for role, given in by_role.items():
+            words += [f"--jvm-opt {role}:{option}" for option in given] if isinstance(given, list) else []
+    return " ".join(words)
 
 
 def control_text(control: Control | None) -> str:
@@ -139,7 +155,7 @@ def _reasons(rows: Sequence[Row]) -> list[Text]:
     texts = []
     for row in rows:
         stand = standing(row)
-        if stand is Standing.HELD:
+        if stand in (Standing.HELD, Standing.MEASURED):
             continue
         known = f" [expected: {row.known_text}]" if row.known else ""
         reason = shorten("; ".join(part for part in (doubt(row), row.reason) if part), _REASON_MOST)

@@ -30,16 +30,18 @@ def upper_bound_95(n: int) -> float | None:
     return min(1.0, 3.0 / n) if n > 0 else None
 
 
-def loss_text(lost: int | None, acked: int | None, faults: int | None = None) -> str:
+def loss_text(lost: int | None, acked: int | None, faults: int | None = None, whole: int | None = None) -> str:
     """`0 lost of 48,211 at 2 faults, <= 6.2e-5 at 95 %`; empty when nothing was counted.
 
+    Where the demand is about some of the `whole` that was acknowledged: `0 lost of 9,851 of the 14,850 acknowledged`.
     The bound is one on messages; how often the product was put to the test is how many faults there were.
     """
     if lost is None or acked is None:
         return "" if acked is None else f"{acked:,} acknowledged"
     bound = upper_bound_95(acked) if lost == 0 else None
     at = f" at {several(faults, 'fault')}" if faults else ""
-    return f"{lost:,} lost of {acked:,}{at}" + (f", <= {_power(bound)} at 95 %" if bound is not None else "")
+    of = f"{acked:,}" if whole is None or whole == acked else f"{acked:,} of the {whole:,} acknowledged"
+    return f"{lost:,} lost of {of}{at}" + (f", <= {_power(bound)} at 95 %" if bound is not None else "")
 
 
 def value_text(name: str, value: Any) -> str:
@@ -99,7 +101,7 @@ def figures_text(figures: Mapping[str, Any], *, most: int = 2) -> str:
     faults = _count(figures, "faults")
     measured = str(figures.get(IN_TURNS, ""))
     told = sends_text(figures)
-    parts = [measured, loss_text(lost, acked if lost is None or of is None else of, faults), told]
+    parts = [measured, loss_text(lost, acked if lost is None or of is None else of, faults, acked), told]
     if not told:
         others = [
             (k, v) for k, v in figures.items() if k not in {*_LEADING, IN_TURNS} and isinstance(v, (int, float, str))

@@ -84,3 +84,13 @@ def test_it_really_looks_and_leaves_nothing(tmp_path):
     assert code in (0, 6)
     assert "namespaces" in text
     assert not state.exists() or not any(Path(state).rglob("*.json"))
+
+
+def test_a_place_that_cannot_be_written_to_stands_in_the_way(monkeypatch, tmp_path):
+    monkeypatch.setattr(room, "probe_capabilities", lambda: ALL_THERE)
+    text, code = room.doctor(Path("/proc/x/cache"), tmp_path / "state")
+    assert code == 6
+    assert "no  cache          /proc/x/cache cannot be written to" in text
+    assert "use another one (RMQ_HARNESS_CACHE)" in text
+    assert "The default run is not possible here: cache." in text
+    assert not (tmp_path / "state").exists()

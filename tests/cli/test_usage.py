@@ -89,6 +89,23 @@ def test_clean_without_leftovers_is_no_trouble(capsys):
     assert "nothing was left behind" in capsys.readouterr().out
 
 
+def test_what_one_topology_promises_is_listed_with_who_judges_it(capsys):
+    assert main(["topologies", "2m-2s-sync-stock"]) == 0
+    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert told["process-kill-loses-nothing"] == told["stock-config-keeps-the-promise"] == "sign-off"
+    assert told["graceful-stop-is-clean"] == "nightly, suites-nightly/test_maintenance.py"
+    assert "no suite yet" in told.values()
+    assert main(["topologies", "nonesuch"]) == 4
+    assert "topology 'nonesuch' is not known" in capsys.readouterr().err
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("rmq-harness 0.")
+
+
 def test_topologies_are_listed_with_what_they_promise(capsys):
     assert main(["topologies"]) == 0
     assert "2m-2s-sync " in capsys.readouterr().out

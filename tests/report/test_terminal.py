@@ -128,3 +128,21 @@ def test_row_text_shows_what_the_control_was_and_where_it_lies(sample):
 def test_row_text_of_a_failed_control_says_what_that_means(sample):
     (row,) = [r for r in sample.rows() if r.id == "sync-master-survives-disk-loss"]
     assert "a held verdict here would prove nothing" in row_text(row)
+
+
+def test_what_the_user_set_is_told_with_the_subject(sample):
+    options = {
+        "broker_conf": {"sendMessageThreadPoolNums": "3"},
+        "namesrv_conf": {},
+        "jvm_opts": {"broker": ["-Xss1m"], "namesrv": []},
+    }
+    text = summary(sample.run().model_copy(update={"options": options}), sample.rows())
+    assert "; with --broker-conf sendMessageThreadPoolNums=3 --jvm-opt broker:-Xss1m" in text
+    assert "; with" not in summary(sample.run().model_copy(update={"options": {}}), sample.rows())
+
+
+def test_a_figure_that_was_measured_is_no_held(sample):
+    rows = [sample.row("costs", Verdict.HELD, figure=True)]
+    text = summary(sample.run(), rows)
+    assert "costs measured" in " ".join(text.split())
+    assert text.splitlines()[-1].startswith("0 held, 1 measured, 0 known broken")

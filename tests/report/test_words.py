@@ -86,7 +86,7 @@ def test_no_send_is_hidden():
 
 def test_a_loss_is_of_those_that_could_have_been_lost():
     assert breakable(figures_text(SENDS | {"lost_of": 300})).startswith(
-        "0 lost of 300, <= 1.0e-2 at 95 %; 11,904 unknown"
+        "0 lost of 300 of the 11,329 acknowledged, <= 1.0e-2 at 95 %; 11,904 unknown"
     )
     assert breakable(figures_text({"acked": 11_329, "lost_of": 300, "lost": None})) == "11,329 acknowledged"
 
