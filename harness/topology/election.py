@@ -7,6 +7,7 @@ docs/en/controller/deploy.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from harness.core.errors import UsageError
@@ -14,14 +15,18 @@ from harness.core.version import Version
 from harness.topology import layout
 from harness.topology.model import NodeSpec, Role, Topology
 
-CONTROLLER_SINCE: Final = Version(5, 0, 0)
+_SINCE: Final = MappingProxyType(
+    {"controller": (Version(5, 0, 0), "controller"), "dledger": (Version(4, 8, 0), "DLedger commit log")}
+)
+"""What elects -> the first release that has it (4.5 began a DLedger with other keys)."""
 
 
 def check_release(topology: Topology, version: Version) -> None:
     """Raises `UsageError` for a release that cannot elect what the topology says: it would not come up."""
-    if topology.election == "controller" and version < CONTROLLER_SINCE:
+    since, what = _SINCE.get(topology.election, (None, ""))
+    if since is not None and version < since:
         raise UsageError(
-            f"{topology.name} needs RocketMQ {CONTROLLER_SINCE} or later, whose controller elects its masters; "
+            f"{topology.name} needs RocketMQ {since} or later, whose {what} elects its masters; "
             f"{version} has none: take another topology, or a later release"
         )
 

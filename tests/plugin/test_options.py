@@ -105,6 +105,9 @@ def test_a_release_that_cannot_elect_is_refused() -> None:
     with pytest.raises(UsageError, match=r"^controller-1m-2s needs RocketMQ 5\.0\.0 or later, .* 4\.9\.7 has none"):
         read("--topology=controller-1m-2s", "--rocketmq=4.9.7")
     assert read("--topology=controller-1m-2s", "--rocketmq=5.3.3")
+    with pytest.raises(UsageError, match=r"^dledger-3 needs RocketMQ 4\.8\.0 or later, .* 4\.4\.0 has none"):
+        read("--topology=dledger-3", "--rocketmq=4.4.0")
+    assert read("--topology=dledger-3", "--rocketmq=4.8.0")
 
 
 def test_an_empty_place_is_not_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
