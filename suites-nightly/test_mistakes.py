@@ -95,7 +95,7 @@ def test_what_a_release_does_not_know_it_says(scenario: Prover) -> None:
         steps=plan(
             then(ENOUGH, name="loaded"),
             _said("keys", dict.fromkeys(keys, "1073741824"), keys),
-            _said("number", {"fileReservedTime": "often"}, ["often"]),
+            _said("number", {"fileReservedTime": "three-days"}, ["three-days"]),
             _said("role", {"brokerRole": "SYNC_MASTR"}, ["SYNC_MASTR"]),
         ),
         demand=[
