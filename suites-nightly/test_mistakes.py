@@ -11,7 +11,6 @@ from harness.suite import (
     Elapse,
     Expectation,
     Gates,
-    Mentioned,
     Misconfigure,
     Partition,
     Prover,
@@ -22,6 +21,7 @@ from harness.suite import (
     Step,
     Stop,
     Verdict,
+    Warned,
     forbid,
     guarantee,
     heal,
@@ -99,9 +99,9 @@ def test_what_a_release_does_not_know_it_says(scenario: Prover) -> None:
             _said("role", {"brokerRole": "SYNC_MASTR"}, ["SYNC_MASTR"]),
         ),
         demand=[
-            observed("keys-seen.mentioned").equals(len(keys)),
-            observed("number-seen.mentioned").equals(1),
-            observed("role-seen.mentioned").equals(1),
+            observed("keys-seen.warned").equals(len(keys)),
+            observed("number-seen.warned").equals(1),
+            observed("role-seen.warned").equals(1),
             *KEPT,
         ],
         gates=QUIET,
@@ -111,7 +111,7 @@ def test_what_a_release_does_not_know_it_says(scenario: Prover) -> None:
             steps=plan(
                 then(ENOUGH, name="loaded"), _said("address", {"namesrvAddr": "no-port-in-it"}, ["no-port-in-it"])
             ),
-            demand=[observed("address-seen.mentioned").equals(1)],
+            demand=[observed("address-seen.warned").equals(1)],
             gates=QUIET,
             expect=Verdict.HELD,
             why="a value that a release does look at, it refuses by its text",
@@ -123,7 +123,7 @@ def _said(name: str, conf: dict[str, str], words: Sequence[str]) -> tuple[Step, 
     """The first master is started with these keys; which words its logs have is looked up, and the file put right."""
     return plan(
         then(Misconfigure(target=master(0), conf=conf), name=name),
-        then(Mentioned(target=master(0), words=tuple(words)), name=f"{name}-seen"),
+        then(Warned(target=master(0), words=tuple(words)), name=f"{name}-seen"),
         heal(name),
     )
 

@@ -7,6 +7,7 @@ from harness.suite import (
     AwaitDelivered,
     AwaitDropped,
     ClusterNeeds,
+    Elapse,
     Gates,
     Pause,
     Prover,
@@ -25,7 +26,9 @@ from harness.suite import (
 EXPIRY_S, SCAN_S, SLACK_S = 120, 10, 5
 """A broker drops who sent no heartbeat for two minutes, and looks every 10 s."""
 LATEST_S = EXPIRY_S + SCAN_S + SLACK_S
-EACH = 1000
+HEARTBEAT_S = 30
+"""A client sends none before its first route; the next one is the first that a broker hears."""
+EACH = 1500
 """Messages of one producer, half of which the broker must ask about."""
 CHECK_MS = 10_000
 """A broker asks 15 times and then gives up: it must still ask when the silent one is gone."""
@@ -50,6 +53,7 @@ def test_a_silent_producer_is_dropped_and_another_one_answers(scenario: Prover) 
         load=[LOAD, consume(1)],
         steps=plan(
             then(UNDER_WAY, name="loaded"),
+            then(Elapse(seconds=HEARTBEAT_S + SLACK_S), name="known"),
             then(Pause(target="client/p-1"), name="silent"),
             then(AwaitDropped(who="p-1", since="silent", timeout_s=LATEST_S + 30), name="gone"),
             then(AwaitDelivered(timeout_s=5 * CHECK_MS / 1000), name="settled"),
@@ -80,6 +84,7 @@ def test_a_silent_producer_is_dropped_and_another_one_answers(scenario: Prover) 
             load=[LOAD, consume(1)],
             steps=plan(
                 then(UNDER_WAY, name="loaded"),
+                then(Elapse(seconds=HEARTBEAT_S + SLACK_S), name="known"),
                 then(Pause(target="client/p-2"), name="silent"),
                 then(AwaitDropped(who="p-1", since="silent", timeout_s=LATEST_S), name="gone"),
                 heal("silent"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.workloads.probes import AwaitLeader, Mentioned, Running
+from harness.workloads.probes import AwaitLeader, Running, Warned
 
 
 def stage(*leaders: str | None, before: str | None = None) -> Any:
@@ -53,8 +53,11 @@ def test_a_node_that_is_paused_neither_runs_nor_has_ended() -> None:
     assert set(seen) == Running.SEEN
 
 
-def test_a_word_stands_in_a_log_or_in_none() -> None:
-    logs = {"logs/broker.log": b"x abortFile=y", "logs/stdout.log": b"The address[no-port] illegal"}
+def test_a_word_is_warned_of_or_not_whatever_is_noted() -> None:
+    logs = {
+        "logs/broker.log": b"1 INFO main - Replace, storeCheckpoint\n2 WARN main - abortFile: no such key\n",
+        "logs/stdout.log": b"The address[no-port] illegal",
+    }
     runtime = SimpleNamespace(
         list_files=lambda _node, below: tuple(SimpleNamespace(path=path) for path in logs if path.startswith(below)),
         read_file=lambda _node, path: logs[path],
@@ -63,9 +66,9 @@ def test_a_word_stands_in_a_log_or_in_none() -> None:
         runtime=runtime, brokers=lambda: ("a",), nameservers=tuple, masters=tuple, slaves=tuple, clients=tuple
     )
     words = ("abortFile", "no-port", "storeCheckpoint")
-    seen = Mentioned(target="broker/*", words=words).run(SimpleNamespace(cluster=nodes))  # type: ignore[arg-type]
+    seen = Warned(target="broker/*", words=words).run(SimpleNamespace(cluster=nodes))  # type: ignore[arg-type]
     assert seen == {
-        "mentioned": 2,
+        "warned": 2,
         "words": {"abortFile": "logs/broker.log", "no-port": "logs/stdout.log", "storeCheckpoint": None},
     }
-    assert set(seen) == Mentioned.SEEN
+    assert set(seen) == Warned.SEEN

@@ -15,12 +15,12 @@ from harness.workloads.probes.brokers import (
     AwaitHealthy,
     Join,
     MakeTopics,
-    Mentioned,
     ReadBack,
     Running,
     SetQueues,
     StoreFiles,
     SyncDisks,
+    Warned,
 )
 from harness.workloads.probes.commitlog import AgeCommitLog, AwaitCommitLog, AwaitGone, CommitLog, ExactlyDeleted
 from harness.workloads.probes.connections import AwaitDropped
@@ -61,7 +61,7 @@ AnyProbe = Annotated[
     | ExactlyDeleted
     | Join
     | MakeTopics
-    | Mentioned
+    | Warned
     | PullDirect
     | Search
     | SetQueues
@@ -90,7 +90,6 @@ __all__ = [
     "ExactlyDeleted",
     "Join",
     "MakeTopics",
-    "Mentioned",
     "Probe",
     "PullDirect",
     "ReadBack",
@@ -108,6 +107,7 @@ __all__ = [
     "StoreFiles",
     "SyncDisks",
     "TakeTurns",
+    "Warned",
     "Watch",
     "Writable",
 ]

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from harness.workloads.stage import Stage
 
 
+_STDOUT = "logs/stdout.log"
+
+
 class ReadBack(Probe):
     """The oracle reads every queue of the topics on the targets, message by message, as phase `phase`.
 
@@ -51,24 +54,31 @@ class Running(Probe):
         }
 
 
-class Mentioned(Probe):
-    """Which of these words stand anywhere in the logs of a node, its standard output among them."""
+class Warned(Probe):
+    """Which of these words a node warns of: in a line of a log at WARN or ERROR, or on its standard output.
 
-    SEEN: ClassVar[frozenset[str] | None] = frozenset({"mentioned", "words"})
-    kind: Literal["mentioned"] = "mentioned"
+    Brokers note at INFO that a key "is replaced" by whatever stands in their file, also by what they cannot read.
+    """
+
+    SEEN: ClassVar[frozenset[str] | None] = frozenset({"warned", "words"})
+    kind: Literal["warned"] = "warned"
     target: str
     words: tuple[str, ...]
 
     def run(self, stage: Stage) -> dict[str, Any]:
-        """`{"mentioned": how many of them, "words": {word: the first file that has it, or null}}`."""
+        """`{"warned": of how many of them, "words": {word: the first file that warns of it, or null}}`."""
         (node,) = select(self.target, stage.cluster)
         runtime = stage.cluster.runtime
-        logs = {f.path: runtime.read_file(node, f.path) for f in runtime.list_files(node, "logs")}
+        lines = {f.path: runtime.read_file(node, f.path).splitlines() for f in runtime.list_files(node, "logs")}
+        grave = {
+            path: [line for line in of if path == _STDOUT or b" WARN " in line or b" ERROR " in line]
+            for path, of in sorted(lines.items())
+        }
         found = {
-            word: next((path for path, text in sorted(logs.items()) if word.encode() in text), None)
+            word: next((path for path, of in grave.items() if any(word.encode() in line for line in of)), None)
             for word in self.words
         }
-        return {"mentioned": sum(path is not None for path in found.values()), "words": found}
+        return {"warned": sum(path is not None for path in found.values()), "words": found}
 
 
 class StoreFiles(Probe):
