@@ -100,7 +100,10 @@ def test_a_master_cleansed_alone_agrees_with_its_slave(scenario: Prover) -> None
             outage("mended", DestroyStore(target=slaves), after_s=0, for_s=1),
         )
 
-    agree: list[Expectation] = [forbid("diverged", phase="compared"), forbid("lacking", phase="compared")]
+    agree: list[Expectation] = [
+        forbid("diverged", phase="compared"),
+        forbid("lacking", phase="compared", sent_after="takes"),
+    ]
     gates = Gates(
         min_acked=3000,
         in_flight_at_fault=False,
