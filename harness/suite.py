@@ -27,7 +27,7 @@ from harness.faults import (
     nameserver,
     slave,
 )
-from harness.plugin import guarantee, mostly_waits
+from harness.plugin import guarantee
 from harness.prover import Prover
 from harness.scenario import (
     ClusterNeeds,
@@ -154,7 +154,6 @@ __all__ = [
     "isolate",
     "master",
     "metric",
-    "mostly_waits",
     "nameserver",
     "observed",
     "outage",

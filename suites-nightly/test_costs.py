@@ -37,7 +37,7 @@ def test_what_waiting_for_the_slave_costs(scenario: Prover) -> None:
         )
 
     def steps(other: str) -> tuple[Step, ...]:
-        return plan(then(WARM, name="warm"), then(TakeTurns(first="sync", second=other), name="turns"))
+        return plan(then(WARM, name="warm"), then(TakeTurns(first="sync", second=other, rounds=20), name="turns"))
 
     costs = [
         metric("turns_ratio", name="turns", what="rate", bound="high") < 1,

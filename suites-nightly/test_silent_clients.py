@@ -16,7 +16,6 @@ from harness.suite import (
     guarantee,
     heal,
     metric,
-    mostly_waits,
     observed,
     plan,
     produce,
@@ -39,7 +38,6 @@ NEEDS = ClusterNeeds(
 )
 
 
-@mostly_waits
 @guarantee("silent-producer-is-dropped")
 def test_a_silent_producer_is_dropped_and_another_one_answers(scenario: Prover) -> None:
     """A transactional producer that stands still is dropped after two minutes; its mate answers for its transactions.

@@ -37,8 +37,6 @@ _WHOLE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_T
 """How a run ends that came to its end; any other one was broken off, by a user or by a bug of a plugin."""
 guarantee = pytest.mark.guarantee
 """`@guarantee("id", ...)`: the documented guarantees that a suite function judges."""
-mostly_waits = pytest.mark.xdist_group("waits")
-"""`@mostly_waits`: the product's own timers are most of it; side by side, one worker runs all of these in turn."""
 
 SESSION = pytest.StashKey[Session]()
 CATALOGUE = pytest.StashKey[Catalogue]()
@@ -63,7 +61,6 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 def pytest_configure(config: pytest.Config) -> None:
     """Reads every option once; anything wrong ends here, before a cluster is started."""
     config.addinivalue_line("markers", "guarantee(id, ...): the documented guarantees that a suite function judges")
-    config.addinivalue_line("markers", "xdist_group(name): with -n, what has one name runs in one worker")
     try:
         check_environment()
         if not asked(_getter(config), "topology"):
@@ -95,7 +92,6 @@ def pytest_configure(config: pytest.Config) -> None:
         offered=sum(len(selection.offered(catalogue, s)) for s in settings),
     )
     config.stash[DESELECTED] = {}
-    sidebyside.keep_groups_together(config)
     if sidebyside.side_by_side(config):
         config.stash[CONTROLLER] = sidebyside.Controller(config.stash[SESSION], write_run)
         config.pluginmanager.register(config.stash[CONTROLLER], "rmq-harness-controller")

@@ -82,12 +82,6 @@ def check(config: pytest.Config, *, keep: bool) -> None:
         raise UsageError("--keep leaves the last scenario's cluster up, and with -n there is no last: leave one out")
 
 
-def keep_groups_together(config: pytest.Config) -> None:
-    """What mostly waits, and so hardly loads the machine, is to run beside what does not, and not beside its like."""
-    if config.getoption("dist", "no") == "load":
-        config.option.dist = "loadgroup"
-
-
 class Controller:
     """The hooks of the process that shares the suites out: it files what its workers report."""
 

@@ -35,7 +35,6 @@ from harness.suite import (
     isolate,
     master,
     metric,
-    mostly_waits,
     nameserver,
     observed,
     plan,
@@ -180,7 +179,6 @@ def test_running_clients_need_no_nameserver(scenario: Prover) -> None:
     )
 
 
-@mostly_waits
 @guarantee("nameserver-partition")
 def test_a_partitioned_broker_expires_only_where_it_is_cut_off(scenario: Prover) -> None:
     """A broker cut off from one nameserver stays routed by the other; on the first it expires and comes back.
@@ -220,7 +218,6 @@ def test_a_partitioned_broker_expires_only_where_it_is_cut_off(scenario: Prover)
     )
 
 
-@mostly_waits
 @guarantee("dead-broker-expires-in-two-minutes")
 def test_a_silent_broker_expires_and_a_killed_one_is_seen_at_once(scenario: Prover) -> None:
     """Kill -9 closes the connection and is seen within seconds; a frozen broker is dropped after two minutes.

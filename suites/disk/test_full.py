@@ -28,7 +28,6 @@ from harness.suite import (
     heal,
     master,
     metric,
-    mostly_waits,
     observed,
     plan,
     produce,
@@ -51,7 +50,6 @@ ENOUGH = AwaitCount(who="p", what="ok", at_least=2000, from_start=True, timeout_
 """The load before the disk fills up, however slow the machine is."""
 
 
-@mostly_waits
 @guarantee("disk-warning-refuses-writes")
 def test_a_nearly_full_disk_refuses_writes_and_recovers(scenario: Prover) -> None:
     """Past the warning level sends get code 14, reads go on, nothing is lost, and writes return when space is free."""
@@ -109,7 +107,6 @@ def test_a_nearly_full_disk_refuses_writes_and_recovers(scenario: Prover) -> Non
     )
 
 
-@mostly_waits
 @guarantee("past-ratio-deletes-only-expired")
 def test_past_the_ratio_only_expired_files_go(scenario: Prover) -> None:
     """Past diskMaxUsedSpaceRatio exactly the files older than fileReservedTime go; younger ones stay, sends go on."""

@@ -20,7 +20,6 @@ from harness.suite import (
     heal,
     master,
     metric,
-    mostly_waits,
     observed,
     outage,
     plan,
@@ -45,7 +44,6 @@ BACK = AwaitRoute(target="broker/*", present=True, since="stop", since_heal=True
 """Every nameserver has every broker again."""
 
 
-@mostly_waits
 @guarantee("wipe-then-restart-fails-no-send")
 def test_a_wiped_broker_restarts_unnoticed(scenario: Prover) -> None:
     """Write permission wiped on every nameserver, 40 s waited, broker stopped and started: no send fails.

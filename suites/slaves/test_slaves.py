@@ -27,7 +27,6 @@ from harness.suite import (
     heal,
     master,
     metric,
-    mostly_waits,
     observed,
     outage,
     plan,
@@ -128,7 +127,6 @@ def test_a_slave_takes_no_write(scenario: Prover) -> None:
     )
 
 
-@mostly_waits
 @guarantee("no-automatic-promotion")
 def test_no_slave_becomes_a_master(scenario: Prover) -> None:
     """Master dead for longer than any expiry: its slave keeps its role and takes no write meant for the broker name."""
