@@ -40,6 +40,18 @@ SLAVE_LOOKS_S = 15
 """Three times what a slave waits before it dials its master again, which it does every 5 s."""
 
 
+def _emptied(how: DestroyStore | Stop, every: str, taken: tuple[int, ...]) -> tuple[Step, ...]:
+    """A broker name of these nodes is loaded, stopped for so long, and sent to again once it has taken a message."""
+    return plan(
+        then(ENOUGH, name="loaded"),
+        then(StopLoad(name="p"), name="no-more-sends"),
+        outage("cleansed", how, after_s=0, for_s=1),
+        then(AwaitRoute(target=every, present=True, since="cleansed", since_heal=True, timeout_s=60), name="back"),
+        then(AwaitAnswer(target=master(0), codes=taken, timeout_s=60), name="takes"),
+        then(SendDirect(target=master(0), count=NEW), name="new"),
+    )
+
+
 @guarantee("cleansing-empties")
 def test_a_cleansed_broker_is_empty_and_works(scenario: Prover) -> None:
     """Stopped, emptied and started, a broker name serves nothing of what it had, and takes and serves new messages."""
@@ -50,15 +62,7 @@ def test_a_cleansed_broker_is_empty_and_works(scenario: Prover) -> None:
     empty: list[Expectation] = [metric("stored_count", replicas=[first]).equals(NEW + 1)]
 
     def emptied(how: DestroyStore | Stop) -> tuple[Step, ...]:
-        return plan(
-            then(ENOUGH, name="loaded"),
-            then(StopLoad(name="p"), name="no-more-sends"),
-            outage("cleansed", how, after_s=0, for_s=1),
-            then(AwaitRoute(target=every, present=True, since="cleansed", since_heal=True, timeout_s=60), name="back"),
-            then(AwaitAnswer(target=master(0), codes=(0,), timeout_s=60), name="takes"),
-            then(SendDirect(target=master(0), count=NEW), name="new"),
-            then(AwaitHealthy(), name="whole"),
-        )
+        return plan(_emptied(how, every, taken=(0,)), then(AwaitHealthy(), name="whole"))
 
     scenario(
         cluster=cluster,
@@ -88,12 +92,7 @@ def test_a_master_cleansed_alone_agrees_with_its_slave(scenario: Prover) -> None
 
     def emptied(target: str) -> tuple[Step, ...]:
         return plan(
-            then(ENOUGH, name="loaded"),
-            then(StopLoad(name="p"), name="no-more-sends"),
-            outage("cleansed", DestroyStore(target=target, await_health=False), after_s=0, for_s=1),
-            then(AwaitRoute(target=every, present=True, since="cleansed", since_heal=True, timeout_s=60), name="back"),
-            then(AwaitAnswer(target=master(0), codes=TAKEN, timeout_s=60), name="takes"),
-            then(SendDirect(target=master(0), count=NEW), name="new"),
+            _emptied(DestroyStore(target=target, await_health=False), every, taken=TAKEN),
             then(Elapse(seconds=SLAVE_LOOKS_S), name="copied"),
             then(ReadBack(phase="compared"), name="compared"),
             # A slave that does not follow is no cluster to end with: emptied as well, it does.

@@ -120,7 +120,7 @@ def test_what_a_release_does_not_know_it_says(scenario: Prover) -> None:
 
 
 def _said(name: str, conf: dict[str, str], words: Sequence[str]) -> tuple[Step, ...]:
-    """The first master is started with these keys; which words its logs have is looked up, and the file put right."""
+    """The first master is started with these keys; which words it warns of is looked up, and the file put right."""
     return plan(
         then(Misconfigure(target=master(0), conf=conf), name=name),
         then(Warned(target=master(0), words=tuple(words)), name=f"{name}-seen"),

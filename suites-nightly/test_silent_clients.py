@@ -33,6 +33,8 @@ CHECK_MS = 10_000
 """A broker asks 15 times and then gives up: it must still ask when the silent one is gone."""
 LOAD = produce(2, rate=40, mode="transaction", client="java", max_messages=EACH, timeout_ms=10_000, retries=0)
 UNDER_WAY = AwaitCount(who="p", what="ok", at_least=100, from_start=True, timeout_s=120)
+KNOWN = plan(then(UNDER_WAY, name="loaded"), then(Elapse(seconds=HEARTBEAT_S + SLACK_S), name="known"))
+"""The producers send, and every broker has heard of them."""
 NEEDS = ClusterNeeds(
     timers="documented", broker_conf={"transactionTimeOut": "3000", "transactionCheckInterval": str(CHECK_MS)}
 )
@@ -50,8 +52,7 @@ def test_a_silent_producer_is_dropped_and_another_one_answers(scenario: Prover) 
         cluster=NEEDS,
         load=[LOAD, consume(1)],
         steps=plan(
-            then(UNDER_WAY, name="loaded"),
-            then(Elapse(seconds=HEARTBEAT_S + SLACK_S), name="known"),
+            KNOWN,
             then(Pause(target="client/p-1"), name="silent"),
             then(AwaitDropped(who="p-1", since="silent", timeout_s=LATEST_S + 30), name="gone"),
             then(AwaitDelivered(timeout_s=5 * CHECK_MS / 1000), name="settled"),
@@ -81,8 +82,7 @@ def test_a_silent_producer_is_dropped_and_another_one_answers(scenario: Prover) 
             cluster=NEEDS,
             load=[LOAD, consume(1)],
             steps=plan(
-                then(UNDER_WAY, name="loaded"),
-                then(Elapse(seconds=HEARTBEAT_S + SLACK_S), name="known"),
+                KNOWN,
                 then(Pause(target="client/p-2"), name="silent"),
                 then(AwaitDropped(who="p-1", since="silent", timeout_s=LATEST_S), name="gone"),
                 heal("silent"),

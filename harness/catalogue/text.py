@@ -8,6 +8,7 @@ from harness.catalogue.load import Catalogue, load_catalogue
 from harness.core.guarantee import STOCK_ROW, Expectation, Guarantee, Rule
 from harness.core.where import TopologyFacts
 
+_NOBODY = "no suite yet"
 _CONTROLS = {
     "product": "a configuration or fault under which RocketMQ itself comes out the other way",
     "fault-off": "the same scenario without the fault, which must be called inconclusive",
@@ -36,7 +37,7 @@ def promises(topology: TopologyFacts, catalogue: Catalogue | None = None) -> str
 def _judge_of(row: Guarantee) -> str:
     if row.scenarios or row.id == STOCK_ROW:
         return "sign-off"
-    return f"nightly, {row.nightly[0].partition('::')[0]}" if row.nightly else "no suite yet"
+    return f"nightly, {row.nightly[0].partition('::')[0]}" if row.nightly else _NOBODY
 
 
 def explain(guarantee_id: str, catalogue: Catalogue | None = None) -> str:
@@ -74,7 +75,7 @@ def _explained(row: Guarantee) -> Iterator[str]:
         if rule.expectation.demands:
             yield f"             by {', '.join(rule.expectation.demands)} alone"
         yield f"             ({rule.expectation.source})"
-    untried = "" if row.scenarios or row.nightly or row.id == STOCK_ROW else ", and no suite here ever judged it"
+    untried = ", and no suite here ever judged it" if _judge_of(row) == _NOBODY else ""
     yield "  expected   held" + (" otherwise" if row.rules else f": nothing is known against it{untried}")
     if row.notes:
         yield f"  notes      {row.notes}"

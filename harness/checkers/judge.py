@@ -100,20 +100,20 @@ def figures(history: History, phase: str, checks: list[Check] | None = None) -> 
             wanted[f"lag_{name}"] = partial(observed.observed, history, name=f"{timing.REPLICATION_LAG}.{name}")
         wanted["lag_p99_bytes"] = lambda: int(observed.observed(history, name=f"{timing.REPLICATION_LAG}.p99_bytes"))
         wanted["rpo_ms"] = lambda: round(timing.rpo_ms(history, phase=phase), 3)
-    for seen in history.observations:
-        if turns.is_look(seen.value):
-            wanted[IN_TURNS] = partial(turns.in_words, history, seen.name)
+    for look in history.observations:
+        if turns.is_look(look.value):
+            wanted[IN_TURNS] = partial(turns.in_words, history, look.name)
     if history.deliveries.height:
         wanted["delivered"] = lambda: int(counts.delivered(history))
         wanted["redelivered"] = lambda: redelivered(history).count
-    had: dict[str, Any] = {}
+    seen: dict[str, Any] = {}
     for name, compute in wanted.items():
         try:
-            had[name] = compute()
+            seen[name] = compute()
         except Exception:  # noqa: BLE001 - a figure that cannot be had is left out; the checks say why
             continue
-    had |= _loss_figures(history, phase, checks or [])
-    return {k: "inf" if isinstance(v, float) and math.isinf(v) else v for k, v in had.items()}
+    seen |= _loss_figures(history, phase, checks or [])
+    return {k: "inf" if isinstance(v, float) and math.isinf(v) else v for k, v in seen.items()}
 
 
 def _loss_figures(history: History, phase: str, checks: list[Check]) -> dict[str, Any]:

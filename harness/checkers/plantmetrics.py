@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from harness.checkers import edit, narrow, plants, timing
+from harness.checkers import edit, narrow, plants, timing, turns
 from harness.core.errors import MetricUnavailable
 from harness.core.expectation import Require
 from harness.core.history import History
@@ -61,10 +61,12 @@ def _observations(history: History, name: str, demand: Require) -> Iterator[Hist
 
 def _turns(history: History, name: str) -> Iterator[History]:
     """The two loads change their names; or the turns of both are of one of them, for then they are alike."""
-    seen = next((o.value for o in reversed(history.observations) if o.name == name), None)
-    if isinstance(seen, dict) and {"first", "second"} <= set(seen):
-        yield edit.with_observation(history, name, seen | {"first": seen["second"], "second": seen["first"]})
-        yield edit.with_observation(history, name, seen | {"second": seen["first"]})
+    try:
+        seen = turns.look(history, name)
+    except MetricUnavailable:
+        return
+    yield edit.with_observation(history, name, seen | {"first": seen["second"], "second": seen["first"]})
+    yield edit.with_observation(history, name, seen | {"second": seen["first"]})
 
 
 def _found(history: History, params: Any) -> Iterator[History] | None:

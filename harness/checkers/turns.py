@@ -15,7 +15,6 @@ from harness.checkers import narrow
 from harness.core.errors import MetricUnavailable
 from harness.core.history import History
 
-_BOUNDS: Final[tuple[Literal["mid", "low", "high"], ...]] = ("mid", "low", "high")
 FEWEST_ROUNDS: Final = 6
 """With fewer the interval is so wide, and rests so much on how the logarithms are distributed, that it says nothing."""
 _CONFIDENCE: Final = 0.95
@@ -34,7 +33,13 @@ def turns_ratio(
     ratio; `mid` is their geometric mean, `low` and `high` bound it at 95 % (Student's t of the logarithms), `width` is
     `high` by `low`. Raises MetricUnavailable for fewer than six rounds, and for a turn without an acknowledged send.
     """
-    seen = _look(history, name)
+    exponent = _logarithms(history, name, what)
+    return math.exp(exponent[bound])
+
+
+def _logarithms(history: History, name: str, what: str) -> dict[str, float]:
+    """The bounds of `turns_ratio` and its middle, before they are raised: all from one pass over the turns."""
+    seen = look(history, name)
     measure = _rate if what == "rate" else _latency
     rounds: dict[int, dict[str, float]] = {}
     for turn in seen["turns"]:
@@ -46,16 +51,16 @@ def turns_ratio(
             f"{name!r} has {len(logs)} whole rounds; {FEWEST_ROUNDS} are the fewest that say something"
         )
     half = quantile_of_t(len(logs) - 1) * stdev(logs) / math.sqrt(len(logs))
-    exponent = {"mid": fmean(logs), "low": fmean(logs) - half, "high": fmean(logs) + half, "width": 2 * half}
-    return float(math.exp(exponent[bound]))
+    return {"mid": fmean(logs), "low": fmean(logs) - half, "high": fmean(logs) + half, "width": 2 * half}
 
 
 def in_words(history: History, name: str) -> str:
     """What the two loads of a look came to, for the table. Raises as `turns_ratio` does."""
-    seen = _look(history, name)
+    seen = look(history, name)
 
-    def interval(what: Literal["rate", "latency"]) -> str:
-        mid, low, high = (turns_ratio(history, name=name, what=what, bound=b) for b in _BOUNDS)
+    def interval(what: str) -> str:
+        exponent = _logarithms(history, name, what)
+        mid, low, high = (math.exp(exponent[bound]) for bound in ("mid", "low", "high"))
         return f"{mid:.2f} ({low:.2f} to {high:.2f} at 95 %)"
 
     return (
@@ -81,15 +86,16 @@ def is_look(value: object) -> bool:
     return isinstance(value, dict) and {"first", "second", "turns"} <= set(value)
 
 
-def _look(history: History, name: str) -> dict[str, Any]:
+def look(history: History, name: str) -> dict[str, Any]:
+    """The last look of that name at loads that took turns. Raises MetricUnavailable if there is none."""
     try:
         seen = history.observed(name)
     except KeyError:
         raise MetricUnavailable(f"{name!r} was never observed: nobody took turns") from None
     if not is_look(seen):
         raise MetricUnavailable(f"{name!r} is no look at loads that take turns")
-    look: dict[str, Any] = seen
-    return look
+    told: dict[str, Any] = seen
+    return told
 
 
 def _acked_in(history: History, turn: dict[str, Any]) -> pl.DataFrame:

@@ -84,7 +84,7 @@ def _words(cells: Sequence[Cell]) -> str:
         [cell.spec.name, f"`{row.id}`", row.standing.value, _why(row)]
         for cell in cells
         for row in cell.rows
-        if row.standing not in (Standing.HELD, Standing.MEASURED, Standing.NOT_TESTED)
+        if not row.standing.is_held and row.standing is not Standing.NOT_TESTED
     ]
     if not lines:
         return ""

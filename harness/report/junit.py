@@ -71,7 +71,7 @@ def case_failed(case: Case, *, strict: bool) -> bool:
 
 def case_errored(case: Case) -> bool:
     """The case proves nothing: inconclusive, or stopped by infrastructure."""
-    stopped = case.row.infrastructure and case.standing not in {Standing.HELD, Standing.MEASURED}
+    stopped = case.row.infrastructure and not case.standing.is_held
     return case.standing is Standing.INCONCLUSIVE or (stopped and case.row.verdict is Verdict.NOT_TESTED)
 
 

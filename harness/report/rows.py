@@ -164,6 +164,11 @@ class Standing(StrEnum):
     INCONCLUSIVE = "inconclusive"
     NOT_TESTED = "not tested"
 
+    @property
+    def is_held(self) -> bool:
+        """It held and was expected to, be the promise one of whether or of how much."""
+        return self in (Standing.HELD, Standing.MEASURED)
+
 
 def standing(row: Row) -> Standing:
     """Where a row stands.

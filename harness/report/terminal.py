@@ -155,7 +155,7 @@ def _reasons(rows: Sequence[Row]) -> list[Text]:
     texts = []
     for row in rows:
         stand = standing(row)
-        if stand in (Standing.HELD, Standing.MEASURED):
+        if stand.is_held:
             continue
         known = f" [expected: {row.known_text}]" if row.known else ""
         reason = shorten("; ".join(part for part in (doubt(row), row.reason) if part), _REASON_MOST)

@@ -16,7 +16,7 @@ _FILE_URL: Final = re.compile(r"file://(?=/)")
 _HOME: Final = re.compile(r"(?<![\w.\-/])/(?:home/[^/\s\"'<>:,;)]+|Users/[^/\s\"'<>:,;)]+|root(?![\w.\-]))")
 _PATH: Final = re.compile(r"(?<![\w.\-/])(?:~|/(?!/|(?:rmq|dev|proc|sys)/))(?:[\w.@+~%=-]*)(?:/[\w.@+~%=-]+)+")
 _LEADING: Final = frozenset(
-    {"faults", "invoked", "acked", "failed", "unknown", "unknown_stored", "lost", "lost_of", "lost_bound_95"}
+    {IN_TURNS, "faults", "invoked", "acked", "failed", "unknown", "unknown_stored", "lost", "lost_of", "lost_bound_95"}
 )
 NO_BREAK: Final = "\u00a0"
 """A space at which no line may end: between a figure and what it is a figure of."""
@@ -103,9 +103,7 @@ def figures_text(figures: Mapping[str, Any], *, most: int = 2) -> str:
     told = sends_text(figures)
     parts = [measured, loss_text(lost, acked if lost is None or of is None else of, faults, acked), told]
     if not told:
-        others = [
-            (k, v) for k, v in figures.items() if k not in {*_LEADING, IN_TURNS} and isinstance(v, (int, float, str))
-        ]
+        others = [(k, v) for k, v in figures.items() if k not in _LEADING and isinstance(v, (int, float, str))]
         parts += [f"{label_text(k)}{NO_BREAK}{value_text(k, v)}" for k, v in others[:most]]
     return "; ".join(_joined(part) for part in parts if part)
 

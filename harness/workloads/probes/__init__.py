@@ -61,13 +61,13 @@ AnyProbe = Annotated[
     | ExactlyDeleted
     | Join
     | MakeTopics
-    | Warned
     | PullDirect
     | Search
     | SetQueues
     | StoreFiles
     | SyncDisks
     | TakeTurns
+    | Warned
     | Writable,
     Field(discriminator="kind"),
 ]

@@ -45,6 +45,14 @@ def in_time(look: Callable[[], bool], *, what: str, timeout_s: float, poll_s: fl
         return False
 
 
+def all_are(wanted: bool, states: Iterable[bool | None]) -> bool | None:
+    """False if one is certainly otherwise, None if one is not known, else True."""
+    seen = list(states)
+    if any(state is not None and state is not wanted for state in seen):
+        return False
+    return None if None in seen else True
+
+
 def by_code(codes: Iterable[str], among: Iterable[int]) -> dict[str, int]:
     """Answers by their code: those of `among` even if none came, and then whatever else was answered as `other` too.
 

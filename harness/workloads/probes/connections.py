@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from harness.core.errors import HarnessError
 from harness.faults.select import select
 from harness.workloads.load import producer_group
-from harness.workloads.probes.base import Probe, in_time
+from harness.workloads.probes.base import Probe, all_are, in_time
 
 if TYPE_CHECKING:
     from harness.workloads.stage import Stage
@@ -40,26 +40,22 @@ class AwaitDropped(Probe):
         nodes = select(self.target, stage.cluster)
         start_ns = stage.instant(self.since)
         listed: int | None = None
-        said: dict[str, bool | None] = {}
+        dropped: bool | None = None
         at_least_s, seconds = 0.0, None
 
         def look() -> bool:
-            nonlocal listed, at_least_s, seconds
+            nonlocal listed, dropped, at_least_s, seconds
             began_ns = stage.now_ns()
-            said.update((node, self._holds(stage, node)) for node in nodes)
-            if listed is None:
-                listed = sum(held is True for held in said.values())
-            if any(said.values()):
+            held = [self._holds(stage, node) for node in nodes]
+            listed = held.count(True) if listed is None else listed
+            dropped = all_are(False, held)
+            if dropped is False:
                 at_least_s = max(0.0, (began_ns - start_ns) / 1e9)
-                return False
-            if None in said.values():
-                return False
-            seconds = (stage.now_ns() - start_ns) / 1e9
-            return True
+            elif dropped:
+                seconds = (stage.now_ns() - start_ns) / 1e9
+            return dropped is True
 
-        dropped: bool | None = in_time(look, what=f"{self.who} to be dropped", timeout_s=self.timeout_s, poll_s=POLL_S)
-        if not dropped and not any(said.values()):
-            dropped = None
+        in_time(look, what=f"{self.who} to be dropped", timeout_s=self.timeout_s, poll_s=POLL_S)
         return {"dropped": dropped, "seconds": seconds, "at_least_s": at_least_s, "listed": listed or 0}
 
     def _holds(self, stage: Stage, node: str) -> bool | None:

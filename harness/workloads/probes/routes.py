@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from harness.core.expectation import Data
 from harness.faults.permission import may_write
 from harness.faults.select import select
-from harness.workloads.probes.base import Probe, in_time
+from harness.workloads.probes.base import Probe, all_are, in_time
 
 if TYPE_CHECKING:
     from harness.workloads.stage import Stage
@@ -91,20 +91,12 @@ class _Watched:
         if self.at_most_s is not None:
             return True
         began_ns = stage.now_ns()
-        self.said = _all_are(self.present, (stage.cluster.is_registered(self.nameserver, node) for node in self.nodes))
+        self.said = all_are(self.present, (stage.cluster.is_registered(self.nameserver, node) for node in self.nodes))
         if self.said is False:
             self.at_least_s = max(0.0, (began_ns - self.start_ns) / 1e9)
         elif self.said:
             self.at_most_s = (stage.now_ns() - self.start_ns) / 1e9
         return self.at_most_s is not None
-
-
-def _all_are(wanted: bool, states: Iterable[bool | None]) -> bool | None:
-    """False if one is certainly otherwise, None if one is not known, else True."""
-    seen = list(states)
-    if any(state is not None and state is not wanted for state in seen):
-        return False
-    return None if None in seen else True
 
 
 def _await(
@@ -154,7 +146,7 @@ def _summary(watched: Sequence[_Watched]) -> dict[str, Any]:
     times = [one.at_most_s for one in watched if one.at_most_s is not None]
     return {
         **{one.nameserver: one.at_most_s for one in watched},
-        "all": _all_are(True, (one.said for one in watched)),
+        "all": all_are(True, (one.said for one in watched)),
         "slowest_s": max(times, default=None),
         "fastest_s": min(times, default=None),
         "slowest_at_least_s": max((one.at_least_s for one in watched), default=None),
