@@ -23,6 +23,7 @@ from harness.runtime.base import DiskUsage
 from harness.scenario import Control, Scenario, at, forbid, metric, observed, plan, rules, then
 from harness.settings import Settings
 from harness.topology import load_topology
+from harness.waiting import wait_for
 from harness.workloads.crew import Crew
 from harness.workloads.load import consume, produce
 from harness.workloads.probes import AwaitCount, AwaitDelivered, Elapse, SendDirect, StartLoad, StopLoad
@@ -119,7 +120,12 @@ def test_a_client_that_stood_still_is_not_the_brokers_doing(
 
     def meanwhile(self: Any, stage: Any) -> Any:
         pid = on.last._spawner._pids["p-1"]
+        broker = on.last.broker()
+        before = broker.sends
+        broker.misbehaviour.delay_s = 1.0
+        wait_for(lambda: broker.sends >= before + 2, what="a send of each producer in flight", timeout_s=5)
         os.kill(pid, signal.SIGSTOP)
+        broker.misbehaviour.delay_s = 0.005
         try:
             return look(self, stage)
         finally:
