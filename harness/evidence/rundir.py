@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -76,6 +77,21 @@ class RunDir:
         if not (path / "scenarios").is_dir():
             raise EvidenceError(f"{path} is no run directory: it has no scenarios/; name reports/<run-id>")
         return cls(path.resolve())
+
+    def discard(self) -> None:
+        """Takes a run back in which no scenario was begun; `latest` then names the newest of the others, if any.
+
+        Raises EvidenceError, and removes nothing, if a scenario left something.
+        """
+        if self.scenarios():
+            raise EvidenceError(f"{self.path} holds scenarios: evidence is never removed")
+        shutil.rmtree(self.path)
+        link = self.path.parent / LATEST
+        others = sorted(path.parent.name for path in self.path.parent.glob("*/scenarios") if path.parent != link)
+        if others:
+            _point(link, others[-1])
+        else:
+            link.unlink(missing_ok=True)
 
     def scenario(self, name: str) -> ScenarioDir:
         """The directory of one scenario, made if it is not there. Raises EvidenceError for a name that is a path."""

@@ -42,6 +42,8 @@ SESSION = pytest.StashKey[Session]()
 CATALOGUE = pytest.StashKey[Catalogue]()
 DESELECTED = pytest.StashKey[sidebyside.LeftOut]()
 CONTROLLER = pytest.StashKey[sidebyside.Controller]()
+REFUSED = pytest.StashKey[str]()
+"""Of several workers' controller: why they ran nothing."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -122,6 +124,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keeps exactly what the topologies promise and `--guarantee` asks for; the rest is deselected and counted."""
+    try:
+        _keep(config, items)
+    except pytest.UsageError as error:
+        items.clear()  # or pytest would go on to `pytest_collection_finish` with them
+        if not sidebyside.is_worker(config):
+            raise
+        sidebyside.tell_refusal(config, str(error))  # raised in a worker it would end in a traceback of xdist's
+
+
+def _keep(config: pytest.Config, items: list[pytest.Item]) -> None:
     session = config.stash.get(SESSION, None)
     if session is None:
         if any("scenario" in getattr(item, "fixturenames", ()) for item in items):
@@ -187,6 +199,14 @@ def _begin(run: Session, config: pytest.Config, judged: Iterable[Guarantee]) -> 
         pytest.exit(f"rmq-harness: {error}", returncode=error.exit_code)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """What one worker refuses to run all refuse: it is told once."""
+    del error
+    if refusal := sidebyside.refusal_of(node):
+        node.config.stash[REFUSED] = refusal
+
+
 @pytest.fixture
 def scenario(request: pytest.FixtureRequest) -> Generator[Prover]:
     """The prover of this suite function on this topology; its outcome is filed whatever happens."""
@@ -221,10 +241,17 @@ def pytest_runtest_makereport(
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Writes the evidence of the run and sets the exit code that the rows call for."""
     run = session.config.stash.get(SESSION, None)
+    if REFUSED in session.config.stash:
+        if run is not None and run.equipment is not None:
+            RunDir.open(run.directory).discard()  # made for the workers, and none of them began anything
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        return
+    if run is None:
+        return
     if sidebyside.is_worker(session.config):
         sidebyside.tell_left_out(session.config, session.config.stash.get(DESELECTED, {}))
         return
-    if run is None or run.equipment is None:
+    if run.equipment is None:
         if _ran_nothing(run, session.config, exitstatus):
             session.exitstatus = EXIT_INCONCLUSIVE
         return
@@ -248,6 +275,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     """Prints the table of rows, the time spent waiting, and where the evidence is."""
     run = config.stash.get(SESSION, None)
+    if REFUSED in config.stash:
+        terminalreporter.write_line(f"ERROR: {config.stash[REFUSED]}", red=True)
+        return
     if run is None or run.equipment is None:
         if _ran_nothing(run, config, exitstatus):
             terminalreporter.write_line(selection.nothing_ran(run, exitstatus))

@@ -26,6 +26,7 @@ RUN: Final = "rmq_run"
 """In a worker's input: `{"id", "seed"}` of the run that it is part of."""
 _OUTCOME: Final = "rmq_outcome"
 _LEFT_OUT: Final = "rmq_left_out"
+_REFUSAL: Final = "rmq_refusal"
 MOST: Final = 4
 """So many at once `-n auto` takes at most: more were never seen to leave each other alone."""
 _PROCESSORS_EACH: Final = 2
@@ -136,6 +137,16 @@ def tell(report: pytest.TestReport, topology: str, outcome: Outcome) -> None:
 def tell_left_out(config: pytest.Config, left_out: LeftOut) -> None:
     """In a worker, at its end: what it deselected."""
     config.workeroutput[_LEFT_OUT] = left_out  # type: ignore[attr-defined]
+
+
+def tell_refusal(config: pytest.Config, why: str) -> None:
+    """In a worker: it will run nothing of what it collected."""
+    config.workeroutput[_REFUSAL] = why  # type: ignore[attr-defined]
+
+
+def refusal_of(node: Any) -> str:
+    """In the controller: why that worker ran nothing; empty if it does."""
+    return str(getattr(node, "workeroutput", {}).get(_REFUSAL, ""))
 
 
 def die_with_the_controller() -> None:

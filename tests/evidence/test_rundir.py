@@ -25,6 +25,21 @@ def test_evidence_is_never_overwritten(run):
         RunDir.create(run.path.parent, "run-1")
 
 
+def test_a_run_in_which_nothing_was_begun_can_be_taken_back(run):
+    reports = run.path.parent
+    RunDir.create(reports, "run-2").discard()
+    assert (reports / "latest").resolve() == run.path
+    run.discard()
+    assert not list(reports.iterdir())
+
+
+def test_a_scenario_is_never_taken_back(run):
+    run.scenario("s")
+    with pytest.raises(EvidenceError, match="never removed"):
+        run.discard()
+    assert (run.path / "scenarios" / "s").is_dir()
+
+
 def test_something_else_called_latest_is_not_removed(tmp_path):
     (tmp_path / "latest").mkdir()
     (tmp_path / "latest" / "mine").touch()

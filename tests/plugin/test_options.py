@@ -123,6 +123,8 @@ def test_a_misspelled_guarantee_of_a_suite_is_refused_and_not_left_out(inner: In
     assert "test_more[1m]: @guarantee: " in ended
     assert "did you mean process-kill-loses-nothing" in ended
     assert stub.ran == []
+    assert not stub.equipped, "nothing is downloaded for what is refused"
+    assert not (ended.directory / "reports").exists()
 
 
 def test_an_empty_topology_in_the_environment_ends_with_4_and_one_line(

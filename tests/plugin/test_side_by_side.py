@@ -136,6 +136,28 @@ def test_the_rows_are_those_of_a_run_one_after_the_other(run: Callable[..., Ran]
 
 
 @pytest.mark.real
+@pytest.mark.parametrize(
+    ("without", "suites", "told"),
+    [
+        ("--topology", SUITES, "suites need --topology NAME"),
+        ("", SUITES.replace("process-kill-", "proces-kill-"), "did you mean process-kill-loses-nothing?"),
+    ],
+)
+def test_what_every_worker_refuses_is_told_once_and_leaves_nothing(
+    command: Callable[..., list[str]], pytester: pytest.Pytester, without: str, suites: str, told: str
+) -> None:
+    words = [word for word in command("-n", "2") if not (without and word.startswith(without))]
+    pytester.makepyfile(test_suite=suites)
+    ended = subprocess.run(words, cwd=pytester.path, capture_output=True, text=True, timeout=120, check=False)
+    said = ended.stdout + ended.stderr
+    assert ended.returncode == 4, said
+    assert said.count(told) == 1
+    assert "INTERNALERROR" not in said
+    assert "runs " not in said
+    assert not list(pytester.path.glob("reports/*"))
+
+
+@pytest.mark.real
 def test_the_exit_code_is_that_of_the_rows(run: Callable[..., Ran]) -> None:
     outcomes = "{'kill': Verdict.BROKEN, 'delivery--worse': Verdict.BROKEN, 'disk': 'infrastructure: no broker'}"
     code, text, rows, _run = run("-n", "1", outcomes=outcomes)
