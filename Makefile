@@ -52,7 +52,7 @@ check: setup ## Lint, types, layers and the fast tests (offline, under three min
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest tests -m "not real" -n 3 --dist worksteal -q
+	$(BIN)/pytest tests -m "not real" -n 4 --dist worksteal -q
 
 test: check ## Everything that proves the harness itself, real clusters included
 	$(BIN)/pytest tests -m real

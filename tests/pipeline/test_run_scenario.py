@@ -139,7 +139,7 @@ def test_a_client_that_stood_still_is_not_the_brokers_doing(
     assert {p.observed for p in result.planted} <= {Verdict.BROKEN}
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.9])
+@pytest.mark.parametrize("kept", [pytest.param(0.0, marks=pytest.mark.real), 0.9])
 @pytest.mark.parametrize("anomaly", ["lost", "phantom", "undelivered"])
 @pytest.mark.parametrize("process", ["p-1", "c-1"])
 def test_lost_evidence_is_no_verdict(
@@ -474,7 +474,7 @@ class TestRestart:
             (2, ROOM, "Could not reserve enough space for object heap", Verdict.INCONCLUSIVE),
         ],
     )
-    @pytest.mark.parametrize("fault", [Kill, Stop])
+    @pytest.mark.parametrize("fault", [Kill, pytest.param(Stop, marks=pytest.mark.real)])
     def test_a_broker_that_exits_when_it_is_started_again(
         self, run: Run, machines: Callable[..., Machines], tmp_path: Path, fault, times, usage, words, verdict
     ) -> None:

@@ -225,6 +225,7 @@ def is_alive(pid: int) -> bool:
     return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -279,6 +280,7 @@ def settings_of(*topologies: str, keep: bool) -> list[Settings]:
     return settings_from(lambda name: given.get(name))
 
 
+@pytest.mark.real
 def test_auto_refuses_what_any_run_refuses(run: Callable[..., Ran]) -> None:
     code, text, rows, _run = run("-n", "auto", "--topology=nonesuch")
     assert code == 4
@@ -295,12 +297,14 @@ def test_with_auto_the_rows_are_the_same_whatever_fits(run: Callable[..., Ran]) 
     assert ("[gw1]" in text) is (len(os.sched_getaffinity(0)) >= 4)
 
 
+@pytest.mark.real
 def test_a_dist_that_n_0_turns_off_is_one_after_the_other(run: Callable[..., Ran]) -> None:
     code, text, rows, _run = run("-n", "0", "--dist=load")
     assert code == 0, text
     assert len(judged(rows)) == 3
 
 
+@pytest.mark.real
 def test_one_after_the_other_there_is_a_last_cluster_to_keep(run: Callable[..., Ran]) -> None:
     code, text, rows, _run = run("--keep")
     assert code == 0, text
