@@ -31,12 +31,13 @@ WITHOUT_EFFECT: Final = (
     "harness/compare.py",
     "harness/doctor.py",
     "harness/playground.py",
+    "harness/plugin",
     "harness/publish.py",
     "harness/recheck.py",
     "harness/report",
 )
-"""They render, measure or drive; no verdict comes from them."""
-WITH_EFFECT: Final = ("harness/report/rows.py",)
+"""They render, measure, drive or choose what is run; no verdict comes from them."""
+WITH_EFFECT: Final = ("harness/plugin/outcomes.py", "harness/report/rows.py")
 
 
 class Digests:

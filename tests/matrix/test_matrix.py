@@ -182,6 +182,7 @@ def test_a_cell_that_failed_leaves_nothing_and_does_not_stop_the_others(make, ru
 
 
 def edit(tree, name, text):
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
     (tree / name).write_text(text)
 
 
@@ -204,6 +205,7 @@ def test_a_changed_suite_makes_only_what_it_judges_stale(make, runner, tree):
     [
         ("harness/checkers/judge.py", "LIMIT = 2\n"),
         ("harness/wire.py", "NEW = 1\n"),
+        ("harness/plugin/outcomes.py", "NEW = 1\n"),
         ("suites/helper.py", "RATE = 700\n"),
         ("harness/distribution/locks/rocketmq-4.9.7.lock", '{"other": 1}'),
     ],
@@ -221,7 +223,8 @@ def test_what_every_verdict_depends_on_makes_all_of_it_stale(make, runner, tree,
     [
         ("harness/checkers/judge.py", '"""What it does."""\n\n# why\nLIMIT = 1\n'),
         ("harness/cli.py", "WORDS = 2\n"),
-        ("harness/report.py", ""),
+        ("harness/report/html.py", "STYLE = 1\n"),
+        ("harness/plugin/sidebyside.py", "MOST = 2\n"),
         ("docs.md", "words"),
         ("tests/test_x.py", "x = 1\n"),
         ("harness/distribution/locks/rocketmq-5.3.3.lock", "{}"),
@@ -232,11 +235,8 @@ def test_what_every_verdict_depends_on_makes_all_of_it_stale(make, runner, tree,
     ],
 )
 def test_words_tests_and_other_releases_make_nothing_stale(make, runner, tree, name, text):
-    if name == "harness/report.py":
-        name, text = "harness/report/html.py", "STYLE = 1\n"
     make().run(SPECS[:1])
     runner.asked.clear()
-    (tree / name).parent.mkdir(parents=True, exist_ok=True)
     edit(tree, name, text)
     make().run(SPECS[:1])
     assert runner.asked == []
