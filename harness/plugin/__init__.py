@@ -7,10 +7,8 @@ known broken is an expected failure, and a row that holds although the catalogue
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -18,21 +16,18 @@ import pytest
 
 from harness.catalogue import Catalogue, load_catalogue
 from harness.core.errors import HarnessError, UsageError
-from harness.core.guarantee import Guarantee
 from harness.evidence import RunDir
 from harness.options import add_options, asked, check_environment, from_environment, settings_from
 from harness.plugin import outcomes, selection, sidebyside
+from harness.plugin.beginning import new_session, obtain
 from harness.plugin.ending import end_as_by_hand
 from harness.plugin.saying import sayer
-from harness.provenance import new_run_id
 from harness.prover import Prover
 from harness.publish import publish, write_run
 from harness.report.rows import EXIT_INCONCLUSIVE, exit_code
 from harness.report.terminal import summary, use_colour
 from harness.session import Session, summary_of_time
-from harness.topology import check_release
 
-_PATH = re.compile(r"(?:(?<==)|(?<=path:)|^)[/~]\S*")
 _WHOLE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 """How a run ends that came to its end; any other one was broken off, by a user or by a bug of a plugin."""
 guarantee = pytest.mark.guarantee
@@ -75,24 +70,9 @@ def pytest_configure(config: pytest.Config) -> None:
         selection.check_asked_for(catalogue, settings)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-    names = [s.topology.name for s in settings]
-    if sidebyside.is_worker(config):
-        part_of = sidebyside.run_of(config)
-        settings = [replace(s, seed=part_of["seed"]) for s in settings]
-        run_id = part_of["id"]
-        sidebyside.die_with_the_controller()
-    else:
-        run_id = new_run_id(names, settings[0].seed)
+    words = ["pytest", *sys.argv[1:], *from_environment(_getter(config))]
     config.stash[CATALOGUE] = catalogue
-    config.stash[SESSION] = Session(
-        run_id=run_id,
-        directory=settings[0].reports / run_id,
-        seed=settings[0].seed,
-        command=" ".join(["pytest", *_without_paths([*sys.argv[1:], *from_environment(_getter(config))])]),
-        settings=dict(zip(names, settings, strict=True)),
-        promised={s.topology.name: selection.promised_by(catalogue, s) for s in settings},
-        offered=sum(len(selection.offered(catalogue, s)) for s in settings),
-    )
+    config.stash[SESSION] = new_session(config, catalogue, settings, words)
     config.stash[DESELECTED] = {}
     if sidebyside.side_by_side(config):
         config.stash[CONTROLLER] = sidebyside.Controller(config.stash[SESSION], write_run)
@@ -157,7 +137,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if run is not None and not sidebyside.is_worker(session.config):
         session.config.add_cleanup(end_as_by_hand())
     if run is not None and CONTROLLER in session.config.stash:
-        _begin(run, session.config, [g for mine in run.promised.values() for g in mine])
+        clusters = session.config.getoption("numprocesses", None) or 1
+        obtain(run, session.config, [g for mine in run.promised.values() for g in mine], clusters=clusters)
 
 
 @pytest.hookimpl(trylast=True)
@@ -172,31 +153,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         for g in run.promised.get(str(selection.topology_of(i)), ())
         if g.id in selection.marked(i)
     ]
-    _begin(run, session.config, judged)
-
-
-def _begin(run: Session, config: pytest.Config, judged: Iterable[Guarantee]) -> None:
-    """What a run needs, and its directory; of several workers each has the first, and the controller makes the second.
-
-    Trouble ends the run with one message.
-    """
-    from harness.equip import equip
-
-    worker = sidebyside.is_worker(config)
-    clusters = config.getoption("numprocesses", None) if CONTROLLER in config.stash else 1
-    try:
-        say = (lambda _text: None) if worker else sayer(config)
-        run.equipment = equip(next(iter(run.settings.values())), say, judged, clusters=clusters or 1)
-        for each in run.settings.values():  # what a path:DIR holds is known only now
-            check_release(each.topology, run.equipment.release.version)
-        if not worker:
-            RunDir.create(run.directory.parent, run.run_id)
-            write_run(run)
-    except HarnessError as error:
-        run.equipment = None  # nothing was begun: there is nothing to publish
-        if isinstance(error, UsageError):
-            raise pytest.UsageError(str(error)) from None
-        pytest.exit(f"rmq-harness: {error}", returncode=error.exit_code)
+    obtain(run, session.config, judged)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -310,11 +267,6 @@ def _ran_nothing(run: Session | None, config: pytest.Config, exitstatus: int) ->
 def _getter(config: pytest.Config) -> Callable[[str], Any]:
     """Options by name; `--strict` is pytest's own and means ours too."""
     return lambda name: config.getini("strict") or None if name == "rmq_strict" else config.getoption(name)
-
-
-def _without_paths(words: list[str]) -> list[str]:
-    """The command line without any absolute path: reports name no place of the machine."""
-    return [_PATH.sub(lambda path: Path(path.group()).name, word) for word in words]
 
 
 def _relative(path: Path) -> str:
