@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -91,7 +92,9 @@ def html_report(
     )
 
 
+@cache
 def _environment() -> Environment:
+    """One for every page of a process: to compile the templates takes longer than to fill them in."""
     environment = Environment(
         loader=PackageLoader("harness.report"),
         autoescape=True,

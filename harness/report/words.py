@@ -22,6 +22,7 @@ NO_BREAK: Final = "\u00a0"
 """A space at which no line may end: between a figure and what it is a figure of."""
 _LAST_NUMBER: Final = re.compile(rf"[^ {NO_BREAK}]*\d[^ {NO_BREAK}]*$")
 _SPACE: Final = re.compile(rf"[^\S{NO_BREAK}]+")
+_UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INSIDE: Final = re.compile(r"(?<=\d) (?=[a-zµ%])|(?<=of|<=) (?=\d)")
 
 
@@ -138,13 +139,7 @@ def scrub(text: str) -> str:
 
 def printable(text: str) -> str:
     """Replaces what XML 1.0 and terminals cannot carry (control characters, lone surrogates) by U+FFFD."""
-    return "".join(c if _legal(ord(c)) else "\ufffd" for c in text)
-
-
-def _legal(code: int) -> bool:
-    if code < 0xA0:
-        return code in (9, 10, 13) or 32 <= code < 127
-    return not 0xD800 <= code <= 0xDFFF and code not in (0xFFFE, 0xFFFF)
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def _count(figures: Mapping[str, Any], name: str) -> int | None:
