@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from harness.clients.outcome import of_code
 from harness.cluster import Cluster, Oracle
 from harness.core.content import body_of
 from harness.core.errors import HarnessError, UsageError
@@ -111,8 +112,8 @@ class Stage:
             self.cluster.admin.drop(self.cluster.address(node))
         ended_ns = self.now_ns()
         outcome = OpType.INFO
-        if reply is not None:
-            outcome = OpType.OK if reply.acknowledged else OpType.INFO if reply.stored else OpType.FAIL
+        if reply is not None:  # as of any other client: not every refusal says that nothing was stored
+            outcome = OpType(of_code(int(reply.code), reply.remark or "", only_attempt=True))
         self.recorder.write(
             line(
                 OpName.SEND,

@@ -20,6 +20,7 @@ from harness.runner import Equipment
 from harness.runtime.base import CAPABILITIES, HUB, Disk, Node, Process, ProcessState
 from harness.topology import Topology
 from harness.topology.layout import BROKER_PORT, HA_PORT, NAMESERVER_PORT
+from harness.wire.codes import RequestCode
 from harness.wire.frame import Frame
 from harness.workloads.crew import ClientKit
 from tests.cluster.conftest import Broker, MemoryRuntime
@@ -113,6 +114,33 @@ def switch(*nodes: str, **switches: Any) -> Misbehave:
             for name, value in switches.items():
                 assert hasattr(runtime.broker(node).misbehaviour, name)
                 setattr(runtime.broker(node).misbehaviour, name, value)
+
+    return misbehave
+
+
+def store_and_answer(code: int, *, to: str) -> Misbehave:
+    """The first master stores what has such a key, and answers with this code all the same."""
+
+    class Erring:
+        def __init__(self, connection: FakeConnection) -> None:
+            self._connection = connection
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._connection, name)
+
+        def reply(self, frame: Frame, *_answer: Any, **_more: Any) -> None:
+            self._connection.reply(frame, code, remark="busy")
+
+    def misbehave(runtime: LoopbackRuntime) -> None:
+        broker = runtime.broker()
+        handle = broker.handle
+
+        def erring(connection: FakeConnection, frame: Frame) -> None:
+            sends = frame.code in (RequestCode.SEND_MESSAGE, RequestCode.SEND_MESSAGE_V2)
+            named = any(f"KEYS\x01{to}" in value for value in frame.ext.values())
+            handle(Erring(connection) if sends and named else connection, frame)  # type: ignore[arg-type]
+
+        broker.handle = erring  # type: ignore[method-assign]
 
     return misbehave
 

@@ -28,7 +28,15 @@ from harness.workloads.crew import Crew
 from harness.workloads.load import consume, produce
 from harness.workloads.probes import AwaitCount, AwaitDelivered, Elapse, SendDirect, StartLoad, StopLoad
 from harness.workloads.stage import Stage
-from tests.pipeline.loopback import Machines, Misbehave, hang_after, no_machines, slave_misses, switch
+from tests.pipeline.loopback import (
+    Machines,
+    Misbehave,
+    hang_after,
+    no_machines,
+    slave_misses,
+    store_and_answer,
+    switch,
+)
 
 QUIET = Gates(min_acked=100, min_acked_before_fault=0, in_flight_at_fault=False, faults_bite=False, faults_heal=False)
 FAULTY = Gates(min_acked=50, min_acked_before_fault=10)
@@ -537,6 +545,16 @@ class TestSteps:
         )
         assert result.judgement.verdict is Verdict.BROKEN
         assert "direct.accepted" in result.judgement.reason
+
+    @pytest.mark.parametrize(("code", "verdict"), [(1, Verdict.INCONCLUSIVE), (14, Verdict.BROKEN)])
+    def test_a_direct_send_is_weighed_as_any_other(self, run: Run, code: int, verdict: Verdict) -> None:
+        """A DLedger leader without its majority answers SYSTEM_ERROR to what it has appended: it failed nothing."""
+        result = run(
+            forbid("stored-though-failed"),
+            misbehave=store_and_answer(code, to="probe-"),
+            steps=plan(then(SendDirect(target=master(), count=5), name="direct")),
+        )
+        assert result.judgement.verdict is verdict, result.judgement.reason
 
     def test_the_time_is_accounted_for(self, run: Run, tmp_path: Path) -> None:
         run(forbid("lost"), steps=plan(then(Elapse(seconds=0.5))), duration_s=0.5)
