@@ -176,7 +176,7 @@ class Prover:
         self._conclude()
 
     def _conclude(self) -> None:
-        verdict, reason = self.outcome.verdict()
+        verdict, reason = self._session.weighed_of(self._settings, self.outcome)
         self._say(f"{verdict.value}: {reason}")
         excused = self.outcome.result is None or not self.outcome.result.inexcusable
         expected = self._session.expected_of(self._settings, self.outcome.guarantees) if excused else None

@@ -157,6 +157,13 @@ class Session:
         found = (text for g in mine for text in unexpected(outcome, self._expected(settings, g)))
         return tuple(dict.fromkeys(found))
 
+    def weighed_of(self, settings: Settings, outcome: Outcome) -> tuple[Verdict, str]:
+        """What the outcome comes to in the row of each of its guarantees: the least of them, see `weighed`."""
+        mine = [g for g in self.promised[settings.topology.name] if g.id in outcome.guarantees]
+        excused = outcome.result is None or not outcome.result.inexcusable
+        rows = [weighed(outcome, self._expected(settings, g)) for g in mine] if excused else []
+        return next((row for row in rows if row[0] is Verdict.INCONCLUSIVE), outcome.verdict())
+
     def expected_of(self, settings: Settings, guarantees: Sequence[str]) -> str | None:
         """Why the catalogue expects these guarantees to be broken here, or None if it expects them to hold."""
         for guarantee in self.promised[settings.topology.name]:
@@ -169,12 +176,12 @@ class Session:
     def _row(self, settings: Settings, guarantee: Guarantee) -> Row:
         mine = [o for o in self.outcomes.get(settings.topology.name, ()) if guarantee.id in o.guarantees]
         ran = [o for o in mine if o.result is not None]
-        verdicts = [o.verdict() for o in mine]
-        verdict = merge(v for v, _ in verdicts)
-        reason = "; ".join(r for v, r in verdicts if v is verdict) or "no suite reached this row in this run"
         expected = self._expected(settings, guarantee)
         if any(o.result.inexcusable for o in ran if o.result):
             expected = AS_DOCUMENTED
+        verdicts = [weighed(o, expected) for o in mine]
+        verdict = merge(v for v, _ in verdicts)
+        reason = "; ".join(r for v, r in verdicts if v is verdict) or "no suite reached this row in this run"
         return Row(
             id=guarantee.id,
             topology=settings.topology.name,
@@ -298,11 +305,29 @@ def unexpected(outcome: Outcome, expected: Expectation) -> tuple[str, ...]:
     return tuple(text for text in violated if named.get(text, frozenset()).isdisjoint(expected.demands))
 
 
+def weighed(outcome: Outcome, expected: Expectation) -> tuple[Verdict, str]:
+    """What an outcome comes to where the catalogue says what to expect of it.
+
+    A violation that is expected excuses itself and nothing else. One witness is enough to call a row broken; to call it
+    broken in no other way than is known, all else that was assumed and demanded must have been seen to be well.
+    """
+    verdict, reason = outcome.verdict()
+    if verdict is not Verdict.BROKEN or expected.verdict != "broken" or unexpected(outcome, expected):
+        return verdict, reason
+    assert outcome.result is not None
+    judgement = outcome.result.judgement
+    doubts = [a.message for a in judgement.assumptions if not a.met]
+    doubts += [f"{c.message}, but {c.excuse}" for c in judgement.checks if not c.met and not c.violated]
+    if not doubts:
+        return verdict, reason
+    return Verdict.INCONCLUSIVE, f"broken as expected ({reason}), but of the rest is not known: {'; '.join(doubts)}"
+
+
 def scenario_row(session: Session, outcome: Outcome, expected: Expectation) -> ScenarioRow:
     """One executed scenario as the row shows it."""
     result = outcome.result
     assert result is not None
-    verdict, reason = outcome.verdict()
+    verdict, reason = weighed(outcome, expected)
     seen = result.judgement.figures
     return ScenarioRow(
         name=_directory(session, result),

@@ -51,10 +51,12 @@ def test_a_slave_is_made_master_by_hand(scenario: Prover) -> None:
 
     It takes new ones, and producers that were never told use it again.
     """
-    name = scenario.topology.brokers[0].name
-    lost = forbid("lost", replicas="slave")
+    group = scenario.topology.brokers[0]
+    name, promoted = group.name, scenario.topology.group(group.name)[1].name
+    lost = forbid("lost", replicas=[promoted], broker=name)
     gone = Kill(target=master(0), lasting=True)
-    cut = Partition(sources=master(0), sinks=slave(0), one_way=True, await_health=False)
+    every = "+".join(slave(n) for n in range(group.slaves))
+    cut = Partition(sources=master(0), sinks=every, one_way=True, await_health=False)
     scenario(
         load=[LOAD],
         steps=plan(then(ENOUGH, name="loaded"), then(gone, name="gone"), _promoted()),

@@ -27,6 +27,8 @@ EXPIRY_S, SCAN_S, SLACK_S = 120, 10, 5
 LATEST_S = EXPIRY_S + SCAN_S + SLACK_S
 HEARTBEAT_S = 30
 """A client sends none before its first route; the next one is the first that a broker hears."""
+EARLIEST_S = EXPIRY_S - HEARTBEAT_S - SLACK_S
+"""Its last heartbeat may have been as long ago as they are apart when it fell silent."""
 EACH = 1500
 """Messages of one producer, half of which the broker must ask about."""
 CHECK_MS = 10_000
@@ -63,6 +65,7 @@ def test_a_silent_producer_is_dropped_and_another_one_answers(scenario: Prover) 
         demand=[
             gone,
             observed("gone.at_least_s") <= LATEST_S,
+            observed("gone.seconds") >= EARLIEST_S,
             observed("settled.all").equals(1),
             observed("settled-again.all").equals(1),
             forbid("lost", replicas="master"),

@@ -13,7 +13,8 @@ import polars as pl
 
 from harness.checkers.busy import waited
 from harness.checkers.metrics import measure
-from harness.checkers.stalls import moved_by_stalls, near_stalls, stalls_text, touched_by
+from harness.checkers.stalls import moved_by_stalls, near_stalls, touched_by
+from harness.checkers.standstills import stalls_text
 from harness.core.errors import HarnessError
 from harness.core.expectation import COMPARE, Expectation, Forbid, Require
 from harness.core.history import History

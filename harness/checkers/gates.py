@@ -11,7 +11,8 @@ from harness.checkers.books import complete_record
 from harness.checkers.causality import before_their_send
 from harness.checkers.metrics import measure
 from harness.checkers.narrow import QUEUE, Replicas
-from harness.checkers.stalls import clients_ran, stalls
+from harness.checkers.stalls import clients_ran
+from harness.checkers.standstills import stalls
 from harness.core.errors import MetricUnavailable
 from harness.core.expectation import COMPARE, Gates, Require
 from harness.core.history import History
@@ -21,6 +22,8 @@ from harness.core.wording import several, were
 
 INDEX_STILL_S = 60.0
 """As long as the oracle waits for an index before it reads."""
+_READING_S = 20.0
+"""What the oracle takes at most, between its last wait and the first line of what it read."""
 
 
 def assumptions(history: History, gates: Gates) -> tuple[Assumption, ...]:
@@ -120,7 +123,10 @@ def _doubtful(history: History, drains: pl.DataFrame) -> str:
     still = drains.filter(pl.col("complete") & pl.col("detail").str.contains(INDEX_STILL, literal=True))
     if not still.height:
         return ""
-    began_ns = still.select(pl.col("time_ns").min()).item() - int(INDEX_STILL_S * 1e9)
+    # Replicas are waited for one after the other and then read, and only then are their drains written down.
+    together = history.drains.filter(pl.col("phase").is_in(still["phase"].unique().implode()))
+    waits_s = together.select(pl.col("replica").n_unique()).item() * INDEX_STILL_S + _READING_S
+    began_ns = together.select(pl.col("time_ns").min()).item() - int(waits_s * 1e9)
     near = [s for s in stalls(history) if s.not_a_client and s.to_ns >= began_ns]
     if not near:
         return ""

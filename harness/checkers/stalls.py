@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -11,18 +10,17 @@ import polars as pl
 from harness.checkers import narrow
 from harness.checkers.metrics import measure
 from harness.checkers.narrow import FOREVER_NS
+from harness.checkers.standstills import DISK, HARNESS, Stall, stalls, stalls_text
 from harness.core.errors import HarnessError
 from harness.core.expectation import COMPARE, Expectation, Forbid, Require
 from harness.core.history import History
-from harness.core.names import COUNTS, DISK_STALL, DRAIN, QUIET_S, STALL
+from harness.core.names import COUNTS, DRAIN, QUIET_S
 from harness.core.verdict import Assumption
 from harness.core.window import FaultWindow
 
 _EDGE_NS: Final = 10_000_000_000
 """A stall so close to what is looked at may reach into it: sends time out and are made again, queues change hands."""
 
-_HARNESS: Final = "scenario"
-_DISK: Final = "the machine's disk"
 _NOT_BY_DISK: Final = frozenset({"ok_despite", "rpo_ms", "rpo_excess_ms", "retry_s"})
 """What stamps moved by a client's stall can falsify: a disk stamps nothing."""
 _RAISED, _LOWERED, _STAMPED, _EITHER = "raised", "lowered", "stamped", "either"
@@ -80,35 +78,6 @@ _OF_STEPS: Final = frozenset({"observed", "step_s"})
 _OPEN_ENDED: Final = frozenset({"outage_s", "time_to_first_delivery_s", "stops_using_s", "taken_over_s"})
 
 
-@dataclass(frozen=True, slots=True)
-class Stall:
-    """A process, or the disk, did not get on from one instant to another; monotonic ns."""
-
-    process: str
-    from_ns: int
-    to_ns: int
-
-    @property
-    def not_a_client(self) -> bool:
-        """It was the harness or the machine's disk: what the whole run, or every store, has felt."""
-        return self.process in (_HARNESS, _DISK)
-
-    def text(self) -> str:
-        """In words."""
-        who = "the harness" if self.process == _HARNESS else self.process
-        return f"{who} stood still for {(self.to_ns - self.from_ns) / 1e9:.1f} s"
-
-
-def stalls(history: History) -> tuple[Stall, ...]:
-    """Every recorded stall, but for those of a client that a fault of the scenario paused."""
-    found = [
-        Stall(_DISK if e.name == DISK_STALL else e.process, int(e.detail["from_ns"]), int(e.detail["to_ns"]))
-        for e in history.events
-        if e.name in (STALL, DISK_STALL)
-    ]
-    return tuple(s for s in found if not any(_paused(w, s) for w in history.windows))
-
-
 def clients_ran(history: History) -> Assumption:
     """What is known of stalls, for the report: they excuse violations, each where it can be one, and void nothing.
 
@@ -149,7 +118,7 @@ def touched_by(near: tuple[Stall, ...]) -> pl.Expr:
     done = pl.col("complete_ns").fill_null(FOREVER_NS)
     touched = pl.lit(False)
     for stall in near:
-        mine = pl.lit(True) if stall.process == _DISK else narrow.text("process") == stall.process
+        mine = pl.lit(True) if stall.process == DISK else narrow.text("process") == stall.process
         meets = (pl.col("invoke_ns") <= stall.to_ns + _EDGE_NS) & (done >= stall.from_ns - _EDGE_NS)
         touched = touched | (mine & meets)
     return touched
@@ -243,9 +212,9 @@ def _since(history: History, start_ns: int) -> int:
 
 def _concerns(history: History, stall: Stall, demand: Expectation, name: str) -> bool:
     """The harness and the disk always; of the workers those the demand is about: by role and, if it names one, name."""
-    if stall.process == _DISK:
+    if stall.process == DISK:
         return name not in _NOT_BY_DISK
-    if stall.process == _HARNESS or name in _OF_STEPS:
+    if stall.process == HARNESS or name in _OF_STEPS:
         return True
     about = history.processes.get(stall.process, {})
     config = about.get("config")
@@ -255,15 +224,3 @@ def _concerns(history: History, stall: Stall, demand: Expectation, name: str) ->
     # A demand on deliveries names whose messages they are, and not who is given them.
     process = None if name in _OF_DELIVERIES else demand.params.get("process")
     return process is None or stall.process.startswith(str(process))
-
-
-def _paused(window: FaultWindow, stall: Stall) -> bool:
-    until = window.recovered_ns or window.heal_ns or FOREVER_NS
-    hit = window.fault == "pause" and stall.process in window.targets
-    return hit and stall.to_ns >= window.inject_ns and stall.from_ns <= until
-
-
-def stalls_text(seen: tuple[Stall, ...]) -> str:
-    """The longest of them in words."""
-    longest = sorted(seen, key=lambda s: s.from_ns - s.to_ns)
-    return "; ".join(s.text() for s in longest[:3]) + (f" and {len(seen) - 3} more stalls" if len(seen) > 3 else "")

@@ -6,12 +6,14 @@ In turns, because a machine is quicker in one minute than in the next, and both 
 from __future__ import annotations
 
 import math
+import re
 from statistics import NormalDist, fmean, median, stdev
 from typing import Any, Final, Literal
 
 import polars as pl
 
 from harness.checkers import narrow
+from harness.checkers.standstills import stalls
 from harness.core.errors import MetricUnavailable
 from harness.core.history import History
 
@@ -31,7 +33,9 @@ def turns_ratio(
 
     `rate` is acknowledged sends per second of their turns, `latency` the median time of those. Each round gives one
     ratio; `mid` is their geometric mean, `low` and `high` bound it at 95 % (Student's t of the logarithms), `width` is
-    `high` by `low`. Raises MetricUnavailable for fewer than six rounds, and for a turn without an acknowledged send.
+    `high` by `low`. A round in which the harness, a client of the two or the disk stood still is left out. Raises
+    MetricUnavailable for fewer than six rounds, for a turn without an acknowledged send, for one in which the other
+    load sent as well, and for a round that only one of them was in.
     """
     exponent = _logarithms(history, name, what)
     return math.exp(exponent[bound])
@@ -41,14 +45,23 @@ def _logarithms(history: History, name: str, what: str) -> dict[str, float]:
     """The bounds of `turns_ratio` and its middle, before they are raised: all from one pass over the turns."""
     seen = look(history, name)
     measure = _rate if what == "rate" else _latency
-    rounds: dict[int, dict[str, float]] = {}
-    for turn in seen["turns"]:
-        rounds.setdefault(int(turn["round"]), {})[str(turn["who"])] = measure(history, turn)
     first, second = str(seen["first"]), str(seen["second"])
-    logs = [math.log(of[first] / of[second]) for of in rounds.values() if first in of and second in of]
+    turns: dict[int, dict[str, dict[str, Any]]] = {}
+    for turn in seen["turns"]:
+        turns.setdefault(int(turn["round"]), {})[str(turn["who"])] = turn
+    for number, pair in turns.items():
+        if set(pair) != {first, second}:
+            raise MetricUnavailable(
+                f"round {number} of {name!r} is not whole: it has turns of {', '.join(sorted(pair))}"
+            )
+        _check_alone(history, pair[first], second)
+        _check_alone(history, pair[second], first)
+    calm = [pair for pair in turns.values() if not _stood_still(history, pair, (first, second))]
+    logs = [math.log(measure(history, pair[first]) / measure(history, pair[second])) for pair in calm]
     if len(logs) < FEWEST_ROUNDS:
         raise MetricUnavailable(
-            f"{name!r} has {len(logs)} whole rounds; {FEWEST_ROUNDS} are the fewest that say something"
+            f"{name!r} has {len(logs)} rounds in which nobody stood still; "
+            f"{FEWEST_ROUNDS} are the fewest that say something"
         )
     half = quantile_of_t(len(logs) - 1) * stdev(logs) / math.sqrt(len(logs))
     return {"mid": fmean(logs), "low": fmean(logs) - half, "high": fmean(logs) + half, "width": 2 * half}
@@ -98,10 +111,30 @@ def look(history: History, name: str) -> dict[str, Any]:
     return told
 
 
+def _check_alone(history: History, turn: dict[str, Any], other: str) -> None:
+    """Raises MetricUnavailable if the other load began a send in this turn: it was not held, and it was no turn."""
+    inside = pl.col("invoke_ns").is_between(turn["begin_ns"], turn["end_ns"], closed="left")
+    if history.sends.filter(narrow.text("process").str.contains(_worker_of(other)) & inside).height:
+        raise MetricUnavailable(f"{other} sent in the turn of {turn['who']} in round {turn['round']}")
+
+
+def _stood_still(history: History, pair: dict[str, dict[str, Any]], who: tuple[str, str]) -> bool:
+    """Something stood still in one of the turns that would not have weighed on the other."""
+    concerned = re.compile("|".join(_worker_of(load) for load in who))
+    felt = [s for s in stalls(history) if s.not_a_client or concerned.search(s.process)]
+    return any(s.from_ns < turn["end_ns"] and s.to_ns > turn["begin_ns"] for s in felt for turn in pair.values())
+
+
+def _worker_of(load: str) -> str:
+    """What the processes of a load are called, as a regular expression: `sync-1`, and not `sync-more-1`."""
+    return rf"^{re.escape(load)}-\d+$"
+
+
 def _acked_in(history: History, turn: dict[str, Any]) -> pl.DataFrame:
     """What the load of this turn was acknowledged in it. Raises MetricUnavailable if that is nothing."""
     inside = pl.col("complete_ns").is_between(turn["begin_ns"], turn["end_ns"], closed="left")
     acked = narrow.acked_of(history, f"{turn['who']}-").filter(inside)
+    acked = acked.filter(narrow.text("process").str.contains(_worker_of(turn["who"])))
     if not acked.height:
         raise MetricUnavailable(f"{turn['who']} was acknowledged nothing in its turn of round {turn['round']}")
     return acked

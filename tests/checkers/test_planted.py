@@ -9,11 +9,11 @@ from harness import judging
 from harness.core.expectation import Expectation, Forbid, Gates, Require, Rules
 from harness.core.guarantee import Expectation as Broken
 from harness.core.history import History
-from harness.core.verdict import Check, Judgement, Verdict
+from harness.core.verdict import Assumption, Check, Judgement, Verdict
 from harness.judging import ControlResult, PlantedControl, ScenarioResult, judge_planted, on_looks_alone, unproved
 from harness.report.rows import Control as ControlRow
 from harness.scenario import Control, Scenario
-from harness.session import Outcome, Session, control_row, unexpected
+from harness.session import Outcome, Session, control_row, unexpected, weighed
 from tests.builder import healthy_run
 
 LOST = Forbid(anomaly="lost")
@@ -175,3 +175,37 @@ def test_an_expectation_without_demands_covers_no_message_that_was_lost_or_made_
     assert of(SEEN.text()) == ()
     assert of(SEEN.text(), phantom.text()) == (phantom.text(),)
     assert of(LOST.text(), "0 altered") == (LOST.text(), "0 altered")
+
+
+class TestWhatIsExpectedExcusesNothingElse:
+    DIVERGED = Forbid(anomaly="diverged")
+
+    def weighed(self, *more: Check, met: bool = True, expected: str = "broken") -> tuple[Verdict, str]:
+        rules = Rules(expectations=(self.DIVERGED, SEEN))
+        violated = Check(self.DIVERGED.text(), False, "3 diverged")
+        healthy = Assumption("healthy.after", met, "healthy.after was " + str(met))
+        judged = Judgement(Verdict.BROKEN, "3 diverged", (healthy,), (violated, *more))
+        demands = ("diverged",) if expected == "broken" else ()
+        return weighed(
+            Outcome(("x",), ScenarioResult(Scenario(name="s", rules=rules), Path(), judged)),
+            Broken(verdict=expected, reason="so", demands=demands),
+        )
+
+    def test_broken_as_expected_and_all_else_well(self) -> None:
+        assert self.weighed(Check(SEEN.text(), True, "seen")) == (Verdict.BROKEN, "3 diverged")
+
+    def test_a_gate_that_is_not_met(self) -> None:
+        verdict, reason = self.weighed(met=False)
+        assert verdict is Verdict.INCONCLUSIVE
+        assert reason == "broken as expected (3 diverged), but of the rest is not known: healthy.after was False"
+
+    def test_a_demand_that_could_not_be_judged(self) -> None:
+        verdict, reason = self.weighed(Check(SEEN.text(), False, "not seen", excuse="it was never observed"))
+        assert (verdict, "it was never observed" in reason) == (Verdict.INCONCLUSIVE, True)
+
+    def test_another_violation_is_broken_whatever_else_is_not_known(self) -> None:
+        other = Check(SEEN.text(), False, "not seen")
+        assert self.weighed(other, met=False)[0] is Verdict.BROKEN
+
+    def test_where_nothing_is_expected_one_witness_is_enough(self) -> None:
+        assert self.weighed(met=False, expected="held")[0] is Verdict.BROKEN

@@ -12,7 +12,8 @@ from harness.checkers.finders import FINDERS
 from harness.checkers.judge import judge
 from harness.checkers.metrics import METRICS
 from harness.checkers.planting import plant
-from harness.checkers.stalls import _METRICS, clients_ran, stalls
+from harness.checkers.stalls import _METRICS, clients_ran
+from harness.checkers.standstills import stalls
 from harness.core.expectation import Expectation, Forbid, Gates, Require, Rules
 from harness.core.history import History
 from harness.core.op import OpName, OpType, line
@@ -316,6 +317,16 @@ class TestAnIndexThatStoodStill:
         h = self.read()
         disk_stall(h, 5, 12)
         assert self.judged(h).verdict is Verdict.BROKEN
+
+    def test_the_first_of_several_replicas_was_waited_for_before_the_others(self):
+        """Waited for from 20 to 80 s, then the slave from 80 to 140 s; written down at 145 s. The disk stood."""
+        h = self.read()
+        h.read(*(f"p-1-{n}" for n in range(5)), replica="broker-a-1")
+        for row in h.rows:
+            if row["f"] == "drain":
+                row["t"] = int(145e9)
+        disk_stall(h, 20, 40)
+        assert self.judged(h).verdict is Verdict.INCONCLUSIVE
 
     @pytest.mark.parametrize("remark", ["read again after: topic[t] not exist", "offsets 3 to 4 were skipped"])
     def test_a_queue_that_was_read_to_its_end_for_other_reasons_is_not_doubted(self, remark):

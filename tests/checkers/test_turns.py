@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
@@ -13,7 +14,8 @@ from harness.checkers.planting import plant
 from harness.checkers.turns import quantile_of_t
 from harness.core.errors import MetricUnavailable
 from harness.core.expectation import Gates, Op, Require, Rules
-from harness.core.names import IN_TURNS
+from harness.core.names import DISK_STALL, IN_TURNS, STALL
+from harness.core.op import OpName, OpType, line
 from harness.core.verdict import Verdict
 from tests.builder import HistoryBuilder
 
@@ -23,7 +25,9 @@ GATES = Gates(
 TURN_S, GAP_S = 1.0, 0.5
 
 
-def in_turns(slower: float = 1.6, rounds: int = 12, noise: float = 0.05, but: tuple[str, int] | None = None) -> Any:
+def in_turns(
+    slower: float = 1.6, rounds: int = 12, noise: float = 0.05, but: tuple[str, int] | None = None, built: bool = True
+) -> Any:
     """Load a takes `slower` times as long per send as b; the machine gets slower by and by. `but` sends nothing."""
     h, chance, turns, at_s = HistoryBuilder(), random.Random(4), [], 1.0
     for number in range(rounds):
@@ -43,7 +47,7 @@ def in_turns(slower: float = 1.6, rounds: int = 12, noise: float = 0.05, but: tu
     ]
     h.now(at_s)
     h.observe("turns", {"first": "a", "second": "b", "turns": value})
-    return h.history()
+    return h.history() if built else h
 
 
 def ratio(history: Any, what: str = "rate", bound: str = "mid") -> float:
@@ -96,11 +100,45 @@ def test_a_history_without_turns_says_nothing() -> None:
 
 
 def test_too_few_rounds_and_a_turn_of_nothing_are_no_figure() -> None:
-    with pytest.raises(MetricUnavailable, match="5 whole rounds; 6 are the fewest"):
+    with pytest.raises(MetricUnavailable, match="5 rounds in which nobody stood still; 6 are the fewest"):
         ratio(in_turns(1.6, rounds=5))
     with pytest.raises(MetricUnavailable, match="a was acknowledged nothing in its turn of round 2"):
         ratio(in_turns(1.6, but=("a", 2)))
     assert judge(in_turns(1.6, rounds=5), Rules(gates=GATES, expectations=SLOWER)).verdict is Verdict.INCONCLUSIVE
+
+
+def test_half_a_round_is_none() -> None:
+    h = in_turns(1.6, built=False)
+    turns = json.loads(next(row["x"] for row in h.rows if row.get("s") == "turns"))["turns"]
+    h.observe("turns", {"first": "a", "second": "b", "turns": turns[:-1]})
+    with pytest.raises(MetricUnavailable, match="round 11 of 'turns' is not whole: it has turns of b"):
+        ratio(h.history())
+
+
+def test_who_sends_in_the_turn_of_the_other_was_not_held() -> None:
+    h = in_turns(1.6, built=False)
+    h.send("b-1", "early", at_s=1.2).ok(at_s=1.3)
+    with pytest.raises(MetricUnavailable, match="b sent in the turn of a in round 0"):
+        ratio(h.history())
+    h = in_turns(1.6, built=False)
+    h.send("b-more-1", "of another load", at_s=1.2).ok(at_s=1.3)
+    assert ratio(h.history()) == pytest.approx(1 / 1.6, rel=0.1)
+
+
+@pytest.mark.parametrize(("who", "event"), [("a-1", STALL), ("scenario", STALL), ("scenario", DISK_STALL)])
+def test_a_round_in_which_somebody_stood_still_is_left_out(who: str, event: str) -> None:
+    def with_stalls(rounds: int) -> Any:
+        h = in_turns(1.6, built=False)
+        for number in range(rounds):
+            begin_ns = HistoryBuilder().now(1.1 + number * 2 * (TURN_S + GAP_S))
+            detail = {"from_ns": begin_ns, "to_ns": begin_ns + 500_000_000}
+            h.add(who, line(OpName.EVENT, OpType.INFO, detail["to_ns"], s=event, x=json.dumps(detail)))
+        return h.history()
+
+    assert ratio(with_stalls(6)) == pytest.approx(1 / 1.6, rel=0.1)
+    with pytest.raises(MetricUnavailable, match="5 rounds in which nobody stood still"):
+        ratio(with_stalls(7))
+    assert ratio(with_stalls(0)) == pytest.approx(1 / 1.6, rel=0.1)
 
 
 @pytest.mark.parametrize(("freedom", "exact"), [(5, 2.571), (7, 2.365), (11, 2.201), (30, 2.042)])
