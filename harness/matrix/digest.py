@@ -129,7 +129,8 @@ def of_promise(guarantee: Guarantee) -> str:
         )
         for r in guarantee.rules
     ]
-    demands = (repr(guarantee.where), sorted(guarantee.needs), str(guarantee.min_version), guarantee.timers)
+    figure = ("figure",) if guarantee.figure else ()
+    demands = (repr(guarantee.where), sorted(guarantee.needs), str(guarantee.min_version), guarantee.timers, *figure)
     return digest({"rules": json.dumps(rules), "demands": json.dumps(demands)})
 
 

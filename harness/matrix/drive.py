@@ -159,10 +159,19 @@ class Matrix:
 
 
 def _stale(cell: Cell, digests: Digests) -> int:
-    """Rows of the cell that a suite judges now, by other code or on other terms."""
-    now = digests.of_cell(cell.spec)
-    judged = (name for name in now if name in digests.judged_by)
-    return sum(1 for name in judged if name in cell.by_id and cell.by_id[name].inputs.changed(now[name]))
+    """Rows that would come out of other code or on other terms now: changed, new, promised or judged no more.
+
+    One that no suite judged, and none judges, is as it was.
+    """
+    now, rows = digests.of_cell(cell.spec), cell.by_id
+
+    def stale(name: str) -> bool:
+        if name not in rows:
+            return name in digests.judged_by
+        judged = name in digests.judged_by or rows[name].verdict is not Verdict.NOT_TESTED
+        return judged and (name not in now or bool(rows[name].inputs.changed(now[name])))
+
+    return sum(map(stale, {*now, *rows}))
 
 
 def _outcome(row: Row, commit: str, inputs: Inputs, digests: Digests) -> StoredRow:

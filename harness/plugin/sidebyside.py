@@ -117,7 +117,7 @@ class Controller:
         # From a child of ours, through a pipe of ours.
         topology, came_to = pickle.loads(packed)
         filed = self._outcomes.get(report.nodeid)
-        if filed is None:
+        if filed is None or report.when == "setup":  # what is run once more takes nothing back
             self._outcomes[report.nodeid] = came_to
             self._run.add(topology, came_to)
             return

@@ -12,7 +12,7 @@ import pytest
 from harness.catalogue import load_catalogue
 from harness.core.errors import SetupError
 from harness.core.verdict import Verdict
-from harness.matrix import Matrix, crossed
+from harness.matrix import Matrix, crossed, drive
 from harness.matrix.cells import read_cell, write_cell
 from harness.matrix.digest import Digests, of_promise, without_words
 from harness.stock import STOCK_ROW
@@ -331,6 +331,23 @@ def test_fresh_runs_everything(make, runner):
     runner.asked.clear()
     make(fresh=True).run(SPECS[:1])
     assert runner.asked == [("1m-4.9.7", (ONE,))]
+
+
+def stale_of(cell, tree):
+    return drive._stale(cell, Digests(tree))
+
+
+def test_the_table_counts_what_is_stale_by_what_is_gone_or_new(make, runner, tree):
+    """A row without its suite, one that the cell does not have, and one that is promised no more."""
+    make().run(SPECS[:1])
+    cell = read_cell(make.cells / "1m-4.9.7.json")
+    assert stale_of(cell, tree) == 0
+    shorter = cell.model_copy(update={"rows": tuple(row for row in cell.rows if row.id != ONE)})
+    assert stale_of(shorter, tree) == 1
+    renamed = cell.by_id[ONE].model_copy(update={"id": "promised-no-more"})
+    assert stale_of(shorter.model_copy(update={"rows": (*shorter.rows, renamed)}), tree) == 2
+    (tree / "suites/availability/test_a.py").unlink()
+    assert stale_of(cell, tree) == 1
 
 
 def test_the_table_shows_every_stored_cell(make, runner, tmp_path):

@@ -167,6 +167,18 @@ def test_the_exit_code_is_that_of_the_rows(run: Callable[..., Ran]) -> None:
 
 
 @pytest.mark.real
+def test_what_is_run_once_more_takes_no_witness_back(run: Callable[..., Ran]) -> None:
+    """The first time it is broken, the second time its directory is there and it ends without a verdict."""
+    twice = "{'kill': Verdict.BROKEN, 'delivery--worse': Verdict.BROKEN}"
+    options = ("--keep-duplicates", "test_suite.py", "test_suite.py")
+    alone, _text, rows, _run = run(*options, outcomes=twice)
+    code, text, beside, _run = run("-n", "1", *options, outcomes=twice)
+    assert (alone, code) == (1, 1), text
+    assert rows["process-kill-loses-nothing"]["verdict"] == "broken"
+    assert beside["process-kill-loses-nothing"]["verdict"] == "broken"
+
+
+@pytest.mark.real
 @pytest.mark.parametrize("option", ["-x", "--maxfail=1"])
 @pytest.mark.parametrize(("came_to", "code"), [("Verdict.BROKEN", 1), ("Verdict.INCONCLUSIVE", 6)])
 def test_the_exit_code_is_that_of_the_rows_where_the_first_failure_ends_it(

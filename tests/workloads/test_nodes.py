@@ -55,7 +55,9 @@ def test_a_node_that_is_paused_neither_runs_nor_has_ended() -> None:
 
 def test_a_word_is_warned_of_or_not_whatever_is_noted() -> None:
     logs = {
-        "logs/broker.log": b"1 INFO main - Replace, storeCheckpoint\n2 WARN main - abortFile: no such key\n",
+        "logs/broker.log": b"2026-11-28 16:16:45 INFO main - Replace, storeCheckpoint\nof which\tinterval\n"
+        b"2026-11-28 16:16:46 WARN main - abortFile: no such key\njava.lang.NumberFormatException: three-days\n"
+        b"2026-11-28 16:16:47 INFO main - Replace, storeCheckpoint\n",
         "logs/stdout.log": b"The address[no-port] illegal",
     }
     runtime = SimpleNamespace(
@@ -65,10 +67,16 @@ def test_a_word_is_warned_of_or_not_whatever_is_noted() -> None:
     nodes = SimpleNamespace(
         runtime=runtime, brokers=lambda: ("a",), nameservers=tuple, masters=tuple, slaves=tuple, clients=tuple
     )
-    words = ("abortFile", "no-port", "storeCheckpoint")
+    words = ("abortFile", "no-port", "storeCheckpoint", "interval", "three-days")
     seen = Warned(target="broker/*", words=words).run(SimpleNamespace(cluster=nodes))  # type: ignore[arg-type]
     assert seen == {
-        "warned": 2,
-        "words": {"abortFile": "logs/broker.log", "no-port": "logs/stdout.log", "storeCheckpoint": None},
+        "warned": 3,
+        "words": {
+            "abortFile": "logs/broker.log",
+            "no-port": "logs/stdout.log",
+            "storeCheckpoint": None,
+            "interval": None,
+            "three-days": "logs/broker.log",
+        },
     }
     assert set(seen) == Warned.SEEN

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 
 _STDOUT = "logs/stdout.log"
+_STAMP = re.compile(rb"\d{4}-\d\d-\d\d ")
+"""How an entry of a log begins."""
 
 
 class ReadBack(Probe):
@@ -55,7 +59,7 @@ class Running(Probe):
 
 
 class Warned(Probe):
-    """Which of these words a node warns of: in a line of a log at WARN or ERROR, or on its standard output.
+    """Which of these words a node warns of: in an entry of a log at WARN or ERROR, or on its standard output.
 
     Brokers note at INFO that a key "is replaced" by whatever stands in their file, also by what they cannot read.
     """
@@ -70,15 +74,22 @@ class Warned(Probe):
         (node,) = select(self.target, stage.cluster)
         runtime = stage.cluster.runtime
         lines = {f.path: runtime.read_file(node, f.path).splitlines() for f in runtime.list_files(node, "logs")}
-        grave = {
-            path: [line for line in of if path == _STDOUT or b" WARN " in line or b" ERROR " in line]
-            for path, of in sorted(lines.items())
-        }
+        grave = {path: of if path == _STDOUT else list(_grave(of)) for path, of in sorted(lines.items())}
         found = {
             word: next((path for path, of in grave.items() if any(word.encode() in line for line in of)), None)
             for word in self.words
         }
         return {"warned": sum(path is not None for path in found.values()), "words": found}
+
+
+def _grave(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of entries at WARN or ERROR; what has no stamp of its own belongs to the entry above it."""
+    grave = False
+    for line in lines:
+        if _STAMP.match(line):
+            grave = b" WARN " in line or b" ERROR " in line
+        if grave:
+            yield line
 
 
 class StoreFiles(Probe):
