@@ -222,7 +222,10 @@ def test_replication_goes_by_the_second_address(scenario: Prover) -> None:
             *KEPT,
         ],
         gates=QUIET.model_copy(
-            update={"preconditions": READ, "also": (observed("sends.stored") >= SENDS, observed("back.all").equals(1))}
+            update={
+                "preconditions": (*READ, observed("back.all").equals(1)),
+                "also": (observed("sends.stored") >= SENDS,),
+            }
         ),
         control=scenario.control(
             "right-address",
