@@ -58,7 +58,7 @@ def test_every_node_restarts_in_turn(scenario: Prover) -> None:
             *(_maintenance(scenario, number) for number in range(len(names))),
         ),
         demand=[
-            metric("unacknowledged", but=STORED if waits else []).equals(0),
+            metric("unacknowledged", process="p-", but=STORED if waits else []).equals(0),
             *([metric("unstored", statuses=STORED, replicas="master").equals(0)] if waits else []),
             forbid("lost", replicas="master"),
             forbid("phantom"),
@@ -79,7 +79,7 @@ def test_every_node_restarts_in_turn(scenario: Prover) -> None:
                 then(ENOUGH, name="loaded"),
                 *(outage(stop, Stop(target=master(n)), after_s=2, for_s=3) for n, stop in enumerate(stops)),
             ),
-            demand=[metric("unacknowledged", but=STORED if waits else []).equals(0)],
+            demand=[metric("unacknowledged", process="p-", but=STORED if waits else []).equals(0)],
             why="the same stops without the wipes must fail sends",
         ),
     )
