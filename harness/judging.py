@@ -141,8 +141,9 @@ def unproved(result: ScenarioResult, controls: Sequence[ControlResult]) -> list[
     """Why a scenario that held proves nothing: a control that did not come out, or a demand that has none.
 
     A demand needs a planted defect that it called broken, or a control in which the same demand was violated. Without
-    a control that was run and had to come out otherwise, one planted defect at least must be more than another number
-    for what was looked at: a control that must be held shows what else was no cause, and not that this could be red.
+    a control that was run and had to violate what this one demands, one planted defect at least must be more than
+    another number for what was looked at: a control that must be held, or that violates what nobody demands here, shows
+    what else is so, and not that this could be red.
     """
     failed = [
         f"control {c.control.scenario.name} came out {c.came_out} instead of "
@@ -156,13 +157,22 @@ def unproved(result: ScenarioResult, controls: Sequence[ControlResult]) -> list[
             failed.append(f"nothing shows that {p.demand!r} can be broken: {p.reason}, and no control violates it")
         elif p.observed not in (Verdict.BROKEN, Verdict.NOT_TESTED):
             failed.append(f"planted control for {p.demand!r} was called {p.observed.value}: {p.reason}")
-    red = [c for c in controls if c.control.expect is not Verdict.HELD]
+    red = [c for c in controls if c.control.expect is not Verdict.HELD and _of_the_same(result, c)]
     if not red and not result.planted:
-        failed.append("no control was run: nothing shows that this could have come out broken")
+        failed.append("no control was run that bears on it: nothing shows that this could have come out broken")
     elif not red and not any(p.observed is Verdict.BROKEN and p.of_its_own for p in result.planted):
         looks = ", ".join(repr(p.demand) for p in result.planted if p.look)
         failed.append(f"nothing but numbers of looks could be falsified, which shows nothing of the looks: {looks}")
     return failed
+
+
+def _of_the_same(result: ScenarioResult, control: ControlResult) -> bool:
+    """The control violated a demand that the scenario makes as well; one that did not come out is told elsewhere."""
+    mine = {demand.text(): demand.names() for demand in result.scenario.rules.expectations}
+    its = {demand.text(): demand.names() for demand in control.result.scenario.rules.expectations}
+    names = frozenset().union(*mine.values())
+    violated = [check.demand for check in control.result.judgement.checks if check.violated]
+    return not violated or any(text in mine or not names.isdisjoint(its.get(text, ())) for text in violated)
 
 
 def on_looks_alone(result: ScenarioResult, controls: Sequence[ControlResult]) -> tuple[str, ...]:

@@ -113,6 +113,12 @@ class TestLooks:
         assert green.as_expected
         assert "nothing but numbers of looks" in unproved(held(thin, SEEN), (green,))[0]
 
+    def test_nor_does_a_control_that_violates_what_nobody_demands_here(self, thin):
+        """Any scenario can be made to violate something."""
+        acked = Require(metric="acked", op="==", bound=0)
+        assert "nothing but numbers of looks" in unproved(held(thin, SEEN), (control(acked),))[0]
+        assert unproved(held(thin, SEEN), (control(SEEN),)) == []
+
     def test_beside_others_they_are_named_in_the_row(self, thin):
         outcome = Outcome(("g",), held(thin, SEEN, LOST))
         assert outcome.verdict()[0] is Verdict.HELD
@@ -140,7 +146,7 @@ def test_nothing_planted_and_no_control_proves_nothing():
     assert "no control was run" in unproved(result, ())[0]
     assert unproved(
         ScenarioResult(
-            Scenario(name="s"),
+            Scenario(name="s", rules=Rules(expectations=(LOST,))),
             Path(),
             Judgement(Verdict.HELD, "fine", (), ()),
             (PlantedControl("0 lost", Verdict.INCONCLUSIVE, "thin"),),
