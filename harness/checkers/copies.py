@@ -90,7 +90,7 @@ def diverged(history: History, *, phase: str = "final", replicas: Replicas = Non
         reads = reads.filter(narrow.text("topic").str.starts_with(topic))
         drains = drains.filter(narrow.text("topic").str.starts_with(topic))
     compared = [_between(reads, drains, pair) for pair in _pairs(drains)]
-    bad = pl.concat([one.bad for one in compared]).unique().sort("offset")
+    bad = pl.concat([one.bad for one in compared]).unique().sort("offset", *_SLOT)
     judged = [one.judged for one in compared]
     of = judged[0].height if len(judged) == 1 else pl.concat(judged).n_unique()
     figures = {"lag": max(one.lag for one in compared), "head": max(one.head for one in compared)}
