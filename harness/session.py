@@ -15,7 +15,7 @@ from typing import Any, Final
 from harness.checkers.judge import ALWAYS
 from harness.core.errors import UsageError
 from harness.core.guarantee import AS_DOCUMENTED, STOCK_ROW, Expectation, Guarantee
-from harness.core.verdict import Verdict, merge
+from harness.core.verdict import Verdict, doubts, merge
 from harness.core.version import Version
 from harness.judging import ControlResult, ScenarioResult, on_looks_alone, unproved
 from harness.provenance import git_commit, machine, now_utc, options_json
@@ -316,11 +316,10 @@ def weighed(outcome: Outcome, expected: Expectation) -> tuple[Verdict, str]:
         return verdict, reason
     assert outcome.result is not None
     judgement = outcome.result.judgement
-    doubts = [a.message for a in judgement.assumptions if not a.met]
-    doubts += [f"{c.message}, but {c.excuse}" for c in judgement.checks if not c.met and not c.violated]
-    if not doubts:
+    unknown = doubts(judgement.assumptions, judgement.checks)
+    if not unknown:
         return verdict, reason
-    return Verdict.INCONCLUSIVE, f"broken as expected ({reason}), but of the rest is not known: {'; '.join(doubts)}"
+    return Verdict.INCONCLUSIVE, f"broken as expected ({reason}), but of the rest is not known: {'; '.join(unknown)}"
 
 
 def scenario_row(session: Session, outcome: Outcome, expected: Expectation) -> ScenarioRow:

@@ -40,7 +40,7 @@ SLAVE_LOOKS_S = 15
 """Three times what a slave waits before it dials its master again, which it does every 5 s."""
 
 
-def _emptied(how: DestroyStore | Stop, every: str, *whole: Step) -> tuple[Step, ...]:
+def _emptied(how: DestroyStore | Stop, every: str, whole: tuple[Step, ...] = ()) -> tuple[Step, ...]:
     """A broker name of these nodes is loaded, stopped for so long, and sent to again once it has taken a message.
 
     It has once it says that it stored one, with its copy or not: a master whose slave is not back yet says so.
@@ -66,7 +66,7 @@ def test_a_cleansed_broker_is_empty_and_works(scenario: Prover) -> None:
     empty: list[Expectation] = [metric("stored_count", replicas=[first]).equals(NEW + 1)]
 
     def emptied(how: DestroyStore | Stop) -> tuple[Step, ...]:
-        return _emptied(how, every, *plan(then(AwaitHealthy(), name="whole")))
+        return _emptied(how, every, whole=plan(then(AwaitHealthy(), name="whole")))
 
     scenario(
         cluster=cluster,

@@ -6,7 +6,6 @@ from harness.suite import (
     AwaitCount,
     Gates,
     Prover,
-    Require,
     Step,
     TakeTurns,
     Verdict,
@@ -34,22 +33,18 @@ def test_what_waiting_for_the_slave_costs(scenario: Prover) -> None:
     twin = produce(1, rate=None, threads=THREADS, name="same")
     asynchronous = produce(1, rate=None, threads=THREADS, name="async", wait_store=False)
 
-    def narrow(name: str) -> tuple[Require, ...]:
-        return tuple(
-            metric("turns_ratio", name=name, what=what, bound="width") <= WIDEST for what in ("rate", "latency")
-        )
-
     def steps(other: str) -> tuple[Step, ...]:
         return plan(then(WARM, name="warm"), then(TakeTurns(first="sync", second=other, rounds=20), name="turns"))
 
-    def gates(name: str) -> Gates:
-        return Gates(
-            in_flight_at_fault=False,
-            faults_bite=False,
-            faults_heal=False,
-            min_acked_before_fault=0,
-            preconditions=narrow(name),
-        )
+    gates = Gates(
+        in_flight_at_fault=False,
+        faults_bite=False,
+        faults_heal=False,
+        min_acked_before_fault=0,
+        preconditions=tuple(
+            metric("turns_ratio", name="turns", what=what, bound="width") <= WIDEST for what in ("rate", "latency")
+        ),
+    )
 
     scenario(
         load=[waits, asynchronous],
@@ -61,7 +56,7 @@ def test_what_waiting_for_the_slave_costs(scenario: Prover) -> None:
             forbid("lost", replicas="master"),
             forbid("phantom"),
         ],
-        gates=gates("turns"),
+        gates=gates,
         control=scenario.control(
             "both-wait",
             load=[waits, twin],
@@ -74,7 +69,7 @@ def test_what_waiting_for_the_slave_costs(scenario: Prover) -> None:
                     metric("turns_ratio", name="turns", what=what) < ALIKE,
                 )
             ],
-            gates=gates("turns"),
+            gates=gates,
             expect=Verdict.HELD,
             why="of two loads that both wait, neither may come out as the dearer one",
         ),

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from statistics import NormalDist, fmean, median, stdev
 from typing import Any, Final, Literal
 
 import polars as pl
 
 from harness.checkers import narrow
-from harness.checkers.standstills import stalls
+from harness.checkers.standstills import Stall, stalls
 from harness.core.errors import MetricUnavailable
 from harness.core.history import History
 
@@ -56,7 +57,9 @@ def _logarithms(history: History, name: str, what: str) -> dict[str, float]:
             )
         _check_alone(history, pair[first], second)
         _check_alone(history, pair[second], first)
-    calm = [pair for pair in turns.values() if not _stood_still(history, pair, (first, second))]
+    concerned = re.compile(f"{_worker_of(first)}|{_worker_of(second)}")
+    felt = [s for s in stalls(history) if s.not_a_client or concerned.search(s.process)]
+    calm = [pair for pair in turns.values() if not _stood_still(felt, pair)]
     logs = [math.log(measure(history, pair[first]) / measure(history, pair[second])) for pair in calm]
     if len(logs) < FEWEST_ROUNDS:
         raise MetricUnavailable(
@@ -118,10 +121,8 @@ def _check_alone(history: History, turn: dict[str, Any], other: str) -> None:
         raise MetricUnavailable(f"{other} sent in the turn of {turn['who']} in round {turn['round']}")
 
 
-def _stood_still(history: History, pair: dict[str, dict[str, Any]], who: tuple[str, str]) -> bool:
+def _stood_still(felt: Sequence[Stall], pair: dict[str, dict[str, Any]]) -> bool:
     """Something stood still in one of the turns that would not have weighed on the other."""
-    concerned = re.compile("|".join(_worker_of(load) for load in who))
-    felt = [s for s in stalls(history) if s.not_a_client or concerned.search(s.process)]
     return any(s.from_ns < turn["end_ns"] and s.to_ns > turn["begin_ns"] for s in felt for turn in pair.values())
 
 
@@ -133,8 +134,8 @@ def _worker_of(load: str) -> str:
 def _acked_in(history: History, turn: dict[str, Any]) -> pl.DataFrame:
     """What the load of this turn was acknowledged in it. Raises MetricUnavailable if that is nothing."""
     inside = pl.col("complete_ns").is_between(turn["begin_ns"], turn["end_ns"], closed="left")
-    acked = narrow.acked_of(history, f"{turn['who']}-").filter(inside)
-    acked = acked.filter(narrow.text("process").str.contains(_worker_of(turn["who"])))
+    mine = narrow.text("process").str.contains(_worker_of(turn["who"]))
+    acked = narrow.acked_of(history).filter(inside & mine)
     if not acked.height:
         raise MetricUnavailable(f"{turn['who']} was acknowledged nothing in its turn of round {turn['round']}")
     return acked

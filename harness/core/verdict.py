@@ -84,6 +84,12 @@ class Judgement:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
+def doubts(assumptions: Iterable[Assumption], checks: Iterable[Check]) -> list[str]:
+    """What is not known, in words: demands that are neither met nor violated, and assumptions that are not met."""
+    unjudged = [f"{c.message}, but {c.excuse}" for c in checks if not c.met and not c.violated]
+    return unjudged + [a.message for a in assumptions if not a.met]
+
+
 def conclude(assumptions: Iterable[Assumption], checks: Iterable[Check]) -> tuple[Verdict, str]:
     """Weighs assumptions and checks.
 
@@ -99,8 +105,7 @@ def conclude(assumptions: Iterable[Assumption], checks: Iterable[Check]) -> tupl
     violated = [c.message for c in checked if c.violated]
     if violated:
         return Verdict.BROKEN, "; ".join(violated)
-    weak = [f"{c.message}, but {c.excuse}" for c in checked if not c.met]
-    weak += [a.message for a in assumed if not a.met]
+    weak = doubts(assumed, checked)
     if weak:
         return Verdict.INCONCLUSIVE, "; ".join(weak)
     if not checked:
