@@ -108,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     cells.add_argument("--results", type=Path, default=Path("docs/results"))
     cells.add_argument("--reports", type=Path, default=Path("reports/matrix"))
     cells.add_argument("--again", action="append", default=[], choices=[v.value for v in Verdict])
+    cells.add_argument("--long", action="store_true", help="also the rows that only suites-nightly judge")
     cells.add_argument("--fresh", action="store_true", help="run every row, whatever is stored")
     cells.add_argument("--status", action="store_true", help="say what would be run, render the table, run nothing")
     return parser
@@ -214,18 +215,19 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _matrix(options: argparse.Namespace) -> int:
-    from harness.matrix import crossed, matrix, narrowed, read_plan
+    from harness.matrix import crossed, narrowed, of_this_tree, read_plan, show_status
 
     # A termination must end the suites too, which run in a session of their own.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     common = {"timers": options.timers, "java": options.java, "client": options.client}
     wanted = (options.topology, options.rocketmq)
-    return matrix(
-        narrowed(read_plan(options.plan), *wanted) if options.plan else crossed(*wanted, **common),
+    cells = narrowed(read_plan(options.plan), *wanted) if options.plan else crossed(*wanted, **common)
+    matrix = of_this_tree(
         results=options.results,
         reports=options.reports,
         say=lambda text: print(text, flush=True),
         again=[Verdict(word) for word in options.again],
         fresh=options.fresh,
-        only_status=options.status,
+        long=options.long,
     )
+    return show_status(matrix, cells) if options.status else matrix.run(cells)

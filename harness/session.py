@@ -181,7 +181,8 @@ class Session:
             expected = AS_DOCUMENTED
         verdicts = [weighed(o, expected) for o in mine]
         verdict = merge(v for v, _ in verdicts)
-        reason = "; ".join(r for v, r in verdicts if v is verdict) or "no suite reached this row in this run"
+        nobody = guarantee.untested or "no suite reached this row in this run"
+        reason = "; ".join(r for v, r in verdicts if v is verdict) or nobody
         return Row(
             id=guarantee.id,
             topology=settings.topology.name,

@@ -58,6 +58,7 @@ class _Row(_Strict):
     min_version: str | None = None
     figure: bool = False
     timers: Literal["documented"] | None = None
+    untested: str = ""
     notes: str = ""
 
 
@@ -153,6 +154,7 @@ def _guarantee(row: _Row, section: str, documents: dict[str, str]) -> Guarantee:
         min_version=Version.parse(row.min_version) if row.min_version else None,
         timers=row.timers,
         figure=row.figure,
+        untested=row.untested,
         notes=row.notes,
     )
 

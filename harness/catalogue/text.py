@@ -86,7 +86,7 @@ def _elsewhere(row: Guarantee) -> str:
         return f"none of a sign-off; nightly: pytest {' '.join(row.nightly)} --topology=NAME"
     if row.id == STOCK_ROW:
         return "its own are none: it follows from the rows that the base topology promises, judged on the stock one"
-    return "none yet: no suite here judges it"
+    return f"none: {row.untested}"
 
 
 def _documented(row: Guarantee) -> Iterator[str]:
@@ -103,6 +103,8 @@ def _documented(row: Guarantee) -> Iterator[str]:
     for rule in row.rules:
         known = rule.expectation
         yield f"- Expected **{known.verdict}** for {_scope(rule)}{_alone(known)}: {known.reason} ({known.source})"
+    if row.untested:
+        yield f"- Not tested: {row.untested}"
     if row.notes:
         yield f"- Note: {row.notes}"
 

@@ -96,7 +96,7 @@ class Guarantee:
     `section` is the part of the catalogue it stands in, `theme` the one it is about (they differ in section H).
     `needs` are the capabilities of runtime and options without which it cannot be tested; `timers` is set when
     only the documented timers will do. `scenarios` names the suite functions of a
-    sign-off that judge it, `nightly` those that a sign-off has no time for.
+    sign-off that judge it, `nightly` those that a sign-off has no time for; `untested` is why there are neither.
     """
 
     id: str
@@ -114,6 +114,7 @@ class Guarantee:
     min_version: Version | None = None
     timers: Literal["documented"] | None = None
     figure: bool = False
+    untested: str = ""
     notes: str = ""
 
     def promised(self, topology: TopologyFacts, version: Version | None = None, *, upgrade: bool = False) -> bool:

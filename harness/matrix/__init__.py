@@ -7,7 +7,7 @@ digest of what that verdict depends on; what is stale is run again, what is not 
 from __future__ import annotations
 
 from harness.matrix.cells import Cell, CellSpec, Inputs, StoredRow
-from harness.matrix.drive import Matrix, matrix
+from harness.matrix.drive import Matrix, of_this_tree, show_status
 from harness.matrix.plan import TOPOLOGIES, VERSIONS, crossed, narrowed, read_plan
 from harness.matrix.table import table
 
@@ -20,8 +20,9 @@ __all__ = [
     "Matrix",
     "StoredRow",
     "crossed",
-    "matrix",
     "narrowed",
+    "of_this_tree",
     "read_plan",
+    "show_status",
     "table",
 ]

@@ -135,13 +135,13 @@ def _tidy_control(control: Control) -> Control:
     return control.model_copy(update=kept)
 
 
-def unjudged(guarantee: str, commit: str, inputs: Inputs) -> StoredRow:
-    """A promised row that no suite judges."""
+def unjudged(guarantee: str, commit: str, inputs: Inputs, reason: str = "") -> StoredRow:
+    """A promised row that no suite judges, or none of those that were asked for."""
     return StoredRow(
         id=guarantee,
         verdict=Verdict.NOT_TESTED,
         standing=Standing.NOT_TESTED,
-        reason="no suite judges this row",
+        reason=reason or "no suite judges this row",
         commit=commit,
         inputs=inputs,
     )

@@ -37,6 +37,8 @@ WITHOUT_EFFECT: Final = (
     "harness/report",
 )
 """They render, measure, drive or choose what is run; no verdict comes from them."""
+SUITES: Final = "suites"
+LONG_SUITES: Final = "suites-nightly"
 WITH_EFFECT: Final = ("harness/plugin/outcomes.py", "harness/report/rows.py")
 
 
@@ -73,6 +75,12 @@ class Digests:
         return digest({self._name(path): meaning(path) for path in paths})
 
     @cached_property
+    def long(self) -> frozenset[str]:
+        """Guarantees that no sign-off has time for: only the long suites judge them."""
+        room = self._root / LONG_SUITES
+        return frozenset(name for name, paths in self.judged_by.items() if all(room in p.parents for p in paths))
+
+    @cached_property
     def judged_by(self) -> dict[str, tuple[Path, ...]]:
         """Guarantee -> the suite files with a function that judges it."""
         found: dict[str, list[Path]] = {}
@@ -83,17 +91,19 @@ class Digests:
 
     @cached_property
     def _suites(self) -> tuple[Path, ...]:
-        return tuple(self._files("suites"))
+        return tuple(path for room in (SUITES, LONG_SUITES) for path in self._files(room))
 
     @cached_property
     def _shared_suites(self) -> dict[str, str]:
-        """Files of the suites that judge nothing themselves: helpers that any of them may use."""
+        """Files that judge nothing themselves: helpers that any suite of the same folder may use."""
         return {self._name(p): meaning(p) for p in self._suites if not p.name.startswith("test_")}
 
     def _of_suites(self, guarantees: Iterable[str]) -> str:
         paths = {path for guarantee in guarantees for path in self.judged_by.get(guarantee, ())}
         own = {self._name(path): meaning(path) for path in paths}
-        return digest(own | self._shared_suites)
+        rooms = {name.partition("/")[0] for name in own} or {SUITES}
+        shared = {name: text for name, text in self._shared_suites.items() if name.partition("/")[0] in rooms}
+        return digest(own | shared)
 
     def _of_ground(self, spec: CellSpec, topology: Topology) -> str:
         shape = topology.model_dump(mode="json", exclude={"description"})

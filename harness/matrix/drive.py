@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import harness
+from harness.catalogue import load_catalogue
 from harness.core.errors import HarnessError, UsageError
 from harness.core.guarantee import STOCK_ROW
 from harness.core.verdict import Verdict
@@ -23,13 +25,14 @@ from harness.matrix.cells import (
     unjudged,
     write_cell,
 )
-from harness.matrix.digest import Digests
+from harness.matrix.digest import LONG_SUITES, SUITES, Digests
 from harness.matrix.suites import Ran, SuiteRun
 from harness.matrix.table import table
 from harness.provenance import commit_of
 from harness.report.rows import Row
 
 Say = Callable[[str], None]
+FOR_LONG: Final = "only the long suites judge this row: make matrix ARGS=--long"
 Runner = Callable[[CellSpec, Sequence[str]], Ran]
 """Runs the suites for one cell, of these guarantees only (empty: all). Raises for a run that did not end well."""
 
@@ -53,7 +56,10 @@ class Todo:
 
 @dataclass(slots=True)
 class Matrix:
-    """The cells below `results`. `again` are verdicts that are run anew although nothing changed."""
+    """The cells below `results`. `again` are verdicts that are run anew although nothing changed.
+
+    Rows that only the long suites judge are run if `long` is set. Without it what is stored of them stays as it is.
+    """
 
     root: Path
     results: Path
@@ -61,11 +67,13 @@ class Matrix:
     say: Say
     again: Collection[Verdict] = ()
     fresh: bool = False
+    long: bool = False
     _failed: list[str] = field(default_factory=list)
 
     def todo(self, spec: CellSpec) -> Todo:
         """What is missing or stale of a cell now. Raises `UsageError`, `EvidenceError`."""
-        return self._todo(spec, Digests(self.root).of_cell(spec))
+        digests = Digests(self.root)
+        return self._todo(spec, digests.of_cell(spec), digests)
 
     def run(self, specs: Sequence[CellSpec]) -> int:
         """Runs every cell that needs it, and writes each and the table as soon as it has ended.
@@ -99,14 +107,15 @@ class Matrix:
     def _path(self, spec: CellSpec) -> Path:
         return self.results / "cells" / f"{spec.name}.json"
 
-    def _todo(self, spec: CellSpec, now: dict[str, Inputs]) -> Todo:
+    def _todo(self, spec: CellSpec, now: dict[str, Inputs], digests: Digests) -> Todo:
         cell = None if self.fresh else read_cell(self._path(spec))
         rows = cell.by_id if cell is not None else {}
-        why = {name: reason for name, inputs in now.items() if (reason := self._why(rows.get(name), inputs))}
-        return Todo(spec, why, len(now) - len(why))
+        asked = {name: inputs for name, inputs in now.items() if self.long or name not in digests.long}
+        why = {name: reason for name, inputs in asked.items() if (reason := self._why(rows.get(name), inputs))}
+        return Todo(spec, why, len(asked) - len(why))
 
     def _why(self, row: StoredRow | None, now: Inputs) -> str:
-        if row is None:
+        if row is None or row.reason == FOR_LONG:
             return "never run"
         changed = row.inputs.changed(now)
         if changed:
@@ -117,21 +126,28 @@ class Matrix:
         # Taken before the run: an edit while it runs makes the rows stale at once, never wrongly fresh.
         digests = Digests(self.root)
         now = digests.of_cell(spec)
-        todo = self._todo(spec, now)
+        todo = self._todo(spec, now, digests)
         self.say(prefix + todo.text())
         if not todo.why:
             return
         # What verdicts depend on: the cells that are being written do not count.
-        commit = commit_of(self.root, "harness", "suites", "topologies")
+        commit = commit_of(self.root, "harness", SUITES, LONG_SUITES, "topologies")
         before = read_cell(self._path(spec))
-        kept = {} if before is None or self.fresh else before.by_id
+        unasked = {name: unjudged(name, commit, now[name], FOR_LONG) for name in now if name in digests.long}
+        kept = unasked | ({} if before is None or self.fresh else before.by_id)
         versions = {} if before is None else before.versions
         parts = _parts(todo, digests)
         # What no suite judges, pytest would have nothing to run for, and says so with an exit code that means trouble.
-        found = {name: unjudged(name, commit, now[name]) for name in todo.why if not any(name in p for p in parts)}
+        untested = {row.id: row.untested for row in load_catalogue().guarantees}
+        found = {
+            name: unjudged(name, commit, now[name], untested.get(name, ""))
+            for name in todo.why
+            if not any(name in part for part in parts)
+        }
         waiting = {name: not_reached(name, commit) for name in todo.why}
         for part in parts:
-            ran = self.run_suites(spec, () if len(part) == len(now) else part)
+            whole = not todo.standing and len(part) == len(todo.why)
+            ran = self.run_suites(spec, () if whole else part)
             found |= {row.id: _outcome(row, commit, now[row.id], digests) for row in ran.rows if row.id in now}
             versions = dict(ran.run.versions)
             self._write(spec, commit, versions, now, waiting | kept | found)
@@ -161,14 +177,16 @@ class Matrix:
 def _stale(cell: Cell, digests: Digests) -> int:
     """Rows that would come out of other code or on other terms now: changed, new, promised or judged no more.
 
-    One that no suite judged, and none judges, is as it was.
+    One that no suite judged, and none judges, is as it was; so is one that was left to the long suites.
     """
     now, rows = digests.of_cell(cell.spec), cell.by_id
 
     def stale(name: str) -> bool:
         if name not in rows:
-            return name in digests.judged_by
+            return name in digests.judged_by and name not in digests.long
         judged = name in digests.judged_by or rows[name].verdict is not Verdict.NOT_TESTED
+        if name in digests.long and not rows[name].scenarios and not rows[name].infrastructure:
+            return False
         return judged and (name not in now or bool(rows[name].inputs.changed(now[name])))
 
     return sum(map(stale, {*now, *rows}))
@@ -208,24 +226,20 @@ def _merged(spec: CellSpec, commit: str, versions: dict[str, str], rows: Sequenc
     )
 
 
-def matrix(
-    specs: Sequence[CellSpec],
-    *,
-    results: Path,
-    reports: Path,
-    say: Say,
-    again: Collection[Verdict] = (),
-    fresh: bool = False,
-    only_status: bool = False,
-) -> int:
-    """`rmq-harness matrix`. `only_status` says what would be run (and renders the table), and runs nothing."""
+def of_this_tree(
+    *, results: Path, reports: Path, say: Say, again: Collection[Verdict] = (), fresh: bool = False, long: bool = False
+) -> Matrix:
+    """The matrix of the clone that this is. Raises `UsageError` for an installation, which has no suites."""
     root = Path(harness.__file__).resolve().parent.parent
-    if not (root / "suites").is_dir():
+    if not (root / SUITES).is_dir():
         raise UsageError("the matrix runs the suites of the repository, and this installation has none: use a clone")
-    run = Matrix(root, results, SuiteRun(root, reports), say, again, fresh)
-    if not only_status:
-        return run.run(specs)
+    suites = (SUITES, LONG_SUITES) if long else (SUITES,)
+    return Matrix(root, results, SuiteRun(root, reports, suites=suites), say, again, fresh, long)
+
+
+def show_status(matrix: Matrix, specs: Sequence[CellSpec]) -> int:
+    """Says what would be run, renders the table, and runs nothing."""
     for spec in specs:
-        say(run.todo(spec).text())
-    run.write_table(specs)
+        matrix.say(matrix.todo(spec).text())
+    matrix.write_table(specs)
     return 0

@@ -13,6 +13,7 @@ from typing import Final
 
 from harness.core.errors import EvidenceError, SetupError, WaitTimeout
 from harness.matrix.cells import CellSpec
+from harness.matrix.digest import SUITES
 from harness.report.rows import Row, Run, parse_verdicts
 from harness.settings import ENV_PREFIX, environment_name
 from harness.waiting import wait_for
@@ -35,11 +36,12 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class SuiteRun:
-    """Runs pytest from `root`; the evidence goes below `reports`, one folder per cell."""
+    """Runs pytest on the folders `suites` of `root`; the evidence goes below `reports`, one folder per cell."""
 
     root: Path
     reports: Path
-    command: tuple[str, ...] = (sys.executable, "-m", "pytest", "suites")
+    command: tuple[str, ...] = (sys.executable, "-m", "pytest")
+    suites: tuple[str, ...] = (SUITES,)
 
     def __call__(self, spec: CellSpec, guarantees: Sequence[str]) -> Ran:
         """Raises `SetupError` for a run that did not come to its end.
@@ -48,7 +50,7 @@ class SuiteRun:
         """
         reports = (self.reports / spec.name).resolve()
         before = _runs(reports)
-        words = [*self.command, *options(spec, guarantees, reports)]
+        words = [*self.command, *self.suites, *options(spec, guarantees, reports)]
         # In a session of its own it gets exactly one interrupt, ours: a second one would cut its teardown short.
         code = self._wait(subprocess.Popen(words, cwd=self.root, env=environment(os.environ), start_new_session=True))
         if code not in ENDED:

@@ -3,6 +3,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from harness.catalogue import load_catalogue
+from harness.core.guarantee import STOCK_ROW
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +27,11 @@ def test_every_mark_is_a_row_of_the_catalogue():
 def test_every_row_names_the_suite_functions_that_judge_it():
     named = {row.id: row.scenarios for row in load_catalogue().guarantees if row.scenarios}
     assert named == marked("suites")
+
+
+def test_every_row_that_no_suite_judges_says_why():
+    rows = [row for row in load_catalogue().guarantees if row.id != STOCK_ROW]
+    assert {row.id for row in rows if row.untested} == {r.id for r in rows if not r.scenarios and not r.nightly}
 
 
 def test_rows_that_a_sign_off_has_no_time_for_name_where_they_are_judged():

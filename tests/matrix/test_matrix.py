@@ -281,6 +281,45 @@ def test_a_new_suite_makes_the_row_that_nothing_reached_stale(make, runner, tree
     assert runner.asked == [("1m-4.9.7", (other,))]
 
 
+LONG = "process-kill-loses-nothing"
+
+
+@pytest.fixture
+def long_suite(tree):
+    path = tree / "suites-nightly" / "test_c.py"
+    path.parent.mkdir()
+    path.write_text(f'@guarantee("{LONG}")\ndef test_c(scenario):\n    scenario()\n')
+    return path
+
+
+def test_what_only_long_suites_judge_is_run_when_asked_for(make, runner, long_suite):
+    assert make().run(SPECS[:1]) == 0
+    before = read_cell(make.cells / "1m-4.9.7.json").by_id[LONG]
+    assert before.verdict is Verdict.NOT_TESTED
+    assert before.reason == drive.FOR_LONG
+    assert runner.asked == [("1m-4.9.7", (ONE,))]
+    assert make(long=True).run(SPECS[:1]) == 0
+    assert runner.asked[1:] == [("1m-4.9.7", (LONG,))]
+    assert read_cell(make.cells / "1m-4.9.7.json").by_id[LONG].verdict is Verdict.HELD
+
+
+def test_what_long_suites_found_stays_and_is_told_when_stale(make, runner, long_suite):
+    make(long=True).run(SPECS[:1])
+    long_suite.write_text(long_suite.read_text() + "\nMORE = 1\n")
+    runner.asked.clear()
+    assert make().run(SPECS[:1]) == 0
+    assert runner.asked == []
+    assert "| 1m-4.9.7 |  | 1 |" in (make.cells.parent / "matrix.md").read_text()
+    assert make(long=True).todo(SPECS[0]).why == {LONG: "stale: suites changed"}
+
+
+def test_a_row_that_long_suites_were_not_run_for_is_not_stale(make, runner, long_suite):
+    make().run(SPECS[:1])
+    long_suite.write_text(long_suite.read_text() + "\nMORE = 1\n")
+    make().run(SPECS[:1])
+    assert "| 1m-4.9.7 |  | 0 |" in (make.cells.parent / "matrix.md").read_text()
+
+
 def test_rows_that_no_suite_judges_need_no_run(make, runner, tree):
     make().run(SPECS[:1])
     runner.asked.clear()
@@ -369,7 +408,7 @@ def test_the_real_tree_has_a_digest_and_every_suite_judges_something():
     assert len(digests.harness) == 12
     assert ONE in digests.judged_by
     judged = {path for paths in digests.judged_by.values() for path in paths}
-    assert {p for p in (ROOT / "suites").rglob("test_*.py")} <= judged
+    assert {p for room in ("suites", "suites-nightly") for p in (ROOT / room).rglob("test_*.py")} <= judged
     assert set(digests.judged_by) <= set(load_catalogue().by_id)
 
 

@@ -29,7 +29,7 @@ def suites(tmp_path, code=0, runs=1, seen=None, options=None):
     (tmp_path / "verdicts.json").write_text(verdicts_json(run, [seen or row("a-b")]))
     script = f"""
         import pathlib, shutil, sys
-        words = dict(word.lstrip("-").split("=", 1) for word in sys.argv[1:])
+        words = dict(word.lstrip("-").split("=", 1) for word in sys.argv[1:] if "=" in word)
         reports = pathlib.Path(words["reports"])
         for n in range({runs}):
             run = reports / f"run-{{len(list(reports.glob('run-*')))}}"
