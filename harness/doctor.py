@@ -36,9 +36,9 @@ _USED_FOR: Final = {
 _REMEDY: Final = {
     NETWORK_CUT: "run as root, or in a container with --privileged",
     SIZED_DISK: "run as root; unprivileged, a size-limited tmpfs needs user namespaces",
-    POWER_CUT: "run as root, with mkfs.ext4 (e2fsprogs) and loop devices (/dev/loop-control; modprobe loop), or "
-    "tolerate its absence with --allow-missing power-cut",
-    IO_ERROR: "as power-cut: root, mkfs.ext4 and loop devices",
+    POWER_CUT: "have /dev/fuse open to you (modprobe fuse; mode 666), or run as root with mkfs.ext4 (e2fsprogs) and "
+    "loop devices, or tolerate its absence with --allow-missing power-cut",
+    IO_ERROR: "as power-cut: /dev/fuse, or root with mkfs.ext4 and loop devices",
 }
 _SYSCTLS: Final = (
     "/proc/sys/kernel/unprivileged_userns_clone",
@@ -157,7 +157,7 @@ def _software(cache: Path) -> Iterator[Line]:
     yield Line(
         "ok" if mkfs else "--",
         "mkfs.ext4",
-        mkfs or "not found: no power cuts",
+        mkfs or "not found: power cuts by FUSE alone",
         "" if mkfs else "install e2fsprogs",
     )
     yield Line("ok", "releases", " ".join(map(str, supported_releases())))

@@ -32,10 +32,16 @@ Capabilities = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Where a node's store lies. `plain` is the machine's own disk and cannot be filled or lose power."""
+    """Where a node's store lies. `plain` is the machine's own disk and cannot be filled or lose power.
+
+    `forgets` asks for one that can lose power or answer EIO; without root that is another one than for filling.
+    `unprivileged` asks for what an ordinary user gets, also as root: to compare the two.
+    """
 
     kind: Literal["plain", "sized"] = "plain"
     size_bytes: int = 0
+    forgets: bool = False
+    unprivileged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Disks of a size: ext4 on a loop device as root (which can lose power), a limited tmpfs otherwise."""
+"""Disks of a size: ext4 on a loop device as root; without it a limited tmpfs, or a FUSE that can lose power."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 
 from harness.core.errors import CapabilityMissing, FaultError, SetupError, UsageError
 from harness.runtime.base import IO_ERROR, POWER_CUT, SIZED_DISK, Disk, DiskUsage
+from harness.runtime.forgetful.mounting import ForgetfulDisk
 from harness.runtime.namespaces import MS_NODEV, MS_NOSUID, bind, mount, sync_filesystem, unmount
 from harness.runtime.places import RMQ, home
 
@@ -46,6 +47,12 @@ class _Attached:
     mounted: bool = False
     device: str = ""
     failed: bool = False
+    forgetful: ForgetfulDisk | None = None
+
+    @property
+    def can_lose(self) -> bool:
+        """It tells what was synced from what was not."""
+        return self.image is not None or self.forgetful is not None
 
     @property
     def top(self) -> Path:
@@ -72,13 +79,20 @@ class Disks:
             return work / "store"
         if disk.size_bytes < MIN_SIZE_BYTES:
             raise UsageError(f"node {node!r}: a sized disk has at least {MIN_SIZE_BYTES} bytes, not {disk.size_bytes}")
-        image = work / "disk.img" if self._loop else None
+        image = work / "disk.img" if self._loop and not disk.unprivileged else None
         attached = _Attached(disk, RMQ / ".disks" / node / "store", image)
         attached.top.mkdir(parents=True, exist_ok=True)
         if image is not None:
             work.mkdir(parents=True, exist_ok=True)
             _make_ext4(image, disk.size_bytes)
-        self._mount(attached)
+        elif disk.forgets:
+            attached.forgetful = ForgetfulDisk(work / "disk", attached.top, disk.size_bytes)
+        try:
+            self._mount(attached)
+        except BaseException:
+            if attached.forgetful is not None:
+                attached.forgetful.discard()
+            raise
         with suppress(OSError):
             (attached.top / "lost+found").rmdir()
         attached.source.mkdir()
@@ -92,6 +106,8 @@ class Disks:
             return
         if attached.mounted:
             unmount(str(attached.top))
+        if attached.forgetful is not None:
+            attached.forgetful.discard()
         if attached.image is not None:
             attached.image.unlink(missing_ok=True)
         if attached.disk.kind == "plain":
@@ -102,6 +118,8 @@ class Disks:
         attached = self._attached[node]
         if action == "sync":
             _sync(attached.source)
+            if attached.forgetful is not None:
+                attached.forgetful.tell("sync")
         elif action == "usage":
             return _usage_reply(_usage(attached.source))
         elif action in ("fill", "free"):
@@ -118,37 +136,40 @@ class Disks:
 
     def _errors(self, node: str, attached: _Attached, *, fail: bool) -> bool:
         """Whether it changed. What the page cache has is not touched: reads of it go on, as on any machine."""
-        if attached.image is None:
-            raise CapabilityMissing(IO_ERROR, f"the disk of {node!r} is no loop device: EIO needs one, hence root")
+        if not attached.can_lose:
+            reason = f"the disk of {node!r} is neither a loop device nor one of FUSE: EIO needs root or /dev/fuse"
+            raise CapabilityMissing(IO_ERROR, reason)
         changed = attached.failed != fail
         if changed and fail:
-            _fail(attached.device)
+            attached.forgetful.tell("fail") if attached.forgetful is not None else _fail(attached.device)
         # Mended by being mounted anew, on a device that ends where its image does. The failing one goes with the old
         # mount: were it whole again by then, the kernel would still write to it what the disk had refused.
         attached.failed = fail
         return changed
 
     def _power(self, node: str, attached: _Attached, action: str) -> None:
-        if attached.image is None:
+        if not attached.can_lose:
             kind = "plain" if attached.disk.kind == "plain" else "a tmpfs"
-            reason = (
-                f"the disk of {node!r} is {kind}: a power cut needs ext4 on a loop device, hence root and mkfs.ext4"
-            )
-            raise CapabilityMissing(POWER_CUT, reason)
+            needed = "ext4 on a loop device (root and mkfs.ext4) or FUSE (/dev/fuse)"
+            raise CapabilityMissing(POWER_CUT, f"the disk of {node!r} is {kind}: a power cut needs {needed}")
         store = str(home(node) / "store")
         if action == "lose":
-            _lose(attached.top)
+            attached.forgetful.tell("lose") if attached.forgetful is not None else _lose(attached.top)
         elif action == "unmount" and attached.mounted:
             _unmount_if_mounted(store)
             unmount(str(attached.top))
             attached.mounted = False
+            if attached.forgetful is not None:
+                attached.forgetful.unmounted()
         elif action == "mount" and not attached.mounted:
             self._mount(attached)
             attached.source.mkdir(exist_ok=True)
             bind(attached.source, Path(store))
 
     def _mount(self, attached: _Attached) -> None:
-        if attached.image is None:
+        if attached.forgetful is not None:
+            attached.forgetful.mount()
+        elif attached.image is None:
             options = f"size={attached.disk.size_bytes},mode=0755"
             try:
                 mount("rmq-disk", str(attached.top), "tmpfs", MS_NOSUID | MS_NODEV, options)
@@ -274,8 +295,8 @@ def _fail(device: str) -> None:
 def _answers(top: Path) -> bool:
     """Overwrites a block that was written before, which needs nothing new of the file system, and syncs it."""
     path = top / CANARY
-    made = not path.exists()
     try:
+        made = not path.exists()
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
         return False

@@ -74,22 +74,30 @@ def _try_sized_disk(runtime: LocalRuntime) -> str | None:
 
 
 def _try_power_cut(runtime: LocalRuntime) -> str | None:
-    runtime.write_file("disk", _SYNCED, b"kept")
-    runtime.sync_disk("disk")
-    runtime.write_file("disk", _UNSYNCED, b"lost")
-    runtime.start("disk", Process(["sleep", "60"]))
-    runtime.cut_power("disk")
-    names = {entry.path for entry in runtime.list_files("disk", "store")}
+    _add_forgetful(runtime)
+    runtime.write_file("power", _SYNCED, b"kept")
+    runtime.sync_disk("power")
+    runtime.write_file("power", _UNSYNCED, b"lost")
+    runtime.start("power", Process(["sleep", "60"]))
+    runtime.cut_power("power")
+    names = {entry.path for entry in runtime.list_files("power", "store")}
     if names != {_SYNCED}:
         return f"after a power cut the disk held {sorted(names)}, not the synced file alone"
     return None
 
 
+def _add_forgetful(runtime: LocalRuntime) -> None:
+    """Once for both attempts; raises for each of them where there is no such disk."""
+    if "power" not in runtime.nodes:
+        runtime.add_node("power", Disk("sized", MIN_SIZE_BYTES, forgets=True))
+
+
 def _try_io_error(runtime: LocalRuntime) -> str | None:
-    if not runtime.disk_answers("disk"):
+    _add_forgetful(runtime)
+    if not runtime.disk_answers("power"):
         return "a healthy disk did not take a block"
-    runtime.fail_disk("disk")
-    if runtime.disk_answers("disk"):
+    runtime.fail_disk("power")
+    if runtime.disk_answers("power"):
         return "a disk that was made to fail took a block all the same"
-    runtime.mend_disk("disk")
-    return None if runtime.disk_answers("disk") else "a disk that had failed did not mend"
+    runtime.mend_disk("power")
+    return None if runtime.disk_answers("power") else "a disk that had failed did not mend"

@@ -9,6 +9,7 @@ import pytest
 from harness.core.errors import CapabilityMissing, FaultError, SetupError, UsageError
 from harness.runtime.base import IO_ERROR, POWER_CUT, SIZED_DISK, Disk, Process
 from harness.runtime.disks import LOOP_CONTROL
+from harness.runtime.forgetful.mounting import DEVICE
 from harness.runtime.local import LocalRuntime
 from harness.runtime.owner import loop_mark
 from harness.runtime.reaper import loops_of
@@ -47,15 +48,20 @@ def sized(runtime: LocalRuntime) -> LocalRuntime:
     return runtime
 
 
-@pytest.fixture
-def powered(sized: LocalRuntime) -> LocalRuntime:
-    reason = sized.capabilities()[POWER_CUT]
-    if os.geteuid() != 0 or not LOOP_CONTROL.exists():
-        assert reason is not None
-        pytest.skip(reason)
-    # Where the means are there, their not working is a failure and no reason to skip.
-    assert reason is None
-    return sized
+def can(kind: str) -> bool:
+    """Whether the means of that kind of disk are there: their not working is a failure then, and no reason to skip."""
+    if kind == "ext4":
+        return os.geteuid() == 0 and LOOP_CONTROL.exists()
+    return os.access(DEVICE, os.R_OK | os.W_OK)
+
+
+@pytest.fixture(params=["ext4", "fuse"])
+def powered(request: pytest.FixtureRequest, runtime: LocalRuntime) -> LocalRuntime:
+    if not can(request.param):
+        pytest.skip(f"no {request.param} here")
+    assert runtime.capabilities()[POWER_CUT] is None
+    runtime.add_node("a", Disk("sized", SIZE_BYTES, forgets=True, unprivileged=request.param == "fuse"))
+    return runtime
 
 
 def test_files_are_read_written_listed_and_aged(runtime: LocalRuntime):
@@ -75,7 +81,7 @@ def test_files_are_read_written_listed_and_aged(runtime: LocalRuntime):
     assert runtime.set_mtime("a", "store/nothing*", 1) == 0
 
 
-@pytest.mark.parametrize("disk", [Disk(), Disk("sized", SIZE_BYTES)])
+@pytest.mark.parametrize("disk", [Disk(), Disk("sized", SIZE_BYTES), Disk("sized", SIZE_BYTES, True, True)])
 def test_a_node_that_is_removed_and_added_again_has_an_empty_store(runtime: LocalRuntime, disk: Disk):
     runtime.add_node("a", disk)
     runtime.write_file("a", "store/commitlog", b"old")
@@ -178,6 +184,54 @@ def test_a_kill_loses_nothing_that_was_written(powered: LocalRuntime):
     powered.signal("a", 9)
     powered.wait_exit("a", 5)
     assert powered.read_file("a", "store/commitlog")[8192:8196] == b"LOST"
+
+
+RENAMER = Process(
+    [
+        "python3",
+        "-uc",
+        "import os, time\n"
+        "for n, seconds in ((1, 0), (2, 12)):\n"
+        "    with open('store/topics.tmp', 'w') as file: file.write('topics' * n)\n"
+        "    os.rename('store/topics.tmp', 'store/topics.json')\n"
+        "    time.sleep(seconds)\n"
+        "with open('store/topics.tmp', 'w') as file: file.write('never')\n"
+        "os.rename('store/topics.tmp', 'store/topics.json')\n"
+        "print('written')\n"
+        "time.sleep(600)",
+    ]
+)
+
+
+def test_what_replaced_another_file_is_kept_after_a_commit(powered: LocalRuntime):
+    """As ext4 does it, and RocketMQ relies on: the files of its configuration are renamed and never synced."""
+    powered.start("a", RENAMER)
+    wait_for(lambda: "written" in powered.tail("a", 1), what="the last rename", timeout_s=30)
+    powered.cut_power("a")
+    assert powered.read_file("a", "store/topics.json") == b"topics" * 2
+
+
+def test_a_tree_outlives_a_cut_as_it_was_synced(powered: LocalRuntime):
+    script = (
+        "set -e; cd store; mkdir -p a/b c; echo one > a/b/x; echo two > c/y; ln c/y c/z; chmod 600 c/y; mv a/b a/d; "
+        "rm -r c/z; truncate -s 100000 a/d/x; touch -d @1000000000 a/d/x; sync .; sync -f .; sync a/d/x; "
+        "echo three > c/late; rm a/d/x; cat c/y; stat -c %h c/y; ls a"
+    )
+    assert powered.run("a", ["sh", "-c", script], 10)[1] == b"two\n1\nd\n"
+    powered.sync_disk("a")
+    powered.run("a", ["sh", "-c", "echo four > store/c/later; rm store/c/y"], 10)
+    powered.start("a", SLEEP)
+    powered.cut_power("a")
+    found = {entry.path: entry.size_bytes for entry in powered.list_files("a", "store")}
+    assert found == {"store/c/y": 4, "store/c/late": 6}
+    assert powered.run("a", ["stat", "-c", "%a", "store/c/y"], 5)[1] == b"600\n"
+
+
+def test_a_disk_that_forgets_is_full_when_it_is_full(powered: LocalRuntime):
+    code, _out, err = powered.run("a", ["dd", "if=/dev/zero", "of=store/x", "bs=1M", "count=80"], 20)
+    assert (code, b"No space left" in err) == (1, True)
+    assert powered.disk_usage("a").ratio > 0.9
+    assert powered.run("a", ["sh", "-c", "rm store/x; dd if=/dev/zero of=store/y bs=1M count=8"], 20)[0] == 0
 
 
 def test_power_cuts_where_they_make_no_sense_are_refused(sized: LocalRuntime):
