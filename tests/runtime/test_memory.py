@@ -156,7 +156,7 @@ def test_holes_stay_holes(disk: Disk):
 
 def test_the_layouts_have_the_sizes_of_the_kernels():
     """linux/fuse.h, compiled on x86-64."""
-    status = os.stat("/")
+    status = Path("/").stat()
     sizes = [
         (wire.attributes(1, status), 88),
         (wire.entry(1, status), 128),
