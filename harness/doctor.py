@@ -16,7 +16,7 @@ from harness.distribution import supported_clients, supported_releases
 from harness.distribution.jre import wheels
 from harness.equip import MIN_FREE_DISK_BYTES, MIN_MEMORY_BYTES, available_memory_bytes
 from harness.runtime import owner as owners
-from harness.runtime.base import IO_ERROR, NAMESPACES, NETWORK_CUT, POWER_CUT, SIZED_DISK
+from harness.runtime.base import IO_ERROR, NAMESPACES, NETWORK_CUT, POWER_CUT, SIZED_DISK, SLOW_DISK
 from harness.runtime.namespaces import SYS_PIVOT_ROOT
 from harness.runtime.probe import probe_capabilities
 from harness.settings import environment_name
@@ -32,6 +32,7 @@ _USED_FOR: Final = {
     SIZED_DISK: "disks that fill up",
     POWER_CUT: "power cuts: what was flushed and what was not",
     IO_ERROR: "disks that answer EIO",
+    SLOW_DISK: "disks that take their time to sync",
 }
 _REMEDY: Final = {
     NETWORK_CUT: "run as root, or in a container with --privileged",
@@ -39,6 +40,7 @@ _REMEDY: Final = {
     POWER_CUT: "have /dev/fuse open to you (modprobe fuse; mode 666), or run as root with mkfs.ext4 (e2fsprogs) and "
     "loop devices, or tolerate its absence with --allow-missing power-cut",
     IO_ERROR: "as power-cut: /dev/fuse, or root with mkfs.ext4 and loop devices",
+    SLOW_DISK: "have /dev/fuse open to you (modprobe fuse; mode 666)",
 }
 _SYSCTLS: Final = (
     "/proc/sys/kernel/unprivileged_userns_clone",

@@ -6,7 +6,7 @@ from typing import Final
 
 from harness.cluster import Cluster, ClusterPlan, TopicSpec
 from harness.distribution import Jre, Release
-from harness.runtime.base import IO_ERROR, POWER_CUT, Disk
+from harness.runtime.base import IO_ERROR, POWER_CUT, SLOW_DISK, Disk
 from harness.scenario import ClusterNeeds, Scenario
 from harness.settings import Settings
 from harness.topology import Topology, load_topology
@@ -25,8 +25,9 @@ def cluster_plan(scenario: Scenario, settings: Settings, release: Release, jre: 
     needs = scenario.cluster
     kept = _insisted_on(needs)
     topology = topology_of(needs, settings.topology)
-    forgets = bool(scenario.needs() & {POWER_CUT, IO_ERROR})
-    disk = Disk("sized", needs.disk_bytes, forgets) if needs.disk_bytes else Disk()
+    wanted = scenario.needs()
+    forgets = bool(wanted & {POWER_CUT, IO_ERROR, SLOW_DISK})
+    disk = Disk("sized", needs.disk_bytes, forgets, SLOW_DISK in wanted) if needs.disk_bytes else Disk()
     return ClusterPlan(
         topology=topology,
         release=release,

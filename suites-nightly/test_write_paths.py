@@ -7,6 +7,7 @@ from harness.suite import (
     ClusterNeeds,
     CutPower,
     Elapse,
+    Expectation,
     Gates,
     Kill,
     Prover,
@@ -94,7 +95,7 @@ def test_a_kill_with_a_store_pool_costs_what_was_not_committed(scenario: Prover)
         outage("kill", Kill(target=master(0)), after_s=2, for_s=1),
         then(Elapse(seconds=2), name="afterwards"),
     )
-    demand = [
+    demand: list[Expectation] = [
         forbid("lost-inside", replicas="master"),
         metric("rpo_ms", replicas="master") <= UNCOMMITTED_MS,
         forbid("phantom"),

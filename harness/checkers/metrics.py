@@ -51,6 +51,7 @@ METRICS: Final[Mapping[str, Callable[..., float]]] = MappingProxyType(
         "attempts": delays.attempts,
         "rto_max_s": timing.rto_max_s,
         "outage_s": timing.outage_s,
+        "latency_min_ms": timing.latency_min_ms,
         "latency_p50_ms": timing.latency_p50_ms,
         "latency_p99_ms": timing.latency_p99_ms,
         "latency_max_ms": timing.latency_max_ms,

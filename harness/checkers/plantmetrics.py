@@ -14,7 +14,7 @@ from harness.core.expectation import Require
 from harness.core.history import History
 
 _OBSERVED: Final = {"observed": "name", "observed_ratio": "first", "observed_difference": "first"}
-_LATENCY: Final = frozenset({"latency_p50_ms", "latency_p99_ms", "latency_max_ms"})
+_LATENCY: Final = frozenset({"latency_min_ms", "latency_p50_ms", "latency_p99_ms", "latency_max_ms"})
 _OUTAGES: Final = frozenset({"outage_s", "rto_max_s"})
 _LOST_TIME: Final = frozenset({"rpo_ms", "rpo_excess_ms"})
 _NO_STATUS: Final = "PLANTED"

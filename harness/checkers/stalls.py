@@ -26,7 +26,8 @@ _NOT_BY_DISK: Final = frozenset({"ok_despite", "rpo_ms", "rpo_excess_ms", "retry
 _RAISED, _LOWERED, _STAMPED, _EITHER = "raised", "lowered", "stamped", "either"
 _METRICS: Final = MappingProxyType(
     {
-        **dict.fromkeys(("rto_max_s", "outage_s", "latency_p50_ms", "latency_p99_ms", "latency_max_ms"), _RAISED),
+        **dict.fromkeys(("latency_min_ms", "latency_p50_ms", "latency_p99_ms", "latency_max_ms"), _RAISED),
+        **dict.fromkeys(("rto_max_s", "outage_s"), _RAISED),
         **dict.fromkeys(("unacknowledged", "unacknowledged_in", "unacknowledged_begun_in"), _RAISED),
         "ok_despite": _RAISED,  # acknowledged in time, and written down late
         **dict.fromkeys(("failed", "unknown"), _RAISED),  # a client times out by itself, also before it has sent

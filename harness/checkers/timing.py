@@ -75,6 +75,20 @@ def latency_max_ms(history: History, *, window: str | None = None, process: str 
     return _latency_ms(history, 1.0, window, process)
 
 
+def latency_min_ms(history: History, *, window: str, process: str | None = None) -> float:
+    """Shortest time of an acknowledged send that was begun after the fault was seen to bite and ended before its heal.
+
+    For what must wait for something slow: what was under way when it became slow does not count.
+    """
+    begin, end = narrow.instant(history, window, "observed"), narrow.instant(history, window, "heal")
+    inside = (pl.col("invoke_ns") >= begin) & (pl.col("complete_ns") <= end)
+    took = narrow.acked_of(history, process).filter(inside)
+    shortest = took.select((pl.col("complete_ns") - pl.col("invoke_ns")).min()).item()
+    if shortest is None:
+        raise MetricUnavailable(f"no send that was begun and ended within {window} was acknowledged")
+    return float(shortest) / 1e6
+
+
 def rpo_ms(history: History, *, phase: str = "final", replicas: Replicas = None, topic: str | None = None) -> float:
     """How much acknowledged time was lost, ms: from the oldest lost SEND_OK to the newest one before the fault.
 

@@ -23,7 +23,7 @@ from harness.faults.select import (
     select,
     slave,
 )
-from harness.faults.storage import CutPower, DestroyStore, FailDisk, FillDisk, LoseFiles
+from harness.faults.storage import CutPower, DestroyStore, FailDisk, FillDisk, LoseFiles, SlowDisk
 
 AnyFault = Annotated[
     Kill
@@ -35,6 +35,7 @@ AnyFault = Annotated[
     | LoseFiles
     | FailDisk
     | FillDisk
+    | SlowDisk
     | WipeWritePermission
     | Misconfigure,
     Field(discriminator="kind"),
@@ -59,6 +60,7 @@ __all__ = [
     "Misconfigure",
     "Partition",
     "Pause",
+    "SlowDisk",
     "Stop",
     "WipeWritePermission",
     "isolate",

@@ -10,7 +10,7 @@ from harness.core.errors import FaultError
 from harness.faults.base import Detail, Fault
 from harness.faults.process import RESTART_TIMEOUT_S, ProcessFault
 from harness.faults.select import select
-from harness.runtime.base import FileEntry
+from harness.runtime.base import FailsBy, FileEntry
 from harness.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -102,13 +102,16 @@ class LoseFiles(ProcessFault):
 
 
 class FailDisk(ProcessFault):
-    """The disk answers EIO, reads and writes alike; what the page cache has is still read. The process goes on.
+    """The disk answers EIO, reads and writes alike, or EROFS to every change; the process goes on.
+
+    What the page cache has is still read.
 
     Healed as a machine whose disk was put right: what runs is killed, the disk mounted again, the node started. What
     had failed to be written is not there then.
     """
 
     kind: Literal["fail-disk"] = "fail-disk"
+    how: FailsBy = "eio"
 
     def needs(self) -> frozenset[str]:
         """A disk that can be made to fail."""
@@ -117,7 +120,7 @@ class FailDisk(ProcessFault):
     def inject(self, cluster: Cluster) -> Detail:
         """Makes the disks of all targets fail."""
         for node in self.targets(cluster):
-            cluster.runtime.fail_disk(node)
+            cluster.runtime.fail_disk(node, self.how)
         return {}
 
     def bites(self, cluster: Cluster) -> bool:
@@ -129,6 +132,48 @@ class FailDisk(ProcessFault):
         for node in self.targets(cluster):
             cluster.runtime.mend_disk(node)
         return super().heal(cluster)
+
+
+class SlowDisk(Fault):
+    """Every sync of a file on the disk takes `delay_s` longer; reads and writes do not wait. The process goes on."""
+
+    kind: Literal["slow-disk"] = "slow-disk"
+    target: str
+    delay_s: float
+
+    def needs(self) -> frozenset[str]:
+        """A disk that can be slowed down."""
+        return frozenset({"slow-disk"})
+
+    def targets(self, cluster: Cluster) -> tuple[str, ...]:
+        """The selected nodes."""
+        return select(self.target, cluster)
+
+    def inject(self, cluster: Cluster) -> Detail:
+        """Slows the disks of all targets down."""
+        for node in self.targets(cluster):
+            cluster.runtime.slow_disk(node, self.delay_s)
+        return {}
+
+    def bites(self, cluster: Cluster) -> bool:
+        """A sync of ours takes as long on every target's disk."""
+        return all(cluster.runtime.sync_s(node) >= self.delay_s for node in self.targets(cluster))
+
+    def heal(self, cluster: Cluster) -> Detail:
+        """The disks are as quick as before."""
+        for node in self.targets(cluster):
+            cluster.runtime.slow_disk(node, 0)
+        return {}
+
+    def await_recovery(self, cluster: Cluster) -> Detail:
+        """Syncs are quick again, and the brokers take writes."""
+        wait_for(
+            lambda: not any(cluster.runtime.sync_s(node) >= self.delay_s for node in self.targets(cluster)),
+            what=f"quick syncs on the disks of {', '.join(self.targets(cluster))}",
+            timeout_s=10,
+        )
+        cluster.wait_healthy(RESTART_TIMEOUT_S)
+        return {}
 
 
 class FillDisk(Fault):

@@ -18,7 +18,8 @@ NETWORK_CUT: Final = "network-cut"
 SIZED_DISK: Final = "sized-disk"
 POWER_CUT: Final = "power-cut"
 IO_ERROR: Final = "io-error"
-CAPABILITIES: Final = (NAMESPACES, NETWORK_CUT, SIZED_DISK, POWER_CUT, IO_ERROR)
+SLOW_DISK: Final = "slow-disk"
+CAPABILITIES: Final = (NAMESPACES, NETWORK_CUT, SIZED_DISK, POWER_CUT, IO_ERROR, SLOW_DISK)
 
 HUB: Final = "hub"
 """The node that always exists: the harness's own place in the cluster's network. It is never cut."""
@@ -35,13 +36,17 @@ class Disk:
     """Where a node's store lies. `plain` is the machine's own disk and cannot be filled or lose power.
 
     `forgets` asks for one that can lose power or answer EIO; without root that is another one than for filling.
-    `unprivileged` asks for what an ordinary user gets, also as root: to compare the two.
+    `unprivileged` asks for what an ordinary user gets, also as root: to compare the two, and for what only it can do.
     """
 
     kind: Literal["plain", "sized"] = "plain"
     size_bytes: int = 0
     forgets: bool = False
     unprivileged: bool = False
+
+
+FailsBy = Literal["eio", "read-only"]
+"""EIO to whatever is asked of it, as a broken disk; EROFS to changes, as a file system that found an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +245,11 @@ class Runtime(Protocol):
         """Freezes the node, loses what was not synced, kills it, mounts its disk again. Start it anew after."""
         ...
 
-    def fail_disk(self, node: str) -> None:
-        """From now on the node's disk answers every read and write with EIO; what is in memory is not touched."""
+    def fail_disk(self, node: str, how: FailsBy = ...) -> None:
+        """From now on the node's disk answers every read and write with EIO, or every change with EROFS.
+
+        What is in memory is not touched.
+        """
         ...
 
     def mend_disk(self, node: str) -> None:
@@ -250,6 +258,14 @@ class Runtime(Protocol):
 
     def disk_answers(self, node: str) -> bool:
         """Whether a block written to the node's disk is taken, now: false if it answers EIO."""
+        ...
+
+    def slow_disk(self, node: str, delay_s: float) -> None:
+        """From now on every sync of a file on the node's disk takes that much longer; 0 ends it. Idempotent."""
+        ...
+
+    def sync_s(self, node: str) -> float:
+        """How long it takes, now, to write a block to the node's disk and sync it."""
         ...
 
     def set_mtime(self, node: str, pattern: str, age_s: float) -> int:

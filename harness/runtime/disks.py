@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
-import stat
-import struct
-import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import CapabilityMissing, FaultError, SetupError, UsageError
-from harness.runtime.base import IO_ERROR, POWER_CUT, SIZED_DISK, Disk, DiskUsage
+from harness.core.errors import CapabilityMissing, FaultError, UsageError
+from harness.runtime.base import IO_ERROR, POWER_CUT, SIZED_DISK, SLOW_DISK, Disk, DiskUsage
 from harness.runtime.forgetful.mounting import ForgetfulDisk
+from harness.runtime.loops import BLOCK_BYTES, cut_short, loop_works, lose, make_ext4, make_read_only, mount_loop
 from harness.runtime.namespaces import MS_NODEV, MS_NOSUID, bind, mount, sync_filesystem, unmount
 from harness.runtime.places import RMQ, home
 
-LOOP_CONTROL = Path("/dev/loop-control")
-LOOP_CTL_GET_FREE = 0x4C82
-LOOP_CONFIGURE = 0x4C0A
-LOOP_SET_STATUS64 = 0x4C04
-LOOP_GET_STATUS64 = 0x4C05
-LOOP_MAJOR = 7
-LO_FLAGS_AUTOCLEAR = 4
-LOOP_INFO64 = "QQQQQIIII64s64s32sQQ"
-LO_SIZELIMIT = 4
-"""Its place in that structure: beyond so many bytes the device ends, and whatever is asked of it there is an EIO."""
-EXT4_IOC_SHUTDOWN = 0x8004587D
-EXT4_GOING_FLAGS_NOLOGFLUSH = 2
 MIN_SIZE_BYTES = 16 << 20
 FILLER = "filler"
 CANARY = "canary"
-BLOCK_BYTES = 4096
 FILL_TOLERANCE = 0.005
 
 
@@ -66,7 +50,7 @@ class Disks:
     def __init__(self, loop_mark: str) -> None:
         self._loop_mark = loop_mark
         self._attached: dict[str, _Attached] = {}
-        self._loop = _loop_works()
+        self._loop = loop_works()
 
     def of(self, node: str) -> Disk:
         """What the node was given."""
@@ -84,7 +68,7 @@ class Disks:
         attached.top.mkdir(parents=True, exist_ok=True)
         if image is not None:
             work.mkdir(parents=True, exist_ok=True)
-            _make_ext4(image, disk.size_bytes)
+            make_ext4(image, disk.size_bytes)
         elif disk.forgets:
             attached.forgetful = ForgetfulDisk(work / "disk", attached.top, disk.size_bytes)
         try:
@@ -128,23 +112,34 @@ class Disks:
             self._power(node, attached, action)
         elif action == "answers":
             return {"answers": _answers(attached.top)}
+        elif action == "slow":
+            if attached.forgetful is None:
+                raise CapabilityMissing(
+                    SLOW_DISK, f"the disk of {node!r} is none of FUSE: only these can be slowed down"
+                )
+            attached.forgetful.tell(f"slow {values['delay_s']}")
         elif action in ("fail", "mend"):
-            return {"mended": self._errors(node, attached, fail=action == "fail")}
+            return {"mended": self._errors(node, attached, values.get("how", "") if action == "fail" else "")}
         else:
             raise UsageError(f"a disk has no action {action!r}")
         return {}
 
-    def _errors(self, node: str, attached: _Attached, *, fail: bool) -> bool:
+    def _errors(self, node: str, attached: _Attached, how: str) -> bool:
         """Whether it changed. What the page cache has is not touched: reads of it go on, as on any machine."""
         if not attached.can_lose:
             reason = f"the disk of {node!r} is neither a loop device nor one of FUSE: EIO needs root or /dev/fuse"
             raise CapabilityMissing(IO_ERROR, reason)
-        changed = attached.failed != fail
-        if changed and fail:
-            attached.forgetful.tell("fail") if attached.forgetful is not None else _fail(attached.device)
+        changed = attached.failed != bool(how)
+        if changed and how:
+            if attached.forgetful is not None:
+                attached.forgetful.tell(how)
+            elif how == "eio":
+                cut_short(attached.device)
+            else:
+                make_read_only(attached.device, attached.top)
         # Mended by being mounted anew, on a device that ends where its image does. The failing one goes with the old
         # mount: were it whole again by then, the kernel would still write to it what the disk had refused.
-        attached.failed = fail
+        attached.failed = bool(how)
         return changed
 
     def _power(self, node: str, attached: _Attached, action: str) -> None:
@@ -154,7 +149,7 @@ class Disks:
             raise CapabilityMissing(POWER_CUT, f"the disk of {node!r} is {kind}: a power cut needs {needed}")
         store = str(home(node) / "store")
         if action == "lose":
-            attached.forgetful.tell("lose") if attached.forgetful is not None else _lose(attached.top)
+            attached.forgetful.tell("lose") if attached.forgetful is not None else lose(attached.top)
         elif action == "unmount" and attached.mounted:
             _unmount_if_mounted(store)
             unmount(str(attached.top))
@@ -176,7 +171,7 @@ class Disks:
             except OSError as error:
                 raise CapabilityMissing(SIZED_DISK, f"neither a loop device nor a tmpfs can be had: {error}") from None
         else:
-            attached.device = _mount_loop(attached.image, attached.top, self._loop_mark)
+            attached.device = mount_loop(attached.image, attached.top, self._loop_mark)
         attached.mounted = True
 
 
@@ -192,16 +187,6 @@ def _sync(path: Path) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         sync_filesystem(fd)
-    finally:
-        os.close(fd)
-
-
-def _lose(top: Path) -> None:
-    fd = os.open(top, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", EXT4_GOING_FLAGS_NOLOGFLUSH))
-    except OSError as error:
-        raise FaultError(f"the disk at {top} did not lose power: {error}") from None
     finally:
         os.close(fd)
 
@@ -246,52 +231,6 @@ def _fill(node: str, attached: _Attached, ratio: float) -> DiskUsage:
     return seen
 
 
-def _loop_works() -> bool:
-    """Whether this process may use loop devices at all; in a user namespace nobody may."""
-    if Path("/proc/self/uid_map").read_text().split() != ["0", "0", "4294967295"]:
-        return False
-    return os.access(LOOP_CONTROL, os.R_OK | os.W_OK) and _mkfs() is not None
-
-
-def _mkfs() -> str | None:
-    return shutil.which("mkfs.ext4", path="/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin")
-
-
-def _make_ext4(image: Path, size_bytes: int) -> None:
-    with image.open("wb") as out:
-        out.truncate(size_bytes)
-    command = [_mkfs() or "mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096"]
-    command += ["-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", str(image)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    if made.returncode != 0:
-        raise SetupError(f"mkfs.ext4 {image} failed with {made.returncode}: {made.stderr.strip()}")
-
-
-def _mount_loop(image: Path, target: Path, mark: str) -> str:
-    device, fd = _loop_device(image, mark)
-    try:
-        mount(device, str(target), "ext4", MS_NOSUID | MS_NODEV)
-    finally:
-        # The mount holds the device; with AUTOCLEAR it goes when the mount does, also when the holder is killed.
-        os.close(fd)
-    return device
-
-
-def _fail(device: str) -> None:
-    """Ends the device after its first block. Its image and what is in memory stay."""
-    fd = os.open(device, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        info = bytearray(struct.calcsize(LOOP_INFO64))
-        fcntl.ioctl(fd, LOOP_GET_STATUS64, info)
-        values = list(struct.unpack(LOOP_INFO64, info))
-        values[LO_SIZELIMIT] = BLOCK_BYTES
-        fcntl.ioctl(fd, LOOP_SET_STATUS64, struct.pack(LOOP_INFO64, *values))
-    except OSError as error:
-        raise FaultError(f"{device} could not be cut short: {error}") from None
-    finally:
-        os.close(fd)
-
-
 def _answers(top: Path) -> bool:
     """Overwrites a block that was written before, which needs nothing new of the file system, and syncs it."""
     path = top / CANARY
@@ -308,36 +247,3 @@ def _answers(top: Path) -> bool:
     finally:
         os.close(fd)
     return True
-
-
-def _loop_device(image: Path, mark: str) -> tuple[str, int]:
-    backing = os.open(image, os.O_RDWR | os.O_CLOEXEC)
-    control = os.open(LOOP_CONTROL, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        for _attempt in range(50):
-            number = fcntl.ioctl(control, LOOP_CTL_GET_FREE)
-            fd = _configure(number, backing, mark)
-            if fd is not None:
-                return f"/dev/loop{number}", fd
-    except OSError as error:
-        raise CapabilityMissing(SIZED_DISK, f"no loop device for {image}: {error}") from None
-    finally:
-        os.close(backing)
-        os.close(control)
-    raise CapabilityMissing(SIZED_DISK, f"no loop device for {image}: others took 50 free ones away; try again")
-
-
-def _configure(number: int, backing: int, mark: str) -> int | None:
-    device = Path(f"/dev/loop{number}")
-    if not device.exists():
-        os.mknod(device, 0o660 | stat.S_IFBLK, os.makedev(LOOP_MAJOR, number))
-    fd = os.open(device, os.O_RDWR | os.O_CLOEXEC)
-    info = struct.pack(LOOP_INFO64, 0, 0, 0, 0, 0, 0, 0, 0, LO_FLAGS_AUTOCLEAR, mark.encode(), b"", b"", 0, 0)
-    try:
-        fcntl.ioctl(fd, LOOP_CONFIGURE, struct.pack("II", backing, 0) + info + bytes(64))
-    except OSError as error:
-        os.close(fd)
-        if error.errno == errno.EBUSY:
-            return None
-        raise
-    return fd

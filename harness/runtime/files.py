@@ -8,7 +8,7 @@ import time
 from typing import Any, BinaryIO
 
 from harness.core.errors import CapabilityMissing, FaultError, SetupError, UsageError
-from harness.runtime.base import IO_ERROR, POWER_CUT, DiskUsage, FileEntry, PowerCut, ProcessState
+from harness.runtime.base import IO_ERROR, POWER_CUT, DiskUsage, FailsBy, FileEntry, PowerCut, ProcessState
 from harness.runtime.link import Reply
 from harness.waiting import wait_for
 
@@ -118,12 +118,12 @@ class FilesAndDisks:
         self._remount(node)
         return PowerCut(stopped_ns, lost_ns, time.monotonic_ns())
 
-    def fail_disk(self, node: str) -> None:
-        """Every block of the disk is out of its reach from now on: reads and writes, those of its journal too."""
+    def fail_disk(self, node: str, how: FailsBy = "eio") -> None:
+        """Every block of the disk is out of its reach from now on, those of its journal too; or it takes no change."""
         disk = self._node_disk_kind(node)
         if disk != "sized":
             raise CapabilityMissing(IO_ERROR, f"node {node!r} has a {disk} disk: give it Disk('sized', size_bytes)")
-        self._disk(node, "fail")
+        self._disk(node, "fail", how=how)
 
     def mend_disk(self, node: str) -> None:
         """Ends what runs, unmounts the disk while it still fails, and mounts it whole: what it refused stays lost."""
@@ -133,6 +133,16 @@ class FilesAndDisks:
     def disk_answers(self, node: str) -> bool:
         """Overwrites one block of a file of our own on the disk and syncs it."""
         return bool(self._disk(node, "answers")["answers"])
+
+    def slow_disk(self, node: str, delay_s: float) -> None:
+        """Syncs wait; reads and writes do not."""
+        self._disk(node, "slow", delay_s=delay_s)
+
+    def sync_s(self, node: str) -> float:
+        """Overwrites one block of a file of our own on the disk and syncs it."""
+        began = time.monotonic()
+        self._disk(node, "answers")
+        return time.monotonic() - began
 
     def _remount(self, node: str) -> None:
         self._kill_all(node)

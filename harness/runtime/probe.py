@@ -14,6 +14,7 @@ from harness.runtime.base import (
     NETWORK_CUT,
     POWER_CUT,
     SIZED_DISK,
+    SLOW_DISK,
     Capabilities,
     Disk,
     Process,
@@ -21,6 +22,7 @@ from harness.runtime.base import (
 from harness.runtime.disks import MIN_SIZE_BYTES
 from harness.runtime.local import LocalRuntime
 
+_DELAY_S = 0.1
 _SYNCED, _UNSYNCED = "store/synced", "store/unsynced"
 
 
@@ -41,6 +43,7 @@ def probe_capabilities() -> Capabilities:
                 SIZED_DISK: _missing(_try_sized_disk, runtime),
                 POWER_CUT: _missing(_try_power_cut, runtime),
                 IO_ERROR: _missing(_try_io_error, runtime),
+                SLOW_DISK: _missing(_try_slow_disk, runtime),
             }
 
 
@@ -101,3 +104,10 @@ def _try_io_error(runtime: LocalRuntime) -> str | None:
         return "a disk that was made to fail took a block all the same"
     runtime.mend_disk("power")
     return None if runtime.disk_answers("power") else "a disk that had failed did not mend"
+
+
+def _try_slow_disk(runtime: LocalRuntime) -> str | None:
+    runtime.add_node("slow", Disk("sized", MIN_SIZE_BYTES, forgets=True, unprivileged=True))
+    runtime.slow_disk("slow", _DELAY_S)
+    seen = runtime.sync_s("slow")
+    return None if seen >= _DELAY_S else f"a sync that was slowed down by {_DELAY_S} s took {seen:.3f} s"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.runtime.disks import LOOP_CONTROL
+from harness.runtime.loops import LOOP_CONTROL
 from harness.waiting import pause_s
 from tests.real.conftest import Start
 

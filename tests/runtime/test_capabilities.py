@@ -13,7 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from harness.runtime.base import CAPABILITIES, IO_ERROR, NAMESPACES, NETWORK_CUT, POWER_CUT, SIZED_DISK, Disk, Process
+from harness.runtime.base import (
+    CAPABILITIES,
+    IO_ERROR,
+    NAMESPACES,
+    NETWORK_CUT,
+    POWER_CUT,
+    SIZED_DISK,
+    SLOW_DISK,
+    Disk,
+    Process,
+)
 from harness.runtime.disks import Disks
 from harness.runtime.forgetful.mounting import DEVICE
 from harness.runtime.local import LocalRuntime
@@ -110,7 +120,7 @@ def test_without_root_all_works_but_the_power_cut_where_fuse_is_closed(stranger_
     seen = json.loads(ran.stdout)
     assert seen["uid"] == STRANGER
     missing = {name for name, reason in seen["capabilities"].items() if reason is not None}
-    assert missing == ({POWER_CUT, IO_ERROR} if mode == "600" else set()), seen
+    assert missing == ({POWER_CUT, IO_ERROR, SLOW_DISK} if mode == "600" else set()), seen
     assert all(str(DEVICE) in seen["capabilities"][name] for name in missing)
     assert seen["ratio"] == pytest.approx(0.9, abs=0.005)
     assert seen["cut"] == [False, True]
@@ -132,7 +142,7 @@ def test_where_user_namespaces_are_refused_the_message_says_what_to_do():
 
 
 def test_without_loop_devices_a_sized_disk_is_a_tmpfs(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("harness.runtime.disks.LOOP_CONTROL", Path("/no/such/device"))
+    monkeypatch.setattr("harness.runtime.loops.LOOP_CONTROL", Path("/no/such/device"))
     assert Disks("mark")._loop is False
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from harness.core.errors import CapabilityMissing, FaultError, SetupError, UsageError
 from harness.runtime.base import IO_ERROR, POWER_CUT, SIZED_DISK, Disk, Process
-from harness.runtime.disks import LOOP_CONTROL
 from harness.runtime.forgetful.mounting import DEVICE
 from harness.runtime.local import LocalRuntime
+from harness.runtime.loops import LOOP_CONTROL
 from harness.runtime.owner import loop_mark
 from harness.runtime.reaper import loops_of
 from harness.waiting import wait_for
@@ -301,6 +301,46 @@ def test_a_failing_disk_answers_eio_and_what_it_refused_is_gone(powered: LocalRu
         "nor is what nobody had flushed yet written by the mending"
     )
     powered.mend_disk("a")  # once more is harmless
+
+
+def test_a_disk_that_can_only_be_read_takes_no_change_and_loses_what_it_refused(powered: LocalRuntime):
+    powered.start("a", STUBBORN)
+    wait_for(lambda: "written" in powered.tail("a"), what="the first flush", timeout_s=10)
+    powered.fail_disk("a", "read-only")
+    assert not powered.disk_answers("a")
+    assert powered.read_file("a", "store/commitlog")[:4] == b"KEPT"
+    powered.write_file("a", "logs/failing", b"")
+    wait_for(lambda: "errno" in powered.tail("a") or "flushed" in powered.tail("a"), what="the second", timeout_s=10)
+    assert powered.tail("a").splitlines()[-1] in ("errno 30 b'LOST'", "errno 5 b'LOST'")
+    assert powered.run("a", ["touch", "store/new"], 5)[0] == 1
+    powered.mend_disk("a")
+    assert powered.disk_answers("a")
+    log = powered.read_file("a", "store/commitlog")
+    assert (log[:4], log[8192:8196]) == (b"KEPT", bytes(4))
+
+
+def test_a_slow_disk_makes_syncs_wait_and_nothing_else(runtime: LocalRuntime):
+    if not can("fuse"):
+        pytest.skip(f"no {DEVICE} here")
+    runtime.add_node("a", Disk("sized", SIZE_BYTES, forgets=True, unprivileged=True))
+    assert runtime.sync_s("a") < 0.5
+    runtime.slow_disk("a", 0.5)
+    assert runtime.sync_s("a") >= 0.5
+    script = (
+        "echo x > store/x; dd if=/dev/zero of=store/y bs=1k count=1 conv=fsync & "
+        "sleep 0.2; cat store/x; date +%s.%N; wait; date +%s.%N"
+    )
+    read, began, ended = runtime.run("a", ["sh", "-c", script], 10)[1].split()
+    assert read == b"x"
+    assert float(ended) - float(began) > 0.25, "the sync was still waited for when the other file was read"
+    runtime.slow_disk("a", 0)
+    assert runtime.sync_s("a") < 0.5
+
+
+def test_only_a_disk_of_fuse_can_be_slow(runtime: LocalRuntime):
+    runtime.add_node("a", Disk("sized", SIZE_BYTES))
+    with pytest.raises(CapabilityMissing, match="none of FUSE"):
+        runtime.slow_disk("a", 1)
 
 
 def test_a_disk_that_cannot_fail_says_so(runtime: LocalRuntime):

@@ -63,8 +63,8 @@ class ForgetfulDisk:
         self._control = ours
 
     def tell(self, word: str) -> None:
-        """After `lose` or `fail` no request succeeds; with `sync` all of it is on the disk. Returns when it is so."""
-        self._lost = self._lost or word != "sync"
+        """A word that the server knows; returns when it is so. After one that fails it, `mount` gives what was kept."""
+        self._lost = self._lost or word in ("lose", "eio", "read-only")
         try:
             assert self._control is not None
             self._control.send(word.encode())
