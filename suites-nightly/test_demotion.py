@@ -32,7 +32,7 @@ ELECTED_S = 75
 """Until sends are acknowledged again: the loss is noticed (10 s), then the election, then a client polls (30 s)."""
 GOES_ON = AwaitCount(who="p", what="ok", at_least=300, timeout_s=ELECTED_S)
 SOON_S = 60
-"""Ten seconds until it hears of its new master, its log cut back, what it lacks copied: and what a busy machine adds."""
+"""Ten seconds until it hears of its new master, its log cut back, what it lacks copied: and what the machine adds."""
 
 
 @guarantee("demoted-master-follows-soon")
