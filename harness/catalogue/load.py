@@ -32,7 +32,8 @@ class _Rule(_Strict):
     why: str = Field(min_length=10)
     source: str = Field(min_length=5)
     versions: str = ""
-    where: str = "all"
+    where: str = ""
+    """Of the topologies that promise the row; empty: all of them."""
     java: list[int] = []
     client: str = "*"
     demands: list[str] = []
@@ -147,7 +148,7 @@ def _guarantee(row: _Row, section: str, documents: dict[str, str]) -> Guarantee:
         where=Where.parse(row.where),
         tested=row.tested,
         control=Control(row.control.kind, row.control.text),
-        rules=tuple(_rule(rule) for rule in row.expected),
+        rules=tuple(_rule(rule, row.where) for rule in row.expected),
         scenarios=tuple(row.scenarios),
         nightly=tuple(row.nightly),
         needs=frozenset(row.needs),
@@ -159,11 +160,11 @@ def _guarantee(row: _Row, section: str, documents: dict[str, str]) -> Guarantee:
     )
 
 
-def _rule(rule: _Rule) -> Rule:
+def _rule(rule: _Rule, where: str) -> Rule:
     return Rule(
         Expectation(rule.verdict, rule.why, rule.source, tuple(rule.demands)),
         VersionRange.parse(rule.versions),
-        Where.parse(rule.where),
+        Where.parse(rule.where or where),
         tuple(rule.java),
         rule.client,
     )

@@ -71,7 +71,7 @@ def _explained(row: Guarantee) -> Iterator[str]:
     yield f"  timers     {row.timers or 'documented or fast'}"
     yield f"  scenarios  {', '.join(row.scenarios) or _elsewhere(row)}"
     for rule in row.rules:
-        yield f"  expected   {rule.expectation.verdict} for {_scope(rule)}: {rule.expectation.reason}"
+        yield f"  expected   {rule.expectation.verdict} for {_scope(rule, row)}: {rule.expectation.reason}"
         if rule.expectation.demands:
             yield f"             by {', '.join(rule.expectation.demands)} alone"
         yield f"             ({rule.expectation.source})"
@@ -102,7 +102,7 @@ def _documented(row: Guarantee) -> Iterator[str]:
         yield "- Timers: always the documented ones"
     for rule in row.rules:
         known = rule.expectation
-        yield f"- Expected **{known.verdict}** for {_scope(rule)}{_alone(known)}: {known.reason} ({known.source})"
+        yield f"- Expected **{known.verdict}** for {_scope(rule, row)}{_alone(known)}: {known.reason} ({known.source})"
     if row.untested:
         yield f"- Not tested: {row.untested}"
     if row.notes:
@@ -117,11 +117,11 @@ def _where(row: Guarantee) -> str:
     return row.where.text + (f", RocketMQ >= {row.min_version}" if row.min_version else "")
 
 
-def _scope(rule: Rule) -> str:
+def _scope(rule: Rule, row: Guarantee) -> str:
     parts = []
     if rule.versions.text:
         parts.append(f"RocketMQ {rule.versions.text}")
-    if rule.where.text != "all":
+    if rule.where.text not in ("all", row.where.text):
         parts.append(f"topologies {rule.where.text}")
     if rule.java:
         parts.append(f"Java {', '.join(map(str, rule.java))}")

@@ -28,6 +28,13 @@ def test_no_guarantee_is_ever_dropped():
     assert promised <= set(load_catalogue().by_id)
 
 
+def test_every_expectation_speaks_of_a_topology_that_promises_its_row():
+    topologies = [load_topology(name) for name in known_topologies()]
+    for row in load_catalogue().guarantees:
+        for rule in row.rules:
+            assert any(row.where.matches(t) and rule.where.matches(t) for t in topologies), (row.id, rule)
+
+
 def test_every_row_is_promised_by_a_topology_that_can_be_had_or_is_planned():
     for row in load_catalogue().guarantees:
         some = any(row.promised(load_topology(name), NEWEST, upgrade=True) for name in known_topologies())
