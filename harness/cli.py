@@ -96,6 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--samples", type=int, default=30, help="how often each fault is injected")
     bench.add_argument("--operations", type=int, action="append", default=None, help="sizes of judged histories")
     bench.add_argument("--out", type=Path, default=None, help="also write bench-<date>.md and .json here")
+    times = command("schedule", _schedule, "how long a stored run would take with more suites side by side (simulated)")
+    times.add_argument("run", type=Path, help="a run directory, such as reports/latest")
     cells = command("matrix", _matrix, "run the suites on every topology and release, resuming where it stopped")
     cells.add_argument("--topology", action="append", default=None, help="default: the seven of the documents")
     cells.add_argument("--rocketmq", action="append", default=None, help="default: 4.9.7 and 5.3.3")
@@ -212,6 +214,14 @@ def _bench(options: argparse.Namespace) -> int:
         operations=tuple(options.operations or (1_000_000, 10_000_000)),
         out=options.out,
     )
+
+
+def _schedule(options: argparse.Namespace) -> int:
+    from harness.bench.schedule import curve
+    from harness.bench.tables import markdown
+
+    print(markdown(curve(options.run)))
+    return 0
 
 
 def _matrix(options: argparse.Namespace) -> int:
