@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from harness.faults.base import Fault, Injector
+from harness.faults.bits import FlipByte
 from harness.faults.configure import Misconfigure
 from harness.faults.network import Partition, isolate
 from harness.faults.permission import WipeWritePermission
@@ -36,6 +37,7 @@ AnyFault = Annotated[
     | FailDisk
     | FillDisk
     | SlowDisk
+    | FlipByte
     | WipeWritePermission
     | Misconfigure,
     Field(discriminator="kind"),
@@ -54,6 +56,7 @@ __all__ = [
     "FailDisk",
     "Fault",
     "FillDisk",
+    "FlipByte",
     "Injector",
     "Kill",
     "LoseFiles",
