@@ -99,8 +99,13 @@ def _parser() -> argparse.ArgumentParser:
     times = command("schedule", _schedule, "how long a stored run would take with more suites side by side (simulated)")
     times.add_argument("run", type=Path, help="a run directory, such as reports/latest")
     cells = command("matrix", _matrix, "run the suites on every topology and release, resuming where it stopped")
-    cells.add_argument("--topology", action="append", default=None, help="default: the seven of the documents")
-    cells.add_argument("--rocketmq", action="append", default=None, help="default: 4.9.7 and 5.3.3")
+    cells.add_argument("--topology", action="append", default=None, help="default: all that there are")
+    cells.add_argument(
+        "--rocketmq",
+        action="append",
+        default=None,
+        help="default: 4.9.7 and 5.3.3, and plain topologies on every other one",
+    )
     cells.add_argument("--timers", choices=("fast", "documented"), default="fast")
     cells.add_argument("--java", default="25")
     cells.add_argument("--client", default="java")

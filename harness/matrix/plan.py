@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,29 +10,74 @@ import yaml
 from pydantic import ValidationError
 
 from harness.core.errors import UsageError
+from harness.core.version import Version
+from harness.distribution import supported_releases
 from harness.matrix.cells import CellSpec
+from harness.topology import check_release, load_topology
 
 TOPOLOGIES: Final = (
     "1m",
     "1m-1s-sync",
+    "1m-2s-sync",
     "2m-noslave",
+    "3m-noslave",
     "2m-2s-async",
+    "2m-2s-async-syncflush",
     "2m-2s-sync",
     "2m-2s-sync-syncflush",
+    "2m-4s-sync",
+    "2m-noslave-stock",
+    "2m-2s-async-stock",
     "2m-2s-sync-stock",
+    "dledger-3",
+    "controller-1m-2s",
 )
 VERSIONS: Final = ("4.9.7", "5.3.3")
+"""Those on which every topology is run."""
+PLAIN: Final = ("1m", "2m-noslave", "2m-2s-async", "2m-2s-sync")
+"""The topologies that are run on every other release as well."""
 
 
 def crossed(
     topologies: Sequence[str] | None = None, versions: Sequence[str] | None = None, **common: str
 ) -> tuple[CellSpec, ...]:
-    """Every topology on every release, release by release; None is the default. Raises `UsageError`."""
+    """Every topology on every release, release by release. Raises `UsageError`.
+
+    Without topologies and releases: all topologies on `VERSIONS`, but those that a release cannot have, and then the
+    plain ones on every other release. With releases alone, all topologies that they can have; with topologies alone,
+    these on `VERSIONS`.
+    """
+    if topologies is None and versions is None:
+        return (*_all_on(VERSIONS, TOPOLOGIES, common), *_all_on(_other_releases(), PLAIN, common))
+    if topologies is None:
+        return _all_on(versions or (), TOPOLOGIES, common)
     return tuple(
         _spec({"topology": topology, "rocketmq": version, **common}, "the matrix")
         for version in dict.fromkeys(versions or VERSIONS)
-        for topology in dict.fromkeys(topologies or TOPOLOGIES)
+        for topology in dict.fromkeys(topologies)
     )
+
+
+def _all_on(versions: Sequence[str], topologies: Sequence[str], common: Mapping[str, str]) -> tuple[CellSpec, ...]:
+    """Every combination that there can be: nobody asked for the others."""
+    return tuple(
+        _spec({"topology": topology, "rocketmq": version, **common}, "the matrix")
+        for version in dict.fromkeys(versions)
+        for topology in topologies
+        if _can_be(topology, version)
+    )
+
+
+def _can_be(topology: str, version: str) -> bool:
+    try:
+        check_release(load_topology(topology), Version.parse(version))
+    except UsageError:
+        return False
+    return True
+
+
+def _other_releases() -> tuple[str, ...]:
+    return tuple(str(version) for version in supported_releases() if str(version) not in VERSIONS)
 
 
 def read_plan(path: Path) -> tuple[CellSpec, ...]:

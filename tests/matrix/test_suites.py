@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import EvidenceError, SetupError, UsageError
-from harness.matrix import crossed, narrowed, read_plan
+from harness.matrix import TOPOLOGIES, VERSIONS, crossed, narrowed, read_plan
 from harness.matrix.cells import CellSpec
+from harness.matrix.plan import PLAIN
 from harness.matrix.suites import SuiteRun, environment, options
 from harness.report.rows import Run, verdicts_json
 from harness.waiting import wait_for
@@ -148,10 +149,33 @@ def test_the_suites_are_interrupted_once_when_we_are(tmp_path):
     assert (tmp_path / "stopped").read_text() == "once "
 
 
-def test_the_default_is_the_seven_topologies_on_both_releases():
+def test_the_default_is_every_topology_on_two_releases_and_the_plain_ones_on_all_others():
+    from harness.distribution import supported_releases
+    from harness.topology import known_topologies
+
+    assert set(TOPOLOGIES) == set(known_topologies()), "a topology that the matrix does not have"
     specs = crossed()
-    assert len(specs) == 14
-    assert len({spec.name for spec in specs}) == 14
+    names = {spec.name for spec in specs}
+    assert len(names) == len(specs)
+    both = {f"{topology}-{version}" for topology in TOPOLOGIES for version in VERSIONS}
+    assert both - names == {"controller-1m-2s-4.9.7"}, "4.x has no controller"
+    others = [str(version) for version in supported_releases() if str(version) not in VERSIONS]
+    assert names - both == {f"{topology}-{version}" for topology in PLAIN for version in others}
+
+
+def test_releases_alone_are_run_on_what_they_can_have():
+    names = [spec.topology for spec in crossed(None, ["4.4.0"])]
+    assert {"dledger-3", "controller-1m-2s"} & set(names) == set()
+    assert len(names) == len(TOPOLOGIES) - 2
+
+
+def test_topologies_alone_are_run_on_two_releases():
+    assert [spec.name for spec in crossed(["1m"])] == ["1m-4.9.7", "1m-5.3.3"]
+
+
+def test_what_cannot_be_and_was_asked_for_is_refused():
+    with pytest.raises(UsageError, match=r"controller-1m-2s needs RocketMQ 5\.0\.0"):
+        crossed(["controller-1m-2s"], ["4.9.7"])
 
 
 def test_the_nightly_plan_is_readable_and_its_cells_exist():
