@@ -39,16 +39,34 @@ def test_what_cannot_be_flushed_is_not_acknowledged(scenario: Prover) -> None:
 
     What it refused it does not get from us: the disk is mended behind an unmount that fails.
     """
+    _refused(
+        scenario,
+        FailDisk(target=master(0)),
+        "a master that flushes after it has answered must lose some of what its disk refused",
+    )
+
+
+@guarantee("read-only-disk-is-never-acknowledged")
+def test_what_a_read_only_disk_refuses_is_not_acknowledged(scenario: Prover) -> None:
+    """The file system under a SYNC_FLUSH master goes read-only: whatever was acknowledged is on it afterwards."""
+    _refused(
+        scenario,
+        FailDisk(target=master(0), how="read-only"),
+        "a master that flushes after it has answered must lose some of what its file system refused",
+    )
+
+
+def _refused(scenario: Prover, fault: FailDisk, why: str) -> None:
+    """Load, a disk that refuses for a while, and the same under ASYNC_FLUSH."""
     broker = scenario.topology.brokers[0].name
     disks = ClusterNeeds(disk_bytes=DISK_BYTES)
     lost = forbid("lost", replicas="master")
-    gates = Gates(also=(metric("answered_in", window="eio", broker=broker) >= ASKED,))
 
     def steps() -> tuple[Step, ...]:
         return plan(
             then(ENOUGH, name="loaded"),
             then(SyncDisks(), after_s=SETTLED_S),
-            outage("eio", FailDisk(target=master(0)), after_s=2, for_s=FAILING_S),
+            outage("refuses", fault, after_s=2, for_s=FAILING_S),
             then(Elapse(seconds=2), name="afterwards"),
         )
 
@@ -62,7 +80,7 @@ def test_what_cannot_be_flushed_is_not_acknowledged(scenario: Prover) -> None:
             forbid("altered"),  # a message may be torn where the disk began to refuse
             forbid("phantom"),
         ],
-        gates=gates,
+        gates=Gates(also=(metric("answered_in", window="refuses", broker=broker) >= ASKED,)),
         control=scenario.control(
             "async-flush",
             cluster=disks.model_copy(update={"flush": "async"}),
@@ -71,6 +89,6 @@ def test_what_cannot_be_flushed_is_not_acknowledged(scenario: Prover) -> None:
             read_roles="masters",
             demand=[lost],
             gates=Gates(),
-            why="a master that flushes after it has answered must lose some of what its disk refused",
+            why=why,
         ),
     )
