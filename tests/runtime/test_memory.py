@@ -115,6 +115,20 @@ def test_what_replaced_a_file_is_whole_after_a_commit(disk: Disk):
     assert disk.left() == {"topics": b"newer"}
 
 
+@pytest.mark.parametrize("emptied", [True, False])
+def test_what_was_written_anew_and_closed_is_whole_after_a_commit(disk: Disk, emptied: bool):
+    inode = disk.make("topics")
+    disk.write("topics", b"older")
+    disk.memory.sync([inode])
+    if emptied:
+        os.truncate(disk.live / "topics", 0)
+        disk.memory.resized(inode, "topics", 0)
+    disk.write("topics", b"newer")
+    disk.memory.closed(inode)
+    disk.after(COMMIT_S)
+    assert disk.left() == {"topics": b"newer" if emptied else b"older"}
+
+
 def test_a_rename_to_a_new_name_keeps_the_name_alone(disk: Disk):
     disk.make("new")
     disk.write("new", b"text")

@@ -6,9 +6,11 @@ with `data=ordered`, its default:
 
 * A sync of any file makes the whole journal durable, and the data of that file alone.
 * The journal becomes durable by itself every five seconds, and with it the data of files that replaced another one by
-  a rename (`auto_da_alloc`), and what had waited for thirty seconds or was written back by the kernel.
+  a rename, or that were emptied, written anew and closed (`auto_da_alloc`), and what had waited for thirty seconds or
+  was written back by the kernel.
 
-Not modelled: torn sectors, reordering within one sync, and a journal that is itself cut in two.
+Not modelled: torn sectors, reordering within one sync, a journal that is itself cut in two, and the zeros that ext4
+leaves where a file had grown within its last block.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ class Inode:
     fd: int
     lookups: int = 0
     dirty: list[Range] = field(default_factory=list)
+    emptied: bool = False
 
     def wrote(self, start: int, end: int, now: float, *, due: bool) -> None:
         """Remembers a write; one that goes on where the last one ended makes that longer."""
@@ -54,6 +57,11 @@ class Inode:
             last.end = max(last.end, end)
         else:
             self.dirty.append(Range(start, end, now, due))
+
+    def make_due(self) -> None:
+        """The next commit takes what was written so far."""
+        for part in self.dirty:
+            part.due = True
 
     def cut_short(self, size: int) -> None:
         """Forgets what was written beyond `size`."""
@@ -92,8 +100,7 @@ class Memory:
         source, target = self.kept / old, self.kept / new
         self._journal.append(lambda: os.replace(source, target))
         if replacing is not None:
-            for part in replacing.dirty:
-                part.due = True
+            replacing.make_due()
 
     def linked(self, old: str, new: str) -> None:
         """A file has a second name."""
@@ -103,9 +110,16 @@ class Memory:
     def resized(self, inode: Inode, path: str | None, size: int) -> None:
         """A file has another size; what it had beyond is gone."""
         inode.cut_short(size)
+        inode.emptied = inode.emptied or size == 0
         if path is not None:
             target = self.kept / path
             self._journal.append(lambda: os.truncate(target, size))
+
+    def closed(self, inode: Inode) -> None:
+        """A file that may have been written was closed."""
+        if inode.emptied:
+            inode.make_due()
+            inode.emptied = False
 
     def marked(self, path: str, mode: int | None, times_ns: tuple[int, int] | None) -> None:
         """A file has another mode or other times."""

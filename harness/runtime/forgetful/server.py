@@ -170,6 +170,7 @@ class Server:
     def _release(self, request: Request) -> bytes:
         handle, *_rest = wire.RELEASE_IN.unpack_from(request.body)
         os.close(self._handles.pop(handle))
+        self._memory.closed(self._names.inode(request.node))
         return b""
 
     def _read(self, request: Request) -> bytes:
