@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Literal
 
+from harness.core.version import Version
 from harness.faults.base import Detail, Fault
 from harness.faults.select import select
 from harness.waiting import wait_for
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from harness.cluster import Cluster
 
 WRITE = 2
+ADDS_WRITE_PERM = Version(4, 9, 2)
+"""The first nameserver that knows `addWritePerm`; an older one does not even answer."""
 
 
 def may_write(permissions: Mapping[str, int] | None, wanted: Set[str]) -> bool | None:
@@ -54,10 +57,16 @@ class WipeWritePermission(Fault):
         return self._all(cluster, writable=False)
 
     def heal(self, cluster: Cluster) -> Detail:
-        """`addWritePerm` on each of them (4.9.2 and later)."""
-        for nameserver in select(self.on, cluster):
-            for node in self.targets(cluster):
+        """`addWritePerm` on each of them; before 4.9.2 there is none, and each topic is told to its master once more.
+
+        That is a change of the topic, which the master tells to every nameserver at once, permission and all.
+        """
+        for nameserver, node in self._pairs(cluster):
+            if cluster.outfit(nameserver).version >= ADDS_WRITE_PERM:
                 cluster.admin.add_write_perm(cluster.address(nameserver), cluster.broker_name(node))
+            else:
+                for topic in cluster.plan.all_topics:
+                    cluster.admin.create_topic(cluster.address(node), topic.name, topic.queues, perm=topic.perm)
         return {}
 
     def await_recovery(self, cluster: Cluster) -> Detail:
