@@ -135,7 +135,11 @@ class FailDisk(ProcessFault):
 
 
 class SlowDisk(Fault):
-    """Every sync of a file on the disk takes `delay_s` longer; reads and writes do not wait. The process goes on."""
+    """Every sync of a file on the disk takes `delay_s` longer; reads, and writes of other files, do not wait.
+
+    What writes to the same file through a descriptor waits as well, for the kernel lets nobody in while it is synced;
+    what writes to a mapping of it does not. The process goes on.
+    """
 
     kind: Literal["slow-disk"] = "slow-disk"
     target: str

@@ -103,6 +103,7 @@ class Disks:
         if action == "sync":
             _sync(attached.source)
             if attached.forgetful is not None:
+                _sync_each(attached.top)
                 attached.forgetful.tell("sync")
         elif action == "usage":
             return _usage_reply(_usage(attached.source))
@@ -189,6 +190,18 @@ def _sync(path: Path) -> None:
         sync_filesystem(fd)
     finally:
         os.close(fd)
+
+
+def _sync_each(top: Path) -> None:
+    """For FUSE, where syncfs returns before what it began has come; a file's own sync waits for it."""
+    for path in top.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file() and not path.is_symlink():
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
 
 
 def _usage(path: Path) -> DiskUsage:

@@ -135,7 +135,7 @@ class FilesAndDisks:
         return bool(self._disk(node, "answers")["answers"])
 
     def slow_disk(self, node: str, delay_s: float) -> None:
-        """Syncs wait; reads and writes do not."""
+        """Syncs wait, and writes through a descriptor of a file that is being synced; reads and mappings do not."""
         self._disk(node, "slow", delay_s=delay_s)
 
     def sync_s(self, node: str) -> float:

@@ -226,6 +226,50 @@ def test_what_was_written_anew_is_kept_after_a_commit(powered: LocalRuntime):
     assert powered.read_file("a", "store/x").rstrip(b"\0") == b"other\n"
 
 
+MAPPED_BYTES = 48 << 20
+MAPPER = Process(
+    [
+        "python3",
+        "-uc",
+        f"import mmap, os, time\n"
+        f"fd = os.open('store/log', os.O_RDWR | os.O_CREAT)\n"
+        f"os.ftruncate(fd, {MAPPED_BYTES})\n"
+        f"page = mmap.mmap(fd, {MAPPED_BYTES})\n"
+        f"for at in range(0, {MAPPED_BYTES}, 4096): page[at] = 1\n"
+        "print('written')\n"
+        "time.sleep(600)",
+    ]
+)
+
+
+def test_a_synced_disk_has_every_page(powered: LocalRuntime):
+    powered.start("a", MAPPER)
+    wait_for(lambda: "written" in powered.tail("a", 1), what="the pages", timeout_s=30)
+    powered.sync_disk("a")
+    powered.cut_power("a")
+    assert powered.read_file("a", "store/log")[::4096].count(1) == MAPPED_BYTES // 4096
+
+
+def test_looking_at_a_file_does_not_sync_it(powered: LocalRuntime):
+    powered.write_file("a", "store/log", bytes(1 << 20))
+    powered.sync_disk("a")
+    powered.start("a", Process([*MAPPER.argv[:2], MAPPER.argv[2].replace(str(MAPPED_BYTES), str(1 << 20))]))
+    wait_for(lambda: "written" in powered.tail("a", 1), what="the pages", timeout_s=30)
+    assert powered.read_file("a", "store/log")[0] == 1
+    assert powered.run("a", ["sleep", "7"], 20)[0] == 0
+    powered.cut_power("a")
+    assert powered.read_file("a", "store/log").count(1) == 0
+
+
+def test_times_before_the_epoch_are_times(powered: LocalRuntime):
+    powered.write_file("a", "store/x", b"x")
+    assert powered.run("a", ["touch", "-d", "@-5", "store/x"], 5)[0] == 0
+    powered.sync_disk("a")
+    powered.start("a", SLEEP)
+    powered.cut_power("a")
+    assert powered.run("a", ["stat", "-c", "%Y", "store/x"], 5)[1] == b"-5\n"
+
+
 def test_a_tree_outlives_a_cut_as_it_was_synced(powered: LocalRuntime):
     script = (
         "set -e; cd store; mkdir -p a/b c; echo one > a/b/x; echo two > c/y; ln c/y c/z; chmod 600 c/y; mv a/b a/d; "

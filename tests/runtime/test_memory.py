@@ -39,7 +39,7 @@ class Disk:
         replaces = (self.live / new).exists()
         (self.live / old).rename(self.live / new)
         self.inodes[new] = self.inodes.pop(old)
-        self.memory.renamed(old, new, self.inodes[new] if replaces else None)
+        self.memory.renamed(old, new, self.inodes[new], replaces=replaces)
 
     def after(self, seconds: float) -> None:
         self.now += seconds
@@ -153,6 +153,60 @@ def test_a_file_that_was_deleted_is_deleted_and_its_data_nowhere(disk: Disk):
     disk.memory.removed("a")
     disk.memory.sync([inode])
     assert disk.left() == {}
+
+
+def test_a_file_is_found_by_its_other_name(disk: Disk):
+    inode = disk.make("a")
+    disk.write("a", b"old")
+    disk.memory.sync([inode])
+    os.link(disk.live / "a", disk.live / "b")
+    disk.memory.linked(inode, "a", "b")
+    (disk.live / "a").unlink()
+    disk.memory.removed("a")
+    disk.inodes["b"] = inode
+    disk.write("b", b"new")
+    disk.memory.sync([inode])
+    assert disk.left() == {"b": b"new"}
+
+
+def test_a_name_that_looks_deleted_is_one(disk: Disk):
+    disk.make("x (deleted)")
+    disk.write("x (deleted)", b"DATA")
+    inode = disk.make("x")
+    disk.write("x", b"EVIL")
+    (disk.live / "x").unlink()
+    disk.memory.removed("x")
+    disk.memory.sync([inode, disk.inodes["x (deleted)"]])
+    assert disk.left() == {"x (deleted)": b"DATA"}
+
+
+def test_what_is_appended_waits_by_itself(disk: Disk):
+    disk.make("log")
+    for second in range(int(EXPIRE_S) + 1):
+        disk.write("log", b"%02d" % second, at=2 * second)
+        disk.now += 1
+    disk.memory.tick(list(disk.inodes.values()))
+    assert disk.left() == {"log": b"0001"}
+
+
+def test_times_are_those_of_the_file(disk: Disk):
+    inode = disk.make("a")
+    disk.write("a", b"text")
+    os.utime(disk.live / "a", ns=(5, 7))
+    disk.memory.marked("a", None, (5, 7))
+    disk.memory.sync([inode])
+    restore(disk.live, disk.kept)
+    assert (disk.live / "a").stat().st_mtime_ns == 7
+
+
+def test_what_was_done_is_not_done_again_after_an_error(disk: Disk):
+    disk.make("a")
+    disk.memory.removed("never")
+    disk.make("b")
+    with pytest.raises(FileNotFoundError):
+        disk.memory.sync([])
+    disk.memory.sync([])
+    assert sorted(disk.left()) == ["a", "b"]
 
 
 def test_holes_stay_holes(disk: Disk):

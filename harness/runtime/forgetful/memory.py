@@ -9,8 +9,9 @@ with `data=ordered`, its default:
   a rename, or that were emptied, written anew and closed (`auto_da_alloc`), and what had waited for thirty seconds or
   was written back by the kernel.
 
-Not modelled: torn sectors, reordering within one sync, a journal that is itself cut in two, and the zeros that ext4
-leaves where a file had grown within its last block.
+Not modelled: torn sectors, reordering within one sync, a journal that is itself cut in two, the zeros that ext4 leaves
+where a file had grown within its last block, a sync of a part of a file (the kernel does not say which), and that two
+names are one file: after a cut they are two.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from typing import Final
 
 COMMIT_S: Final = 5.0
 EXPIRE_S: Final = 30.0
+RANGE_S: Final = 1.0
+"""A write that goes on where another ended is one with it for so long: it must not wait less than by itself."""
 _COPY_BYTES: Final = 1 << 20
 
 Clock = Callable[[], float]
@@ -49,11 +52,14 @@ class Inode:
     lookups: int = 0
     dirty: list[Range] = field(default_factory=list)
     emptied: bool = False
+    names: list[str] = field(default_factory=list)
+    """Further names, below the root: hard links."""
 
     def wrote(self, start: int, end: int, now: float, *, due: bool) -> None:
         """Remembers a write; one that goes on where the last one ended makes that longer."""
         last = self.dirty[-1] if self.dirty else None
-        if last is not None and last.start <= start <= last.end and last.due == due:
+        goes_on = last is not None and last.start <= start <= last.end and last.due == due
+        if last is not None and goes_on and now - last.since < RANGE_S:
             last.end = max(last.end, end)
         else:
             self.dirty.append(Range(start, end, now, due))
@@ -95,15 +101,18 @@ class Memory:
         target = self.kept / path
         self._journal.append(target.rmdir if directory else target.unlink)
 
-    def renamed(self, old: str, new: str, replacing: Inode | None) -> None:
-        """A name has become another one; `replacing` is the moved file if there was one under the new name."""
+    def renamed(self, old: str, new: str, moved: Inode | None, *, replaces: bool) -> None:
+        """A name of `moved` (None: unknown to the kernel) is another one now; `replaces`: it was another file's."""
+        if moved is not None and old in moved.names:
+            moved.names[moved.names.index(old)] = new
         source, target = self.kept / old, self.kept / new
         self._journal.append(lambda: os.replace(source, target))
-        if replacing is not None:
-            replacing.make_due()
+        if moved is not None and replaces:
+            moved.make_due()
 
-    def linked(self, old: str, new: str) -> None:
+    def linked(self, inode: Inode, old: str, new: str) -> None:
         """A file has a second name."""
+        inode.names.append(new)
         source, target = self.kept / old, self.kept / new
         self._journal.append(lambda: os.link(source, target))
 
@@ -157,10 +166,16 @@ class Memory:
 
     def path_of(self, inode: Inode) -> str | None:
         """Its name now, below the root (the root itself is empty); None if it has none any more."""
-        name = os.readlink(f"/proc/self/fd/{inode.fd}")
-        if name.endswith(" (deleted)") and not os.path.lexists(name):
-            return None
-        return os.path.relpath(name, self.live) if Path(name) != self.live else ""
+        status = os.stat(inode.fd)
+        found = os.path.relpath(os.readlink(f"/proc/self/fd/{inode.fd}"), self.live)
+        for name in (found, *inode.names) if status.st_nlink else ():
+            try:
+                there = os.lstat(self.live / name)
+            except OSError:
+                continue
+            if (there.st_dev, there.st_ino) == (status.st_dev, status.st_ino):
+                return "" if name == "." else name
+        return None
 
     def used_bytes(self) -> int:
         """What the files that programs see take up."""
@@ -171,9 +186,8 @@ class Memory:
         )
 
     def _replay(self) -> None:
-        for change in self._journal:
-            change()
-        self._journal.clear()
+        while self._journal:
+            self._journal.pop(0)()
 
     def _write_down(self, inode: Inode, parts: Iterable[Range]) -> None:
         path = self.path_of(inode)
@@ -184,6 +198,8 @@ class Memory:
         try:
             for part in parts:
                 copy_range(source, target, part.start, part.end)
+            status = os.fstat(source)
+            os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
         finally:
             os.close(source)
             os.close(target)

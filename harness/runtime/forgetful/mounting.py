@@ -15,6 +15,7 @@ import harness
 from harness.core.errors import CapabilityMissing, FaultError
 from harness.runtime.base import POWER_CUT
 from harness.runtime.forgetful.memory import restore
+from harness.runtime.forgetful.server import WORD_BYTES
 from harness.runtime.namespaces import MS_NODEV, MS_NOSUID, mount, unmount
 
 DEVICE: Final = Path("/dev/fuse")
@@ -65,14 +66,18 @@ class ForgetfulDisk:
     def tell(self, word: str) -> None:
         """A word that the server knows; returns when it is so. After one that fails it, `mount` gives what was kept."""
         self._lost = self._lost or word in ("lose", "eio", "read-only")
+        if self._control is None:
+            raise FaultError(f"the disk on {self._top} is not mounted; {word!r} was not done")
         try:
-            assert self._control is not None
             self._control.send(word.encode())
-            answered = self._control.recv(16) == b"done"
+            answered = self._control.recv(WORD_BYTES).decode()
         except OSError as error:
+            # An answer that comes later would be taken for that of another word.
+            self.unmounted()
             raise FaultError(f"the disk on {self._top} did not answer {word!r}: {error}") from None
-        if not answered:
-            raise FaultError(f"the disk on {self._top} is served no more; {word!r} was not done")
+        if answered != "done":
+            said = answered.removeprefix("wrong ") or "its process has ended"
+            raise FaultError(f"the disk on {self._top} cannot say what it kept; {word!r} proves nothing: {said}")
 
     def unmounted(self) -> None:
         """Say so after each unmount: the process that served it has ended by itself, or ends now."""

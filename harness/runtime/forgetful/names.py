@@ -128,19 +128,20 @@ class Names:
         moved = self._known.get(_identity(os.stat(old, dir_fd=source.fd, follow_symlinks=False)))
         replaces = os.path.lexists(self._memory.live / will_be)
         os.rename(old, new, src_dir_fd=source.fd, dst_dir_fd=destination.fd)
-        self._memory.renamed(was, will_be, self._inodes.get(moved or 0) if replaces else None)
+        self._memory.renamed(was, will_be, self._inodes.get(moved or 0), replaces=replaces)
         return b""
 
     def link(self, request: Request) -> bytes:
         """LINK."""
         (number,) = wire.LINK_IN.unpack_from(request.body)
         (name,) = request.names(wire.LINK_IN.size, 1)
-        parent, old = self.inode(request.node), self._memory.path_of(self.inode(number))
+        parent, linked = self.inode(request.node), self.inode(number)
+        old = self._memory.path_of(linked)
         if old is None:
             raise OSError(errno.ENOENT, "it has no name any more")
         path = self._path(parent, name)
         os.link(self._memory.live / old, self._memory.live / path)
-        self._memory.linked(old, path)
+        self._memory.linked(linked, old, path)
         return self._entry(parent, name)
 
     def list_directory(self, request: Request) -> bytes:

@@ -1,8 +1,10 @@
 """Answers the kernel for one disk, in one thread of one process; `python -m` starts it with the descriptors it needs.
 
 Whoever gave it the disk speaks to it over a socket, one word per packet, and is answered when it is so. After `lose`
-and `eio` every request fails, after `read-only` every change; after `sync` everything that had come is on the disk;
-after `slow N` every sync of a file takes N seconds longer, in which other requests are served; `quit` ends it.
+every request fails, after `eio` every read and change, after `read-only` every change; after `sync` everything that had
+come is on the disk; after `slow N` every sync of a file takes N seconds longer, in which other requests are served;
+`quit` ends it. What goes wrong here is told to whoever speaks next, and nothing is kept any more: a disk that cannot
+say what it kept proves nothing.
 """
 
 from __future__ import annotations
@@ -25,11 +27,20 @@ from harness.runtime.forgetful.wire import Op, Request
 
 TICK_S: Final = 1.0
 BLOCK: Final = 4096
-_CHANGES: Final = frozenset(
-    {Op.SETATTR, Op.MKNOD, Op.MKDIR, Op.UNLINK, Op.RMDIR, Op.RENAME, Op.RENAME2, Op.LINK, Op.CREATE}
-    | {Op.WRITE, Op.FALLOCATE, Op.FSYNC, Op.FSYNCDIR}
+WORD_BYTES: Final = 512
+"""More than any word, or what is told of one, takes."""
+_LOOKS: Final = frozenset(
+    {Op.INIT, Op.LOOKUP, Op.GETATTR, Op.OPEN, Op.OPENDIR, Op.READDIR, Op.STATFS, Op.FLUSH}
+    | {Op.RELEASE, Op.RELEASEDIR, Op.DESTROY}
 )
+"""What any kernel answers from its memory, whatever the disk does."""
 _ENDS: Final = frozenset({Op.RELEASE, Op.RELEASEDIR, Op.DESTROY})
+_REFUSED: Final = {
+    "lose": (errno.EIO, _ENDS),
+    "eio": (errno.EIO, _LOOKS),
+    "read-only": (errno.EROFS, _LOOKS | {Op.READ}),
+}
+"""How a disk fails -> what it answers, and what it does not refuse."""
 
 
 class Server:
@@ -42,6 +53,7 @@ class Server:
         self._size = size_bytes
         self._used = memory.used_bytes()
         self._failing = ""
+        self._wrong = ""
         self._delay_s = 0.0
         self._later: list[tuple[float, Request]] = []
         self._names = names = Names(memory)
@@ -83,8 +95,8 @@ class Server:
         while True:
             ready, _w, _x = select.select([self._device, control], [], [], self._patience_s())
             self._answer_due()
-            if not self._failing:
-                self._memory.tick(self._names.all())
+            if not self._failing and not self._wrong:
+                self._guarded(lambda: self._memory.tick(self._names.all()))
             if control in ready and not self._obey():
                 return
             if self._device not in ready:
@@ -115,15 +127,24 @@ class Server:
             self._answer(self._later.pop(0)[1])
 
     def _obey(self) -> bool:
-        word, _space, value = self._control.recv(64).partition(b" ")
+        word, _space, value = self._control.recv(WORD_BYTES).partition(b" ")
         if word in (b"lose", b"eio", b"read-only"):
             self._failing = word.decode()
         elif word == b"slow":
             self._delay_s = float(value)
         elif word == b"sync":
-            self._memory.sync(self._names.all())
-        self._control.send(b"done") if word not in (b"", b"quit") else None
-        return word not in (b"", b"quit")
+            self._guarded(lambda: self._memory.sync(self._names.all()))
+        if word in (b"", b"quit"):
+            return False
+        self._control.send(f"wrong {self._wrong}".encode()[:WORD_BYTES] if self._wrong else b"done")
+        return True
+
+    def _guarded(self, change: Callable[[], None]) -> None:
+        """An error while something is kept is ours, and voids the disk."""
+        try:
+            change()
+        except Exception as error:  # noqa: BLE001  told to whoever speaks next
+            self._wrong = self._wrong or f"{type(error).__name__}: {error}"
 
     def _answer(self, request: Request) -> None:
         if request.opcode in (Op.FORGET, Op.BATCH_FORGET):
@@ -131,16 +152,18 @@ class Server:
         if request.opcode in wire.UNANSWERED:
             return
         try:
-            if self._failing == "read-only" and request.opcode in _CHANGES:
-                raise OSError(errno.EROFS, "the disk can only be read")
-            if self._failing in ("lose", "eio") and request.opcode not in _ENDS:
-                raise OSError(errno.EIO, "the disk is gone")
+            refusal, answered = _REFUSED.get(self._failing, (0, frozenset()))
+            if self._failing and request.opcode not in answered:
+                raise OSError(refusal, f"the disk fails: {self._failing}")
             reply = self._answers.get(request.opcode)
             if reply is None:
                 raise OSError(errno.ENOSYS, "not served")
             said = wire.answer(request.unique, reply(request))
         except OSError as error:
             said = wire.refusal(request.unique, error.errno or errno.EIO)
+        except Exception as error:  # noqa: BLE001  one request that was not foreseen must not end the disk
+            self._wrong = self._wrong or f"{Op(request.opcode).name}: {type(error).__name__}: {error}"
+            said = wire.refusal(request.unique, errno.EIO)
         try:
             os.write(self._device, said)
         except OSError as error:
@@ -234,11 +257,15 @@ class Server:
         return times[0], times[1]
 
     def _sync(self, request: Request) -> bytes:
-        self._memory.sync([self._names.inode(request.node)])
-        return b""
+        return self._kept([self._names.inode(request.node)])
 
     def _sync_names(self, _request: Request) -> bytes:
-        self._memory.sync([])
+        return self._kept([])
+
+    def _kept(self, inodes: list[Inode]) -> bytes:
+        self._guarded(lambda: self._memory.sync(inodes))
+        if self._wrong:
+            raise OSError(errno.EIO, self._wrong)
         return b""
 
     # room

@@ -21,6 +21,8 @@ BIG_WRITES: Final = 1 << 5
 MAX_PAGES: Final = 1 << 22
 WANTED: Final = ASYNC_READ | BIG_WRITES | MAX_PAGES
 
+KEEP_CACHE: Final = 1 << 1
+NO_FLUSH: Final = 1 << 5
 FROM_CACHE: Final = 1 << 0
 """A write that the kernel itself decided on: a page that a program had changed in memory."""
 
@@ -35,7 +37,7 @@ SET_MTIME_NOW: Final = 1 << 8
 
 _IN: Final = struct.Struct("=IIQQIIIHH")
 _OUT: Final = struct.Struct("=IiQ")
-_ATTR: Final = struct.Struct("=6Q10I")
+_ATTR: Final = struct.Struct("=3Q3q10I")
 _ENTRY: Final = struct.Struct("=4QII")
 _ATTR_OUT: Final = struct.Struct("=QII")
 _OPEN_OUT: Final = struct.Struct("=QIi")
@@ -45,7 +47,7 @@ _INIT_OUT: Final = struct.Struct("=IIIIHHIIHHI28x")
 _DIRENT: Final = struct.Struct("=QQII")
 
 GETATTR_IN: Final = struct.Struct("=IIQ")
-SETATTR_IN: Final = struct.Struct("=II6Q8I")
+SETATTR_IN: Final = struct.Struct("=II3Q3q8I")
 READ_IN: Final = struct.Struct("=QQIIQII")
 WRITE_IN: Final = READ_IN
 CREATE_IN: Final = struct.Struct("=IIII")
@@ -158,8 +160,8 @@ def attr_out(number: int, status: os.stat_result) -> bytes:
 
 
 def opened(handle: int) -> bytes:
-    """`fuse_open_out`."""
-    return _OPEN_OUT.pack(handle, 0, 0)
+    """`fuse_open_out`: neither to open nor to close a file is a reason to write its pages back."""
+    return _OPEN_OUT.pack(handle, KEEP_CACHE | NO_FLUSH, 0)
 
 
 def directory(entries: list[tuple[int, bytes, int]], offset: int, limit: int) -> bytes:
