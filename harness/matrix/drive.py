@@ -112,6 +112,9 @@ class Matrix:
         rows = cell.by_id if cell is not None else {}
         asked = {name: inputs for name, inputs in now.items() if self.long or name not in digests.long}
         why = {name: reason for name, inputs in asked.items() if (reason := self._why(rows.get(name), inputs))}
+        parts = sum(name in digests.long for name in why)
+        if parts and STOCK_ROW in asked and STOCK_ROW not in why:
+            why[STOCK_ROW] = f"{parts} of its parts to run"
         return Todo(spec, why, len(asked) - len(why))
 
     def _why(self, row: StoredRow | None, now: Inputs) -> str:
@@ -134,7 +137,8 @@ class Matrix:
         commit = commit_of(self.root, "harness", SUITES, LONG_SUITES, "topologies")
         before = read_cell(self._path(spec))
         unasked = {name: unjudged(name, commit, now[name], FOR_LONG) for name in now if name in digests.long}
-        kept = unasked | ({} if before is None or self.fresh else before.by_id)
+        rows = {} if before is None else before.by_id
+        kept = unasked | {name: row for name, row in rows.items() if not self.fresh or name in unasked}
         versions = {} if before is None else before.versions
         parts = _parts(todo, digests)
         # What no suite judges, pytest would have nothing to run for, and says so with an exit code that means trouble.
@@ -148,7 +152,8 @@ class Matrix:
         for part in parts:
             whole = not todo.standing and len(part) == len(todo.why)
             ran = self.run_suites(spec, () if whole else part)
-            found |= {row.id: _outcome(row, commit, now[row.id], digests) for row in ran.rows if row.id in now}
+            # A run for the row of the shipped configuration tells of all that it could be made of.
+            found |= {row.id: _outcome(row, commit, now[row.id], digests) for row in ran.rows if row.id in todo.why}
             versions = dict(ran.run.versions)
             self._write(spec, commit, versions, now, waiting | kept | found)
         silent = {name: not_reached(name, commit, "its suites ended without a word on this row") for name in todo.why}

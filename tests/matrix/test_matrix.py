@@ -320,6 +320,48 @@ def test_a_row_that_long_suites_were_not_run_for_is_not_stale(make, runner, long
     assert "| 1m-4.9.7 |  | 0 |" in (make.cells.parent / "matrix.md").read_text()
 
 
+def test_fresh_leaves_what_long_suites_found(make, runner, long_suite):
+    make(long=True).run(SPECS[:1])
+    make(fresh=True).run(SPECS[:1])
+    assert read_cell(make.cells / "1m-4.9.7.json").by_id[LONG].verdict is Verdict.HELD
+    runner.asked.clear()
+    make(fresh=True, long=True).run(SPECS[:1])
+    assert {name for _, names in runner.asked for name in names} == {ONE, LONG}
+
+
+STOCK_PART = "nameservers-share-nothing"
+
+
+@pytest.fixture
+def stock(tree):
+    edit(tree, "suites/test_0.py", '@guarantee("slave-is-readable")\ndef test_it(scenario):\n    scenario()\n')
+    edit(tree, "suites-nightly/test_1.py", f'@guarantee("{STOCK_PART}")\ndef test_it(scenario):\n    scenario()\n')
+    return crossed(["2m-2s-sync-stock"], ["5.3.3"])
+
+
+def test_a_stock_cell_keeps_what_long_suites_found_of_its_parts(make, runner, tree, stock):
+    make(long=True).run(stock)
+    edit(tree, "harness/checkers/judge.py", "LIMIT = 2\n")
+    # A run for the row of the shipped configuration tells of every part, also of those that it had no suite for.
+    runner.verdicts = {STOCK_PART: "not-tested"}
+    assert make().run(stock) == 0
+    assert read_cell(make.cells / "2m-2s-sync-stock-5.3.3.json").by_id[STOCK_PART].verdict is Verdict.HELD
+
+
+def test_the_row_of_the_shipped_files_is_made_anew_with_parts_that_only_long_suites_judge(make, runner, stock):
+    make().run(stock)
+    assert set(make(long=True).todo(stock[0]).why) == {STOCK_PART, STOCK_ROW}
+    make(long=True).run(stock)
+    assert make(long=True).todo(stock[0]).why == {}
+
+
+def test_an_edit_of_a_long_suite_is_no_reason_to_run_the_shipped_files_again(make, runner, tree, stock):
+    make(long=True).run(stock)
+    edit(tree, "suites-nightly/test_1.py", f'@guarantee("{STOCK_PART}")\ndef test_it(scenario):\n    scenario(1)\n')
+    assert make().todo(stock[0]).why == {}
+    assert set(make(long=True).todo(stock[0]).why) == {STOCK_PART, STOCK_ROW}
+
+
 def test_rows_that_no_suite_judges_need_no_run(make, runner, tree):
     make().run(SPECS[:1])
     runner.asked.clear()
