@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.suite import (
     AwaitCount,
+    ClusterNeeds,
     Elapse,
     FlipByte,
     Gates,
@@ -20,13 +21,17 @@ from harness.suite import (
 )
 
 LOAD = produce(2, rate=1000, threads=4)
+FILES = {"mappedFileSizeCommitLog": str(16 << 20)}
+"""The files of a stock cluster are of 1 GiB."""
 ENOUGH = AwaitCount(who="p", what="ok", at_least=6000, from_start=True, timeout_s=120)
 
 
 @guarantee("bad-byte-costs-one-message")
 def test_a_changed_byte_costs_the_message_that_it_is_in(scenario: Prover) -> None:
     """A master is killed, a byte in the midst of its newest commit-log file changes, it starts: one message is lost."""
+    files = ClusterNeeds(broker_conf=FILES if scenario.topology.stock else {})
     scenario(
+        cluster=files,
         load=[LOAD],
         steps=plan(
             then(ENOUGH, name="loaded"),
@@ -40,6 +45,7 @@ def test_a_changed_byte_costs_the_message_that_it_is_in(scenario: Prover) -> Non
         ],
         control=scenario.control(
             "a-whole-file",
+            cluster=files,
             load=[LOAD],
             steps=plan(
                 then(ENOUGH, name="loaded"),

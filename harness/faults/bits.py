@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from harness.core.errors import FaultError
 from harness.faults.base import Detail
 from harness.faults.process import ProcessFault
-from harness.wire.message import MAGIC_V1, MAGIC_V2, decode_message
+from harness.wire.message import MAGIC_V1, MAGIC_V2, body_span, decode_message
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -23,8 +23,9 @@ LEAST: Final = 100
 class FlipByte(ProcessFault):
     """Kill -9, then one byte is changed in the body of one message of the commit log, in the midst of its newest file.
 
-    The newest is the last one with at least `LEAST` messages. `flipped` tells for each node the file, the place in it
-    and how many messages come `after`. Raises FaultError where no file holds so many.
+    The newest is the last one with a message in it: where recovery certainly looks. `flipped` tells for each node the
+    file, the place in it and how many messages come `after`. Raises FaultError where it holds fewer than `LEAST`. Files
+    are read whole: for a cluster whose commit-log files are small.
     """
 
     kind: Literal["flip-byte"] = "flip-byte"
@@ -41,33 +42,32 @@ class FlipByte(ProcessFault):
         return {"flipped": flipped}
 
     def bites(self, cluster: Cluster) -> bool:
-        """The process is gone, and a message of each target's log does not have the checksum that is stored with it."""
+        """The process is gone, and a message of its newest file does not have the checksum that is stored with it."""
         return super().bites(cluster) and all(
-            any(
-                not decode_message(raw).crc_matches
-                for data in logs(cluster, node).values()
-                for _at, raw in records(data)
-            )
+            any(not decode_message(raw).crc_matches for _at, raw in newest(cluster, node)[1])
             for node in self.targets(cluster)
         )
 
     def _flip(self, cluster: Cluster, node: str) -> dict[str, Any]:
-        for path, data in reversed(logs(cluster, node).items()):
-            found = list(records(data))
-            if len(found) >= LEAST:
-                middle, raw = found[len(found) // 2]
-                place = middle + raw.index(decode_message(raw).body)
-                changed = bytearray(data)
-                changed[place] ^= 0xFF
-                cluster.runtime.write_file(node, path, bytes(changed))
-                return {"file": path, "place": place, "after": len(found) - len(found) // 2 - 1}
-        raise FaultError(f"no commit-log file of {node} holds {LEAST} messages; let the load run longer before")
+        path, found = newest(cluster, node)
+        with_body = [(at, raw) for at, raw in found if body_span(raw)[0] < body_span(raw)[1]]
+        if len(with_body) < LEAST:
+            there = f"{path or 'the commit log'} of {node} holds {len(with_body)} messages"
+            raise FaultError(f"{there}, {LEAST} are needed for one in its midst; let the load run longer before")
+        at, raw = with_body[len(with_body) // 2]
+        place = at + body_span(raw)[0]
+        cluster.runtime.patch_file(node, path, place, bytes([raw[place - at] ^ 0xFF]))
+        return {"file": path, "place": place, "after": sum(other > at for other, _raw in found)}
 
 
-def logs(cluster: Cluster, node: str) -> dict[str, bytes]:
-    """The files of a node's commit log, the oldest first."""
+def newest(cluster: Cluster, node: str) -> tuple[str, list[tuple[int, bytes]]]:
+    """The last file of a node's commit log with a message in it, and its messages; no name and none without one."""
     paths = sorted(file.path for file in cluster.runtime.list_files(node, "store/commitlog"))
-    return {path: cluster.runtime.read_file(node, path) for path in paths}
+    for path in reversed(paths):
+        found = list(records(cluster.runtime.read_file(node, path)))
+        if found:
+            return path, found
+    return "", []
 
 
 def records(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -280,6 +280,10 @@ class Runtime(Protocol):
         """A file below the node's home. Raises `SetupError` if it cannot be read."""
         ...
 
+    def patch_file(self, node: str, path: str, at: int, data: bytes) -> None:
+        """Changes bytes of a file below the node's home in place. Raises `SetupError` if there is none."""
+        ...
+
     def write_file(self, node: str, path: str, data: bytes) -> None:
         """Creates or replaces a file below the node's home, with its directories."""
         ...

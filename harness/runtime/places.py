@@ -52,12 +52,14 @@ def below(node: str, path: str) -> Path:
     return home(node) / pure
 
 
-def open_file(node: str, path: str, *, write: bool) -> int:
+def open_file(node: str, path: str, *, write: bool, whole: bool = True) -> int:
     """A descriptor of a file, created anew with its directories if it is to be written."""
     target = below(node, path)
     try:
         if not write:
             return os.open(target, os.O_RDONLY | os.O_CLOEXEC)
+        if not whole:
+            return os.open(target, os.O_WRONLY | os.O_CLOEXEC)
         target.parent.mkdir(parents=True, exist_ok=True)
         return os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     except OSError as error:

@@ -177,10 +177,10 @@ class Service:
 
     # files and disks
 
-    def do_open(self, node: str, path: str, write: bool) -> Reply:
-        """A file below the node's home."""
+    def do_open(self, node: str, path: str, write: bool, whole: bool = True) -> Reply:
+        """A file below the node's home; to be written anew, or (not `whole`) in places."""
         self.network.place(node)
-        return {}, [places.open_file(node, path, write=write)]
+        return {}, [places.open_file(node, path, write=write, whole=whole)]
 
     def do_list_files(self, node: str, subdir: str) -> dict[str, Any]:
         """Regular files below a directory."""

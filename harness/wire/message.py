@@ -184,8 +184,14 @@ def _payload(stored: bytes, sys_flag: int) -> tuple[bytes, str | None]:
         return stored, compression
 
 
-def _stored_body(raw: bytes) -> bytes:
+def body_span(raw: bytes) -> tuple[int, int]:
+    """Where the body of a stored message lies in it, as stored: its first byte, and the one behind its last."""
     sys_flag = _HEAD.unpack_from(raw)[7]
     at = _HEAD.size + (20 if sys_flag & SYS_BORN_HOST_V6 else 8) + 8
     at += (20 if sys_flag & SYS_STORE_HOST_V6 else 8) + 12
-    return raw[at + 4 : at + 4 + _INT.unpack_from(raw, at)[0]]
+    return at + 4, at + 4 + int(_INT.unpack_from(raw, at)[0])
+
+
+def _stored_body(raw: bytes) -> bytes:
+    begin, end = body_span(raw)
+    return raw[begin:end]

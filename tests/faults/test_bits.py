@@ -41,9 +41,9 @@ class Disk(Machine):
     def read_file(self, node: str, path: str) -> bytes:
         return self.files[path]
 
-    def write_file(self, node: str, path: str, data: bytes) -> None:
+    def patch_file(self, node: str, path: str, at: int, data: bytes) -> None:
         assert node in self.dead
-        self.files[path] = data
+        self.files[path] = self.files[path][:at] + data + self.files[path][at + len(data) :]
 
 
 def test_one_byte_of_the_message_in_the_middle_of_the_newest_file_changes():
@@ -67,8 +67,10 @@ def test_a_log_that_is_whole_shows_no_bite():
 
 
 def test_a_log_with_too_little_in_it_is_told():
-    with pytest.raises(FaultError, match=f"no commit-log file of broker-a-0 holds {LEAST} messages"):
-        FAULT.inject(cluster_of(Disk(a=log(LEAST - 1))))
+    with pytest.raises(FaultError, match=rf"commitlog/b of broker-a-0 holds {LEAST - 1} messages, {LEAST} are needed"):
+        FAULT.inject(cluster_of(Disk(a=log(900), b=log(LEAST - 1), c=log(0))))
+    with pytest.raises(FaultError, match="the commit log of broker-a-0 holds 0 messages"):
+        FAULT.inject(cluster_of(Disk(a=log(0))))
 
 
 @pytest.mark.parametrize("tail", [b"", b"\0" * 3, b"\0" * 64, b"\0\0\1\0\xda\xa3\x20\xa7", b"\xff" * 64])
