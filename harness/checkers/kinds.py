@@ -25,11 +25,13 @@ KINDS: Final = MappingProxyType(
         "cut-power": Traits(ends_process=True),
         "destroy-store": Traits(ends_process=True),
         "lose-files": Traits(ends_process=True),
+        "flip-byte": Traits(ends_process=True),
         "misconfigure": Traits(ends_process=True),
         "fail-disk": Traits(ends_process=True, goes_on=True),
         "pause": Traits(ends_process=False, goes_on=True),
         "partition": Traits(ends_process=False, goes_on=True),
         "fill-disk": Traits(ends_process=False, goes_on=True),
+        "slow-disk": Traits(ends_process=False, goes_on=True),
         "wipe-write-permission": Traits(ends_process=False),
     }
 )
