@@ -200,12 +200,21 @@ def test_a_worker_that_dies_leaves_its_row_inconclusive_and_the_others_judged(ru
     assert {rows[name]["verdict"] for name in ("at-least-once", "disk-warning-refuses-writes")} == {"held"}
 
 
+def filed(at: Path) -> list[str]:
+    """The scenarios that the run below `at` has filed so far."""
+    stored = json.loads((at / "reports" / "latest" / "run.json").read_text())
+    outcomes = stored.get("session", {}).get("outcomes", [])
+    return [outcome["scenario"] for outcome in outcomes if outcome["scenario"]]
+
+
 def killed_with(sent: signal.Signals, words: list[str], at: Path) -> tuple[int, int]:
     """Sends the signal to a controller whose worker hangs in a scenario; its exit code, and the worker's pid."""
     controller = subprocess.Popen(words, cwd=at, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     noted = at / "pid"
     try:
         wait_for(lambda: noted.exists() and noted.read_text(), what="the worker to run", timeout_s=60)
+        # The worker may be in its second function before the controller has filed what the first one came to.
+        wait_for(lambda: filed(at), what="what came before to be filed", timeout_s=30)
         controller.send_signal(sent)
         return controller.wait(30), int(noted.read_text())
     finally:
@@ -224,7 +233,7 @@ def test_a_worker_ends_with_its_controller(
     latest = (pytester.path / "reports" / "latest").resolve()
     stored = json.loads((latest / "run.json").read_text())
     assert stored["ended_utc"] == "", "it was cut short"
-    assert [o["scenario"] for o in stored["session"]["outcomes"] if o["scenario"]] == ["scenarios/1m/kill"]
+    assert filed(pytester.path) == ["scenarios/1m/kill"]
     assert (latest / "verdicts.json").exists() is (sent is signal.SIGINT)
     assert code == (2 if sent is signal.SIGINT else -sent)
 
