@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from harness.core.errors import FaultError
 from harness.faults.base import Detail
-from harness.faults.process import ProcessFault
+from harness.faults.process import ProcessFault, kill_and_wait
 from harness.wire.message import MAGIC_V1, MAGIC_V2, body_span, decode_message
 
 if TYPE_CHECKING:
@@ -33,13 +32,8 @@ class FlipByte(ProcessFault):
     def inject(self, cluster: Cluster) -> Detail:
         """Kills every target, then changes a byte on the disk of each."""
         nodes = self.targets(cluster)
-        for node in nodes:
-            cluster.runtime.signal(node, signal.SIGKILL)
-        flipped: dict[str, dict[str, Any]] = {}
-        for node in nodes:
-            cluster.runtime.wait_exit(node, 10)
-            flipped[node] = self._flip(cluster, node)
-        return {"flipped": flipped}
+        kill_and_wait(cluster, nodes)
+        return {"flipped": {node: self._flip(cluster, node) for node in nodes}}
 
     def bites(self, cluster: Cluster) -> bool:
         """The process is gone, and a message of its newest file does not have the checksum that is stored with it."""

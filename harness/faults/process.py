@@ -88,6 +88,15 @@ def ended_on_purpose(faults: Iterable[Fault], cluster: Cluster) -> set[str]:
     return {node for node in ended if cluster.runtime.state(node).kind != "running"}
 
 
+def kill_and_wait(cluster: Cluster, nodes: Iterable[str]) -> None:
+    """Kill -9 of all of them at once; returns when every one is gone, and its files are nobody's any more."""
+    killed = tuple(nodes)
+    for node in killed:
+        cluster.runtime.signal(node, signal.SIGKILL)
+    for node in killed:
+        cluster.runtime.wait_exit(node, 10)
+
+
 class Kill(ProcessFault):
     """kill -9: no farewell, but the page cache survives, so acknowledged bytes must too."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from harness.core.errors import FaultError
 from harness.faults.base import Detail, Fault
-from harness.faults.process import RESTART_TIMEOUT_S, ProcessFault
+from harness.faults.process import RESTART_TIMEOUT_S, ProcessFault, kill_and_wait
 from harness.faults.select import select
 from harness.runtime.base import FailsBy, FileEntry
 from harness.waiting import wait_for
@@ -50,10 +50,8 @@ class DestroyStore(ProcessFault):
     def inject(self, cluster: Cluster) -> Detail:
         """Kills every target, then empties every store."""
         nodes = self.targets(cluster)
+        kill_and_wait(cluster, nodes)
         for node in nodes:
-            cluster.runtime.signal(node, signal.SIGKILL)
-        for node in nodes:
-            cluster.runtime.wait_exit(node, 10)
             cluster.runtime.empty_store(node)
         return {}
 
@@ -77,11 +75,9 @@ class LoseFiles(ProcessFault):
     def inject(self, cluster: Cluster) -> Detail:
         """Kills every target, then empties the files of each."""
         nodes = self.targets(cluster)
-        for node in nodes:
-            cluster.runtime.signal(node, signal.SIGKILL)
+        kill_and_wait(cluster, nodes)
         lost: dict[str, list[str]] = {}
         for node in nodes:
-            cluster.runtime.wait_exit(node, 10)
             lost[node] = [file.path for file in self._matching(cluster, node)]
             if not lost[node]:
                 raise FaultError(f"{node} has no file {self.files!r} in its store to lose")
