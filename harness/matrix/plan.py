@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,25 +48,25 @@ def crossed(
     plain ones on every other release. With releases alone, all topologies that they can have; with topologies alone,
     these on `VERSIONS`.
     """
-    if topologies is None and versions is None:
-        return (*_all_on(VERSIONS, TOPOLOGIES, common), *_all_on(_other_releases(), PLAIN, common))
-    if topologies is None:
-        return _all_on(versions or (), TOPOLOGIES, common)
+    if topologies is not None:
+        return _cells(product(versions or VERSIONS, topologies), common)
+    if versions is not None:
+        return _cells(_possible(versions, TOPOLOGIES), common)
+    others = [str(version) for version in supported_releases() if str(version) not in VERSIONS]
+    return _cells((*_possible(VERSIONS, TOPOLOGIES), *_possible(others, PLAIN)), common)
+
+
+def _cells(pairs: Iterable[tuple[str, str]], common: Mapping[str, str]) -> tuple[CellSpec, ...]:
+    """One cell for each release and topology, each once."""
     return tuple(
         _spec({"topology": topology, "rocketmq": version, **common}, "the matrix")
-        for version in dict.fromkeys(versions or VERSIONS)
-        for topology in dict.fromkeys(topologies)
+        for version, topology in dict.fromkeys(pairs)
     )
 
 
-def _all_on(versions: Sequence[str], topologies: Sequence[str], common: Mapping[str, str]) -> tuple[CellSpec, ...]:
+def _possible(versions: Iterable[str], topologies: Iterable[str]) -> list[tuple[str, str]]:
     """Every combination that there can be: nobody asked for the others."""
-    return tuple(
-        _spec({"topology": topology, "rocketmq": version, **common}, "the matrix")
-        for version in dict.fromkeys(versions)
-        for topology in topologies
-        if _can_be(topology, version)
-    )
+    return [(version, topology) for version, topology in product(versions, topologies) if _can_be(topology, version)]
 
 
 def _can_be(topology: str, version: str) -> bool:
@@ -74,10 +75,6 @@ def _can_be(topology: str, version: str) -> bool:
     except UsageError:
         return False
     return True
-
-
-def _other_releases() -> tuple[str, ...]:
-    return tuple(str(version) for version in supported_releases() if str(version) not in VERSIONS)
 
 
 def read_plan(path: Path) -> tuple[CellSpec, ...]:
