@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -189,9 +189,9 @@ class Memory:
         while self._journal:
             self._journal.pop(0)()
 
-    def _write_down(self, inode: Inode, parts: Iterable[Range]) -> None:
-        path = self.path_of(inode)
-        if path is None or not any(parts):
+    def _write_down(self, inode: Inode, parts: Sequence[Range]) -> None:
+        path = self.path_of(inode) if parts else None
+        if path is None:
             return
         source = os.open(f"/proc/self/fd/{inode.fd}", os.O_RDONLY | os.O_CLOEXEC)
         target = os.open(self.kept / path, os.O_WRONLY | os.O_CLOEXEC)

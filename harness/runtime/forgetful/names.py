@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterable
 
 from harness.runtime.forgetful import wire
 from harness.runtime.forgetful.memory import Inode, Memory
@@ -21,9 +22,9 @@ class Names:
         self._known = {_identity(os.stat(root)): wire.ROOT_ID}
         self._next = wire.ROOT_ID + 1
 
-    def all(self) -> list[Inode]:
-        """Those that are known now."""
-        return list(self._inodes.values())
+    def all(self) -> Iterable[Inode]:
+        """Those that are known now: a view, for it is asked for with every request."""
+        return self._inodes.values()
 
     def inode(self, number: int) -> Inode:
         """The inode of that number; ESTALE without one."""

@@ -29,12 +29,9 @@ TICK_S: Final = 1.0
 BLOCK: Final = 4096
 WORD_BYTES: Final = 512
 """More than any word, or what is told of one, takes."""
-_LOOKS: Final = frozenset(
-    {Op.INIT, Op.LOOKUP, Op.GETATTR, Op.OPEN, Op.OPENDIR, Op.READDIR, Op.STATFS, Op.FLUSH}
-    | {Op.RELEASE, Op.RELEASEDIR, Op.DESTROY}
-)
-"""What any kernel answers from its memory, whatever the disk does."""
 _ENDS: Final = frozenset({Op.RELEASE, Op.RELEASEDIR, Op.DESTROY})
+_LOOKS: Final = _ENDS | {Op.INIT, Op.LOOKUP, Op.GETATTR, Op.OPEN, Op.OPENDIR, Op.READDIR, Op.STATFS, Op.FLUSH}
+"""What any kernel answers from its memory, whatever the disk does."""
 _REFUSED: Final = {
     "lose": (errno.EIO, _ENDS),
     "eio": (errno.EIO, _LOOKS),
