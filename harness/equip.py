@@ -13,8 +13,9 @@ from harness.core.guarantee import Guarantee
 from harness.distribution import Jre, Release, obtain_client, obtain_jre, obtain_release, parse_java, parse_release
 from harness.heed import check_jvm_opts, check_keys
 from harness.keep import Keeper
+from harness.lodging import Equipment
 from harness.options import naming
-from harness.runner import Equipment
+from harness.pool import Pool
 from harness.runtime.base import NAMESPACES, Capabilities
 from harness.runtime.probe import probe_capabilities
 from harness.runtime.reaper import clean
@@ -57,7 +58,8 @@ def equip(
     client_jre = obtain_jre("25", settings.cache)
     kit = ClientKit(client=name, version=version or DEFAULT_CLIENT, jars=jars, jre=client_jre)
     keeper = Keeper(settings.state) if settings.keep else None
-    return Equipment(release=release, jre=jre, kit=kit, capabilities=capabilities, keeper=keeper)
+    pool = None if settings.keep or settings.fresh_clusters else Pool()
+    return Equipment(release=release, jre=jre, kit=kit, capabilities=capabilities, keeper=keeper, pool=pool)
 
 
 def missing(capabilities: Capabilities, judged: Iterable[Guarantee]) -> list[str]:

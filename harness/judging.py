@@ -51,6 +51,8 @@ class ScenarioResult:
     spent_s: dict[str, float] = field(default_factory=dict)
     deviations: tuple[tuple[str, str, str, str], ...] = ()
     bring_up: Mapping[str, float] = field(default_factory=dict)
+    before: tuple[str, ...] = ()
+    """The scenarios that had run on its cluster before it; none where that was its own."""
 
     @property
     def inexcusable(self) -> bool:
@@ -199,5 +201,6 @@ def result_json(result: ScenarioResult) -> dict[str, object]:
         ],
         "spent_s": {k: round(v, 3) for k, v in result.spent_s.items()},
         "bring_up": dict(result.bring_up),
+        "before": list(result.before),
         "deviations": [list(d) for d in result.deviations],
     }

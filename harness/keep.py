@@ -15,6 +15,7 @@ from harness.runtime.base import Runtime
 from harness.runtime.local import LocalRuntime
 from harness.runtime.namespaces import WORK
 from harness.runtime.owner import Owner
+from harness.topology import layout
 
 ABOUT: Final = "cluster.json"
 TOOLS: Final = "bin"
@@ -176,6 +177,6 @@ def _mqadmin(cluster: Cluster) -> str:
         f"-Drocketmq.home.dir={cluster.runtime.nodes[cluster.nameservers()[0]].home}",
         "-cp",
         ":".join(f"{folder}/*" for folder in folders),
-        "org.apache.rocketmq.tools.command.MQAdminStartup",
+        layout.mqadmin_class(release.version),
     ]
     return f'#!/bin/sh\nexec {shlex.join(map(str, words))} "$@"\n'

@@ -30,7 +30,7 @@ from harness.settings import (
 from harness.topology import MOST_NAMESERVERS, Topology, check_release, known_topologies, load_topology, with_changes
 
 LISTS = ("topology", "broker-conf", "namesrv-conf", "jvm-opt", "guarantee", "allow-missing")
-FLAGS = ("strict", "keep")
+FLAGS = ("strict", "keep", "fresh-clusters")
 
 HELP = {
     "topology": "which cluster: a name, `all`, or a path to a YAML file (repeatable)",
@@ -49,6 +49,7 @@ HELP = {
     "reports": "where runs are stored (default reports/)",
     "allow-missing": "tolerate the absence of this capability (repeatable)",
     "strict": "also fail on promised rows that are not tested or known to be broken",
+    "fresh-clusters": "give every scenario a cluster of its own, also where the one before left its own clean",
     "keep": "leave the last scenario's cluster up at the end and print how to reach it",
 }
 
@@ -178,6 +179,7 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
         "allow_missing": frozenset(choice("allow-missing", c, CAPABILITIES) for c in asked(get, "allow-missing") or ()),
         "strict": bool(asked(get, "strict")),
         "keep": bool(asked(get, "keep")),
+        "fresh_clusters": bool(asked(get, "fresh-clusters")),
     }
     changes: dict[str, Any] = {
         "nameservers": _count("nameservers", asked(get, "nameservers")),

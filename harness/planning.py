@@ -53,7 +53,7 @@ def cluster_plan(scenario: Scenario, settings: Settings, release: Release, jre: 
 
 def names_of_topics(scenario: Scenario) -> tuple[str, ...]:
     """What the scenario's topics are called, in the order of their numbers."""
-    return tuple(f"topic-{n}" for n in range(scenario.cluster.topics))
+    return tuple(f"{scenario.cluster.prefix}topic-{n}" for n in range(scenario.cluster.topics))
 
 
 def topology_of(needs: ClusterNeeds, declared: Topology) -> Topology:

@@ -156,12 +156,14 @@ class Prover:
         self.outcome.broke_off = f"{scenario.name} was broken off"
         try:
             self.outcome.result = run_scenario(scenario, self._settings, equipment, base / scenario.name, self._say)
+            self._trust_no_cluster_of(self.outcome.result.judgement.verdict is Verdict.HELD)
             if control is not None and self.outcome.result.judgement.verdict is Verdict.HELD:
                 self._say(f"control: {control.scenario.name}")
                 # What is kept is what was judged: a control's cluster never, and it does not end the kept one.
                 unkept = replace(equipment, keeper=None)
                 seen = run_scenario(control.scenario, self._settings, unkept, base / control.scenario.name, self._say)
                 self.outcome.controls = (ControlResult(control, seen),)
+                self._trust_no_cluster_of(self.outcome.controls[0].as_expected)
         except CapabilityMissing as missing:
             # Also of a control: planted defects do not stand in for one that was to be run.
             self.outcome.result = None
@@ -174,6 +176,12 @@ class Prover:
             raise
         self.outcome.broke_off = ""
         self._conclude()
+
+    def _trust_no_cluster_of(self, as_expected: bool) -> None:
+        """What did not come out as it must hands its cluster to nobody, however clean that looks."""
+        equipment = self._session.equipment
+        if equipment is not None and equipment.pool is not None and not as_expected:
+            equipment.pool.drop()
 
     def _conclude(self) -> None:
         verdict, reason = self._session.weighed_of(self._settings, self.outcome)

@@ -188,6 +188,7 @@ def _result(
         dict(stored.get("spent_s", {})),
         tuple(tuple(d) for d in stored.get("deviations", ())),
         stored.get("bring_up", {}),
+        tuple(map(str, stored.get("before", ()))),
     )
 
 

@@ -1,8 +1,9 @@
 """One scenario, from bring-up to verdict.
 
-1. Store the scenario, 2. bring up a cluster of its own, 3. start the load and wait until it is steady, 4. run the
+1. Store the scenario, 2. obtain its cluster (see `lodging`), 3. start the load and wait until it is steady, 4. run the
 steps, 5. stop the producers, heal, wait until the cluster is whole, 6. wait for the deliveries, stop the consumers,
-7. let the oracle read everything back, 8. tear down, 9. judge what was recorded, and judge the planted controls.
+7. let the oracle read everything back, 8. let go of the cluster, 9. judge what was recorded, and judge the planted
+controls.
 
 Trouble before the load is steady is the machine's or ours, and is tried once more on a fresh cluster; what comes after
 is never tried again.
@@ -13,31 +14,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 from harness.clients.ticks import Ticker
-from harness.cluster import Cluster
 from harness.core.errors import CapabilityMissing, HarnessError, UsageError, WaitTimeout
 from harness.core.names import ACTED
-from harness.distribution import Jre, Release
 from harness.evidence import Recorder, write_json
 from harness.faults import Injector
 from harness.faults.process import ProcessFault, ended_on_purpose
 from harness.heed import unheeded
 from harness.judging import ScenarioResult, judge_directory, result_json
-from harness.keep import Keeper
-from harness.planning import cluster_plan, deviations_of, groups_of
-from harness.runtime.base import Runtime
-from harness.runtime.local import LocalRuntime
+from harness.lodging import Equipment, Lodging
+from harness.planning import deviations_of, groups_of
 from harness.runtime.pulse import DiskPulse
 from harness.scenario import Heal, Inject, Look, Scenario, Step
 from harness.settings import Settings
 from harness.waiting import pause_s, wait_for
 from harness.workloads.backlog import DRAIN, Backlog
-from harness.workloads.crew import ClientKit, Crew
+from harness.workloads.crew import Crew
 from harness.workloads.load import Produce
 from harness.workloads.stage import Stage
 
@@ -45,20 +41,6 @@ BRING_UP_ATTEMPTS = 2
 STEADY_TIMEOUT_S = 90.0
 READY_TIMEOUT_S = 90.0
 Say = Callable[[str], None]
-OpenRuntime = Callable[..., Runtime]
-"""Takes `run_id`, `evidence`, `work_dir` and `state_dir` as `LocalRuntime.open` does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Equipment:
-    """What was obtained for a run: the release under test, the JRE, what the clients need, the machines."""
-
-    release: Release
-    jre: Jre
-    kit: ClientKit
-    capabilities: Mapping[str, str | None]
-    open_runtime: OpenRuntime = LocalRuntime.open
-    keeper: Keeper | None = None
 
 
 class Timesheet:
@@ -86,16 +68,15 @@ def run_scenario(
         if missing is not None:
             raise CapabilityMissing(capability, missing)
     directory.mkdir(parents=True)
-    write_json(directory / "scenario.json", scenario.model_dump(mode="json"))
     sheet = Timesheet()
     run = _Run(scenario, settings, equipment, directory, say, sheet)
     trouble = run.to_the_end()
     # Where nothing came up nothing was written: an empty history, and not one that was lost.
     (directory / "history").mkdir(exist_ok=True)
     with sheet.spend("judging"):
-        judgement, planted = judge_directory(directory, scenario.rules, trouble)
+        judgement, planted = judge_directory(directory, run.scenario.rules, trouble)
     result = ScenarioResult(
-        scenario, directory, judgement, planted, trouble, sheet.spent_s, run.deviations, run.bring_up
+        run.scenario, directory, judgement, planted, trouble, sheet.spent_s, run.deviations, *run.lodged()
     )
     write_json(directory / "judgement.json", asdict(judgement))
     write_json(directory / "result.json", result_json(result))
@@ -121,9 +102,11 @@ class _Run:
         self.say = say
         self.sheet = sheet
         self.deviations: tuple[tuple[str, str, str, str], ...] = ()
-        self.bring_up: Mapping[str, float] = {}
-        self.cluster_id = ""
-        self._work_dir = settings.state / "work"
+        self._lodging = Lodging(scenario, settings, equipment, directory, say)
+
+    def lodged(self) -> tuple[Mapping[str, float], tuple[str, ...]]:
+        """What the bring-up took, if there was one, and the scenarios before this one on its cluster."""
+        return self._lodging.took, self._lodging.before
 
     def to_the_end(self) -> str:
         """Runs everything. Returns the trouble, or an empty string."""
@@ -145,8 +128,10 @@ class _Run:
                     self.say(f"stopped: {error}")
                     return str(error)
                 finally:
-                    for error_text in injector.heal_all():
+                    errors = injector.heal_all()
+                    for error_text in errors:
                         self.say(error_text)
+                self._lodging.may_be_shared = not errors
                 return ""
         raise AssertionError("unreachable: the last attempt returns")
 
@@ -159,21 +144,16 @@ class _Run:
 
     def _set_up(self, stack: ExitStack) -> tuple[Stage, Injector]:
         with self.sheet.spend("bring-up"):
-            if self.equipment.keeper is not None:
-                self.equipment.keeper.release()
-            runtime = self._open_runtime()
-            stack.callback(runtime.close)
-            plan = cluster_plan(self.scenario, self.settings, self.equipment.release, self.equipment.jre)
-            cluster = stack.enter_context(Cluster(plan, runtime, self.say))
-            stack.push(partial(self._keep, cluster, runtime))
-            started = cluster.start()
-            self.bring_up = {"wall_s": started.wall_s, "cpu_s": started.cpu_s or 0.0}
+            standing = self._lodging.obtain()
+            stack.push(partial(self._lodging.let_go, standing))
+            self.scenario, cluster = self._lodging.scenario, standing.cluster
             self.deviations = deviations_of(cluster)
             recorder = stack.enter_context(Recorder(self.directory / "history"))
-            crew = Crew(cluster, self.equipment.kit, plan.timers, self.directory / "history", recorder.event)
+            timers = cluster.plan.timers
+            crew = Crew(cluster, self.equipment.kit, timers, self.directory / "history", recorder.event)
             stack.callback(crew.close)
             stack.callback(Ticker(recorder.stalled).close)
-            stack.callback(DiskPulse(self._work_dir / self.cluster_id, recorder.disk_stalled).close)
+            stack.callback(DiskPulse(standing.place, recorder.disk_stalled).close)
             stage = Stage(cluster, crew, recorder, self.say)
             cluster.wait_healthy(READY_TIMEOUT_S)
             stage.observe("healthy.before", True)
@@ -184,25 +164,6 @@ class _Run:
             crew.go(names)
             self._await_steady(stage)
         return stage, Injector(cluster, stage.fault, stage.observe)
-
-    def _keep(self, cluster: Cluster, runtime: Runtime, error_type: object, *_error: object) -> None:
-        """With --keep, leaves up a cluster that came up, until the next scenario; an interruption keeps nothing."""
-        keeper = self.equipment.keeper
-        if keeper is None or error_type is not None or cluster.brought_up is None:
-            return
-        try:
-            keeper.keep(cluster, runtime, self.cluster_id, self.directory)
-        except (HarnessError, OSError) as error:
-            self.say(f"the cluster could not be kept: {error}")
-
-    def _open_runtime(self) -> Runtime:
-        self.cluster_id = f"{self.scenario.name[:40]}-{uuid4().hex[:8]}"
-        return self.equipment.open_runtime(
-            run_id=self.cluster_id,
-            evidence=self.directory,
-            work_dir=self._work_dir,
-            state_dir=self.settings.state,
-        )
 
     def _await_steady(self, stage: Stage) -> None:
         """Every producer of the initial load has acknowledged sends: the clock of the schedule starts here."""

@@ -61,6 +61,7 @@ class ClusterNeeds(Data):
     `disk_bytes`: each broker's store on a disk of its own of that size (fillable); with `power` it can lose power.
     `topology` names another one and `replication` and `flush` change it: for product controls only. `insists`: what it
     sets stays whatever --broker-conf says, else the last word is the user's. A control insists: it must misbehave.
+    `prefix` begins the names of its topics: set where it is not the first on its cluster.
     """
 
     broker_conf: dict[str, str] = Field(default_factory=dict)
@@ -77,6 +78,7 @@ class ClusterNeeds(Data):
     replication: Literal["async", "sync"] | None = None
     flush: Literal["async", "sync"] | None = None
     insists: bool = False
+    prefix: str = ""
 
 
 class Scenario(Data):

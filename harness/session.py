@@ -18,10 +18,10 @@ from harness.core.guarantee import AS_DOCUMENTED, STOCK_ROW, Expectation, Guaran
 from harness.core.verdict import Verdict, doubts, merge
 from harness.core.version import Version
 from harness.judging import ControlResult, ScenarioResult, on_looks_alone, unproved
+from harness.lodging import Equipment
 from harness.provenance import git_commit, machine, now_utc, options_json
 from harness.report.rows import Control as ControlRow
 from harness.report.rows import Row, Run, ScenarioRow
-from harness.runner import Equipment
 from harness.settings import Settings
 from harness.stock import stock_row
 
@@ -340,6 +340,7 @@ def scenario_row(session: Session, outcome: Outcome, expected: Expectation) -> S
         unknown=seen.get("unknown"),
         lost=seen.get("lost"),
         unexpected=unexpected(outcome, expected),
+        before=result.before,
         figures=dict(seen),
     )
 

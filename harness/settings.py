@@ -59,6 +59,7 @@ class Settings:
     allow_missing: frozenset[str] = frozenset()
     strict: bool = False
     keep: bool = False
+    fresh_clusters: bool = False
 
     @property
     def release_name(self) -> str:

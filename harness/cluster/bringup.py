@@ -55,7 +55,13 @@ class BringUpOrder:
             return
         version = self._plan.release.version
         write_seeds(
-            self._runtime, self._roster.brokers(), seed_files(self._plan.all_topics, self._plan.groups, version)
+            self._runtime,
+            self._roster.brokers(),
+            seed_files(
+                (*self._plan.all_topics, *self._plan.spare_topics),
+                (*self._plan.groups, *self._plan.spare_groups),
+                version,
+            ),
         )
         nameservers, brokers = self._roster.nameservers(), self._roster.broker_names()
         self._each(self._start, nameservers)

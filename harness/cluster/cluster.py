@@ -139,6 +139,18 @@ class Cluster(Roster):
         self._closed = True
         self.admin.close()
 
+    def handed_on(self, plan: ClusterPlan) -> Cluster:
+        """The same nodes, as they are, for another plan that differs in topics and groups; this object lets go of them.
+
+        The plan's topics and groups must be among the spare ones; `wait_healthy` is what shows that they are there.
+        """
+        other = Cluster(plan, self.runtime, self._journal.progress)
+        other._addresses.update(self._addresses)
+        other._provision.outfits.update(self._provision.outfits)
+        other._brought_up = self._brought_up
+        self.leave()
+        return other
+
     def __enter__(self) -> Cluster:
         return self
 

@@ -22,7 +22,7 @@ from harness.wire.codes import ResponseCode, response_name
 from harness.wire.errors import Malformed, Refused
 from harness.wire.message import StoredMessage
 from harness.wire.remoting import split_address
-from harness.wire.replies import MASTER_ID, HaStatus
+from harness.wire.replies import MASTER_ID, HaStatus, QueueRef
 from harness.wire.sync import Admin
 
 LOOK_TIMEOUT_S: Final = 5.0
@@ -179,6 +179,17 @@ class Looks:
     def dispatch_behind(self, node: str) -> int | None:
         """How many bytes of its log a broker has not yet put into its queues' index; None if it does not tell."""
         return _figure(self.runtime_info(node), "dispatchBehindBytes")
+
+    def indexed(self, node: str, written: ProbeWrite) -> bool:
+        """Whether a replica serves that very message from its queue: it is in the index, and not only in the log."""
+        if written.stored is None:
+            return False
+        queue = QueueRef(self._roster.address(node), PROBE_TOPIC.name, 0)
+        try:
+            reply = self._admin.pull(queue, written.stored.queue_offset, timeout_s=LOOK_TIMEOUT_S)
+        except WireError:
+            return False
+        return any(message.digest == written.stored.digest for message in reply.messages)
 
     def log_end(self, node: str) -> int | None:
         """One past the last byte of the replica's commit log, asked at the least cost; None if it does not tell.

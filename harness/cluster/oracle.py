@@ -34,6 +34,8 @@ STILL_S: Final = 45.0
 """An index that did not move for so long stands still. Longer than 4.x tries to index one message (30 times, 1 s)."""
 STILL_LOOKS: Final = 10
 READ_TIMEOUT_S: Final = 300.0
+TELLS_SINCE: Final = 4
+"""The first major version whose runtime info tells how far the index is behind the log (`dispatchBehindBytes`)."""
 TOPIC_LOOKS: Final = 10
 TOPIC_POLL_S: Final = 0.5
 ANSWER_LOOKS: Final = 3
@@ -159,6 +161,8 @@ class Oracle:
 
         A message that is not in the index cannot be pulled, and the queue's max offset does not tell of it either.
         """
+        if self._cluster.outfit(replica).version.major < TELLS_SINCE:
+            return self._await_mark(replica)
         told: list[tuple[float, int | None]] = []
 
         def dispatched() -> bool:
@@ -170,6 +174,22 @@ class Oracle:
             wait_for(dispatched, what=f"{replica} to index its log", timeout_s=DISPATCH_TIMEOUT_S)
         except WaitTimeout:
             return _behind(told)
+        return None
+
+    def _await_mark(self, replica: str) -> _Behind | None:
+        """Waits until a message that was written last is in the index: all that was stored before it is then, too.
+
+        For a release that does not tell. 3.2.6 hands messages to its one indexing thread in the order of its log, under
+        the lock under which it stores them (`CommitLog.putMessage`, `DispatchMessageService.doDispatch`).
+        """
+        looks = self._cluster.looks
+        written = looks.probe_write(self._cluster.master(self._cluster.broker_name(replica)))
+        if not written.ok:
+            return _Behind(False, f"the broker does not tell how far its index is behind, and a write {written.text}")
+        try:
+            wait_for(lambda: looks.indexed(replica, written), what="the index", timeout_s=DISPATCH_TIMEOUT_S)
+        except WaitTimeout:
+            return _Behind(False, f"what was written last was not in the index after {DISPATCH_TIMEOUT_S:.0f} s")
         return None
 
     def _queues(self, replica: str, topics: Iterable[str]) -> list[_Queue]:

@@ -46,6 +46,7 @@ class ClusterPlan:
     in every store before its broker starts, no TLS key made. "naive" starts all nodes at once with the product's
     defaults and creates topics afterwards: for comparison only. `deadline_s` bounds each wait of a bring-up: a loaded
     machine is slower by a factor of ten. `short_run` stops the JVMs at the first compiler.
+    The spare topics and groups are in every store as well, and nobody waits for them: `handed_on` makes use of them.
     `joining` are broker names that the bring-up leaves out, for `Cluster.join` to add.
     `cache` is where start caches are kept; None does without. With `train` a bring-up that finds none makes them when
     it ends well: its first nodes run and stop more slowly, which a judged run must not.
@@ -60,6 +61,8 @@ class ClusterPlan:
     jvm_opts: Mapping[JvmRole, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     topics: tuple[TopicSpec, ...] = ()
     groups: tuple[str, ...] = ()
+    spare_topics: tuple[TopicSpec, ...] = ()
+    spare_groups: tuple[str, ...] = ()
     joining: frozenset[str] = frozenset()
     disks: Mapping[str, Disk] = field(default_factory=lambda: MappingProxyType({}))
     haste: Haste = "fast"

@@ -198,6 +198,8 @@ def pytest_runtest_makereport(
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Writes the evidence of the run and sets the exit code that the rows call for."""
     run = session.config.stash.get(SESSION, None)
+    if run is not None and run.equipment is not None and run.equipment.pool is not None:
+        run.equipment.pool.drop()
     if REFUSED in session.config.stash:
         if run is not None and run.equipment is not None:
             RunDir.open(run.directory).discard()  # made for the workers, and none of them began anything

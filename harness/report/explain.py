@@ -33,6 +33,8 @@ def row_text(row: Row, scenarios: Sequence[ScenarioReport] = (), promise: Promis
     for scenario in row.scenarios:
         counted = scenario_counts(scenario).replace(NO_BREAK, " ")
         lines.append(f"  scenario {scenario.name} (seed {scenario.seed}): {scenario.verdict.value}; {counted}")
+        if scenario.before:
+            lines.append(f"    on the cluster that {', '.join(scenario.before)} left clean")
         lines.append(f"    evidence: {scenario.history}")
         report = by_name.get(scenario.name)
         lines += [f"    {line}" for line in _demands(report.judgement if report else None)]

@@ -48,7 +48,8 @@ class ScenarioRow(Data):
 
     `history` is relative to the run directory. Counts are messages, None = not counted: `failed`
     were surely not stored, `unknown` may have been, `lost` were acknowledged and never seen again. `unexpected` are
-    violated demands of a row that is expected to be broken, but not by these.
+    violated demands of a row that is expected to be broken, but not by these. `before` are the scenarios that had run
+    on its cluster before it.
     """
 
     name: str = Field(min_length=1)
@@ -61,6 +62,7 @@ class ScenarioRow(Data):
     unknown: int | None = None
     lost: int | None = None
     unexpected: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
     figures: dict[str, JsonValue] = Field(default_factory=dict)
 
     @field_validator("history")

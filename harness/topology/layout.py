@@ -45,7 +45,15 @@ def port(node: NodeSpec) -> int:
 
 
 def main_class(role: Role, version: Version) -> str:
-    """The class to start: releases before 4.0 are not yet Apache's."""
-    vendor = "com.alibaba" if version.major < 4 else "org.apache"
-    start = "namesrv.NamesrvStartup" if role is Role.NAMESERVER else "broker.BrokerStartup"
-    return f"{vendor}.rocketmq.{start}"
+    """The class to start a node with."""
+    return f"{_package(version)}.{'namesrv.NamesrvStartup' if role is Role.NAMESERVER else 'broker.BrokerStartup'}"
+
+
+def mqadmin_class(version: Version) -> str:
+    """The class of the release's own `mqadmin`."""
+    return f"{_package(version)}.tools.command.MQAdminStartup"
+
+
+def _package(version: Version) -> str:
+    """Releases before 4.0 are not yet Apache's."""
+    return f"{'com.alibaba' if version.major < 4 else 'org.apache'}.rocketmq"

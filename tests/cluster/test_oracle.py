@@ -154,6 +154,46 @@ def test_an_index_behind_its_log_is_no_end_of_a_queue(
     assert judged(lines, "slave").met, "the other replica told that it had indexed everything"
 
 
+class TestAReleaseThatDoesNotTell:
+    """3.2.6 has no figure for it: what was written last must be served before the rest is believed."""
+
+    def read(self, make_cluster: MakeCluster, topology: str, unindexed: str = "", dead: str = "") -> Any:
+        cluster, runtime = make_cluster(topology=topology, version="3.2.6")
+        cluster.start()
+        fill(cluster, runtime, 8)
+        for node in cluster.brokers():
+            runtime.server(node).misbehaviour.dispatch_behind = None
+        if unindexed:
+            store = runtime.server(unindexed).store
+            append_raw = store.append_raw
+
+            def in_the_log_alone(topic: str, number: int, raw: bytes) -> None:
+                append_raw(topic, number, raw)
+                store.queue(topic, number).entries[-1] = None
+
+            store.append_raw = in_the_log_alone
+        if dead:
+            cluster.kill_node(dead)
+        return read(cluster)
+
+    def test_what_was_written_last_is_served(self, make_cluster: MakeCluster) -> None:
+        summary, lines = self.read(make_cluster, "1m-1s-sync")
+        assert summary.complete, summary.incomplete
+        assert judged(lines).met
+
+    @pytest.mark.parametrize("node", ["broker-a-0", "broker-a-1"])
+    def test_it_is_not(self, make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch, node: str) -> None:
+        monkeypatch.setattr("harness.cluster.oracle.DISPATCH_TIMEOUT_S", 0.2)
+        summary, lines = self.read(make_cluster, "1m-1s-sync", unindexed=node)
+        assert {text.partition(" ")[0] for text in summary.incomplete} == {node}
+        assert "written last was not in the index" in judged(lines).message
+
+    def test_nobody_can_write(self, make_cluster: MakeCluster) -> None:
+        summary, _ = self.read(make_cluster, "1m-1s-sync", dead="broker-a-0")
+        slave = [text for text in summary.incomplete if text.startswith("broker-a-1")]
+        assert "does not tell how far its index is behind, and a write was not answered" in slave[0]
+
+
 def test_an_index_that_stands_still_is_the_brokers_last_word(
     make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

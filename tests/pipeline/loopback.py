@@ -16,7 +16,7 @@ from harness.core.errors import SetupError
 from harness.core.version import Version
 from harness.distribution.jre import Jre
 from harness.distribution.release import Release
-from harness.runner import Equipment
+from harness.lodging import Equipment
 from harness.runtime.base import CAPABILITIES, HUB, Disk, Node, Process, ProcessState
 from harness.topology import Topology
 from harness.topology.layout import BROKER_PORT, HA_PORT, NAMESERVER_PORT
@@ -202,6 +202,7 @@ class Machines:
     def open(self, **asked: Any) -> Any:
         assert set(asked) == {"run_id", "evidence", "work_dir", "state_dir"}
         runtime = self._make()
+        (asked["evidence"] / "nodes").mkdir(parents=True, exist_ok=True)
         self.before_start(runtime)
         self.opened.append(runtime)
         return runtime

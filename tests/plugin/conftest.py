@@ -22,7 +22,7 @@ from harness.core.version import Version
 from harness.distribution import Jre, Release
 from harness.evidence import write_json
 from harness.judging import PlantedControl, ScenarioResult, result_json
-from harness.runner import Equipment
+from harness.lodging import Equipment
 from harness.scenario import Scenario
 from harness.settings import Settings
 from harness.workloads.crew import ClientKit

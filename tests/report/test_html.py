@@ -9,6 +9,7 @@ import pytest
 
 from harness.core.errors import EvidenceError
 from harness.core.verdict import Verdict
+from harness.report.explain import row_text
 from harness.report.html import html_report
 from harness.report.material import Promise, ScenarioReport, judgement_from
 from harness.report.rows import Control
@@ -215,3 +216,11 @@ def test_judgements_are_read_back(sample):
     for damage in ({"verdict": "fine"}, {"more": 1}, {"checks": [{}]}):
         with pytest.raises(EvidenceError):
             judgement_from(data | damage)
+
+
+def test_who_had_the_cluster_before_is_said(sample):
+    shared = sample.scenario("second").model_copy(update={"before": ("first", "middle")})
+    row = sample.row("a", scenarios=(shared,))
+    assert "on the cluster that first, middle left clean" in html_report(sample.run(), [row])
+    assert "on the cluster that first, middle left clean" in row_text(row)
+    assert "left clean" not in html_report(sample.run(), [sample.row("a", scenarios=(sample.scenario("own"),))])

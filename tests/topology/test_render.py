@@ -255,6 +255,8 @@ def test_java_8_gets_no_module_flags():
 def test_main_classes():
     assert layout.main_class(Role.SLAVE, V5) == "org.apache.rocketmq.broker.BrokerStartup"
     assert layout.main_class(Role.NAMESERVER, Version(3, 2, 6)) == "com.alibaba.rocketmq.namesrv.NamesrvStartup"
+    assert layout.mqadmin_class(V5) == "org.apache.rocketmq.tools.command.MQAdminStartup"
+    assert layout.mqadmin_class(Version(3, 2, 6)) == "com.alibaba.rocketmq.tools.command.MQAdminStartup"
 
 
 def test_4x_finds_its_logging_files_and_5x_brings_its_own():

@@ -1,0 +1,132 @@
+"""The cluster of one scenario: brought up for it, or taken over from one that left it clean; and how it is let go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+from harness.cluster import Cluster, ClusterPlan
+from harness.cluster.footprint import Footprint
+from harness.core.errors import HarnessError
+from harness.distribution import Jre, Release
+from harness.evidence import write_json
+from harness.keep import Keeper
+from harness.planning import cluster_plan
+from harness.pool import Pool, Standing
+from harness.runtime.base import Runtime
+from harness.runtime.local import LocalRuntime
+from harness.scenario import Scenario
+from harness.settings import Settings
+from harness.sharing import spares, why_alone
+from harness.workloads.crew import ClientKit
+
+Say = Callable[[str], None]
+OpenRuntime = Callable[..., Runtime]
+"""Takes `run_id`, `evidence`, `work_dir` and `state_dir` as `LocalRuntime.open` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What was obtained for a run: the release under test, the JRE, what the clients need, the machines.
+
+    `pool` keeps clusters between scenarios; without it each scenario has one of its own.
+    """
+
+    release: Release
+    jre: Jre
+    kit: ClientKit
+    capabilities: Mapping[str, str | None]
+    open_runtime: OpenRuntime = LocalRuntime.open
+    keeper: Keeper | None = None
+    pool: Pool | None = None
+
+
+class Lodging:
+    """Obtains a scenario's cluster and lets go of it. `scenario` is what runs: under other names on a shared cluster.
+
+    `took` are the seconds of the bring-up, empty where there was none; `before` are the scenarios that had run there.
+    """
+
+    def __init__(self, scenario: Scenario, settings: Settings, equipment: Equipment, directory: Path, say: Say) -> None:
+        self.scenario = scenario
+        self.took: Mapping[str, float] = {}
+        self.before: tuple[str, ...] = ()
+        self.may_be_shared = False
+        """The scenario came to its end, and every fault was undone."""
+        self._declared = scenario
+        self._settings = settings
+        self._equipment = equipment
+        self._directory = directory
+        self._say = say
+
+    def obtain(self) -> Standing:
+        """A cluster that is up, and the scenario stored as it will run on it.
+
+        Raises `NodeDied`, `WaitTimeout` and the like for one that does not come up; what was started is ended then.
+        """
+        if self._equipment.keeper is not None:
+            self._equipment.keeper.release()
+        self.scenario, self.took, self.before = self._declared, {}, ()
+        taken = self._equipment.pool.take(self._declared, self._plan) if self._equipment.pool is not None else None
+        if taken is not None:
+            self.scenario = taken[1]
+            self.before = tuple(taken[0].tenants[:-1])
+            self._say(f"on the cluster that {self.before[-1]} left clean")
+        write_json(self._directory / "scenario.json", self.scenario.model_dump(mode="json"))
+        return self._bring_up() if taken is None else taken[0]
+
+    def let_go(self, standing: Standing, error_type: object, *_error: object) -> None:
+        """Ends the cluster, or keeps it (--keep), or hands it on; an interruption and trouble end it."""
+        going_on = False
+        try:
+            going_on = error_type is None and (self._keep(standing) or self._hand_on(standing))
+        finally:
+            if not going_on:
+                standing.close()
+        if self.before:
+            standing.copy_logs(self._directory)
+
+    def _plan(self, scenario: Scenario) -> ClusterPlan:
+        return cluster_plan(scenario, self._settings, self._equipment.release, self._equipment.jre)
+
+    def _bring_up(self) -> Standing:
+        run_id = f"{self.scenario.name[:40]}-{uuid4().hex[:8]}"
+        work, state = self._settings.state / "work", self._settings.state
+        runtime = self._equipment.open_runtime(run_id=run_id, evidence=self._directory, work_dir=work, state_dir=state)
+        with ExitStack() as failing:
+            failing.callback(runtime.close)
+            plan = self._plan(self.scenario)
+            shares = self._equipment.pool is not None and not why_alone(self.scenario, plan.topology)
+            if shares:
+                topics, groups = spares()
+                plan = replace(plan, spare_topics=topics, spare_groups=groups)
+            cluster = failing.enter_context(Cluster(plan, runtime, self._say))
+            started = cluster.start()
+            self.took = {"wall_s": started.wall_s, "cpu_s": started.cpu_s or 0.0}
+            footprint = Footprint.of(cluster) if shares else None
+            failing.pop_all()
+        return Standing(cluster, runtime, work / run_id, self._directory, [self.scenario.name], footprint)
+
+    def _keep(self, standing: Standing) -> bool:
+        """With --keep, leaves up a cluster that came up, until the next scenario."""
+        if self._equipment.keeper is None:
+            return False
+        try:
+            self._equipment.keeper.keep(standing.cluster, standing.runtime, standing.place.name, self._directory)
+        except (HarnessError, OSError) as error:
+            self._say(f"the cluster could not be kept: {error}")
+            return False
+        return True
+
+    def _hand_on(self, standing: Standing) -> bool:
+        """Keeps for the next scenario a cluster that was left as it was found."""
+        pool = self._equipment.pool
+        if pool is None or standing.footprint is None or not self.may_be_shared:
+            return False
+        if remains := standing.remains():
+            self._say(f"its cluster ends with it: {remains[0]}")
+            return False
+        return pool.offer(standing)
