@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from random import Random
 from typing import Any
 
 from harness import preflight
@@ -66,7 +67,15 @@ class Prover:
         self.topology = settings.topology
         self.version = session.equipment.release.version
         self.timers = settings.timers
+        self._random = Random(f"{session.seed} {settings.topology.name} {suite.name}")
         self.outcome = Outcome(suite.guarantees, broke_off="the suite function ended before it ran a scenario")
+
+    def moment(self, least_s: float, most_s: float) -> float:
+        """Seconds between these two, drawn anew at each call: `--seed` and the same calls draw the same again.
+
+        For when a fault comes: a fixed moment finds what goes wrong at that one only.
+        """
+        return round(self._random.uniform(least_s, most_s), 2)
 
     def __call__(
         self,

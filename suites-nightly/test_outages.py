@@ -32,6 +32,8 @@ ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_
 BACK = AwaitCount(who="p", what="ok", at_least=2000, timeout_s=90)
 SETTLED_S = 8.0
 """4.x writes its table of topics anew some 6 s after its start, unsynced: a cut just after that takes every topic."""
+CUT_S = (0.5, 4.0)
+"""Each cut comes at a moment of its own."""
 FLUSH_WINDOW_MS = 10_500
 """flushCommitLogThoroughInterval, the longest that anything waits to be flushed, and one flushIntervalCommitLog."""
 
@@ -61,7 +63,7 @@ def test_all_nodes_down_at_once(scenario: Prover) -> None:
             outage("killed", Kill(target=ALL_NODES), after_s=0, for_s=2),
             then(BACK, name="back-from-kill"),
             then(SyncDisks(), after_s=SETTLED_S, name="synced"),
-            outage("cut", cut, after_s=FLUSH_WINDOW_MS / 1000 + 1, for_s=1),
+            outage("cut", cut, after_s=FLUSH_WINDOW_MS / 1000 + scenario.moment(*CUT_S), for_s=1),
             then(BACK, name="back-from-cut"),
             then(Elapse(seconds=2), name="afterwards"),
         ),
@@ -103,7 +105,7 @@ def test_master_and_slave_lose_power_together(scenario: Prover) -> None:
             then(SyncDisks(), after_s=SETTLED_S, name="synced"),
             *(
                 plan(
-                    outage(f"cut-{n}", pair, after_s=FLUSH_WINDOW_MS / 1000, for_s=1),
+                    outage(f"cut-{n}", pair, after_s=FLUSH_WINDOW_MS / 1000 + scenario.moment(*CUT_S), for_s=1),
                     then(BACK, name=f"back-{n}"),
                 )
                 for n in range(1, number + 1)

@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -230,6 +231,7 @@ class Dry(Prover):
 
     def __init__(self, suite: SuiteFunction, topology: str, version: Version, timers: str) -> None:
         self._suite, self.topology, self.version, self.timers = suite, load_topology(topology), version, timers
+        self._random = Random(1)
         self.proved: list[Scenario] = []
 
     def skipped(self, reason: str) -> None:
