@@ -57,5 +57,6 @@ def _differences(
             continue
         keys = sorted(key for key in {*then, *at_last} if then.get(key) != at_last.get(key))
         if keys:
-            found.append(f"{node} has another {what} than before: {', '.join(keys)}")
+            texts = (f"{key} {then.get(key, 'absent')} -> {at_last.get(key, 'absent')}" for key in keys)
+            found.append(f"{node} has another {what} than before: {', '.join(texts)}")
     return found
