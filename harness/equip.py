@@ -39,6 +39,8 @@ def equip(
     check_places(settings.reports, settings.state)
     check_room(settings, clusters)
     check_paths(settings.rocketmq, settings.java, settings.cache)
+    if settings.upgrade_to is not None:
+        check_paths(settings.upgrade_to, settings.java, settings.cache, option="upgrade-to")
     for removed in clean(settings.state):
         say(f"left by a dead run, removed: {removed}")
     capabilities = probe_capabilities()
@@ -49,9 +51,10 @@ def equip(
         say(line)
     say(f"RocketMQ {settings.rocketmq}, Java {settings.java}: obtaining and verifying")
     release, jre = obtain(settings.rocketmq, settings.java, settings.cache)
-    check_keys(settings, release.version, say)
+    check_keys(settings, settings.rocketmq, release.version, say)
     check_jvm_opts(settings, jre)
     warm(release, jre, cache=settings.cache, state=settings.state, say=say)
+    upgrade = _obtain_upgrade(settings, release, jre, say)
     name, _, version = settings.client.partition(":")
     jars = obtain_client(version or DEFAULT_CLIENT, settings.cache) if name == "java" else ()
     # The client's JVM lives inside a worker: it runs on the installed runtime, whatever Java the nodes run on.
@@ -59,7 +62,23 @@ def equip(
     kit = ClientKit(client=name, version=version or DEFAULT_CLIENT, jars=jars, jre=client_jre)
     keeper = Keeper(settings.state) if settings.keep else None
     pool = None if settings.keep or settings.fresh_clusters else Pool()
-    return Equipment(release=release, jre=jre, kit=kit, capabilities=capabilities, keeper=keeper, pool=pool)
+    return Equipment(
+        release=release, jre=jre, kit=kit, capabilities=capabilities, keeper=keeper, pool=pool, upgrade=upgrade
+    )
+
+
+def _obtain_upgrade(settings: Settings, first: Release, jre: Jre, say: Callable[[str], None]) -> Release | None:
+    """The release that nodes are moved to, if that was asked for. Raises UsageError where it is the one they have."""
+    if settings.upgrade_to is None:
+        return None
+    say(f"to RocketMQ {settings.upgrade_to}: obtaining and verifying")
+    with naming("upgrade-to", settings.upgrade_to):
+        upgrade = obtain_release(settings.upgrade_to, settings.cache)
+    if upgrade.sha256 and upgrade.sha256 == first.sha256:
+        raise UsageError(f"--upgrade-to {settings.upgrade_to!r} holds the very jars of {settings.rocketmq!r}")
+    check_keys(settings, settings.upgrade_to, upgrade.version, say)
+    warm(upgrade, jre, cache=settings.cache, state=settings.state, say=say)
+    return upgrade
 
 
 def missing(capabilities: Capabilities, judged: Iterable[Guarantee]) -> list[str]:
@@ -77,13 +96,13 @@ def obtain(rocketmq: str, java: str, cache: Path) -> tuple[Release, Jre]:
         return obtain_release(rocketmq, cache), jre
 
 
-def check_paths(rocketmq: str, java: str, cache: Path) -> None:
+def check_paths(rocketmq: str, java: str, cache: Path, option: str = "rocketmq") -> None:
     """Raises UsageError for a `path:DIR` that is not what it should be. Downloads nothing."""
     if parse_java(java).directory is not None:
         with naming("java", java):
             obtain_jre(java, cache)
     if parse_release(rocketmq).directory is not None:
-        with naming("rocketmq", rocketmq):
+        with naming(option, rocketmq):
             obtain_release(rocketmq, cache)
 
 

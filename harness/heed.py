@@ -17,8 +17,10 @@ from harness.topology import keys
 JVM_TIMEOUT_S: Final = 30.0
 
 
-def check_keys(settings: Settings, version: Version, say: Callable[[str], None]) -> None:
+def check_keys(settings: Settings, release: str, version: Version, say: Callable[[str], None]) -> None:
     """Raises UsageError for a key that the release is known to ignore without a word: what is judged would not be it.
+
+    `release` is how it was asked for, `version` what it turned out to be.
 
     Of a candidate, and of a release whose keys were not read, only a word is said: it may know more.
     """
@@ -30,7 +32,7 @@ def check_keys(settings: Settings, version: Version, say: Callable[[str], None])
             near = difflib.get_close_matches(key, keys.known_keys(server, version), n=1)
             hint = f"did you mean {near[0]}?" if near else f"leave it out, or see the {server}'s own documentation"
             text = f"--{server}-conf {key}={value}: RocketMQ {version} has no such key and ignores it; {hint}"
-            if keys.was_read(server, version) and not settings.rocketmq.startswith("path:"):
+            if keys.was_read(server, version) and not release.startswith("path:"):
                 raise UsageError(text)
             say(f"{text} (nothing is refused: this release's keys are not known for certain)")
 

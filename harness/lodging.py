@@ -32,7 +32,8 @@ OpenRuntime = Callable[..., Runtime]
 class Equipment:
     """What was obtained for a run: the release under test, the JRE, what the clients need, the machines.
 
-    `pool` keeps clusters between scenarios; without it each scenario has one of its own.
+    `pool` keeps clusters between scenarios; without it each scenario has one of its own. `upgrade` is the release that
+    scenarios may move nodes to.
     """
 
     release: Release
@@ -42,6 +43,7 @@ class Equipment:
     open_runtime: OpenRuntime = LocalRuntime.open
     keeper: Keeper | None = None
     pool: Pool | None = None
+    upgrade: Release | None = None
 
 
 class Lodging:
@@ -90,7 +92,8 @@ class Lodging:
             standing.copy_logs(self._directory)
 
     def _plan(self, scenario: Scenario) -> ClusterPlan:
-        return cluster_plan(scenario, self._settings, self._equipment.release, self._equipment.jre)
+        kit = self._equipment
+        return cluster_plan(scenario, self._settings, kit.release, kit.jre, upgrade=kit.upgrade)
 
     def _bring_up(self) -> Standing:
         run_id = f"{self.scenario.name[:40]}-{uuid4().hex[:8]}"

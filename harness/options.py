@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UsageError
-from harness.distribution import default_cache, parse_java, parse_release, supported_clients
+from harness.distribution import ReleaseSpec, default_cache, parse_java, parse_release, supported_clients
 from harness.runtime.base import CAPABILITIES
 from harness.runtime.owner import default_state_dir
 from harness.settings import (
@@ -37,6 +37,8 @@ HELP = {
     "nameservers": "so many nameservers (1 to 9) instead of the topology's own number",
     "flush": "async or sync, for every broker, instead of the topology's own",
     "rocketmq": "the release under test: a version or path:DIR (default 5.3.3)",
+    "upgrade-from": "the release that an upgrade begins with: what --rocketmq is otherwise (with --upgrade-to)",
+    "upgrade-to": "the release that suites/upgrade moves nodes to: a version or path:DIR (with --upgrade-from)",
     "runtime": "where nodes run: local (default)",
     "java": "the JRE of the nodes: 25 (default), 21, 17, 11 or path:DIR",
     "client": "the client under load: java (default), java:VERSION or remoting",
@@ -153,11 +155,8 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     """One `Settings` per topology. Raises UsageError naming the option, the value and the remedy."""
     wanted = asked(get, "topology") or []
     names = [n for name in wanted for n in (known_topologies() if name == "all" else [name])]
-    rocketmq = asked(get, "rocketmq") or "5.3.3"
-    with naming("rocketmq", rocketmq):
-        release = parse_release(rocketmq)
-    if release.kind == "image":
-        raise UsageError(f"--rocketmq {rocketmq!r} needs --runtime docker, which this version does not have")
+    option, rocketmq, upgrade_to = _releases(get)
+    release = _release(option, rocketmq)
     java = asked(get, "java") or "25"
     with naming("java", java):
         parse_java(java)
@@ -179,6 +178,7 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
         "allow_missing": frozenset(choice("allow-missing", c, CAPABILITIES) for c in asked(get, "allow-missing") or ()),
         "strict": bool(asked(get, "strict")),
         "keep": bool(asked(get, "keep")),
+        "upgrade_to": upgrade_to,
         "fresh_clusters": bool(asked(get, "fresh-clusters")),
     }
     changes: dict[str, Any] = {
@@ -190,10 +190,34 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     twice = {t.name for t in topologies if [other.name for other in topologies].count(t.name) > 1}
     if twice:
         raise UsageError(f"with --flush and --nameservers two topologies are both {', '.join(sorted(twice))}: drop one")
-    if release.version is not None:
-        for topology in topologies:
-            check_release(topology, release.version)
+    for known in (release, None if upgrade_to is None else _release("upgrade-to", upgrade_to)):
+        if known is not None and known.version is not None:
+            for topology in topologies:
+                check_release(topology, known.version)
     return [Settings(topology=topology, **common) for topology in topologies]
+
+
+def _releases(get: Callable[[str], Any]) -> tuple[str, str, str | None]:
+    """The option that names the release under test, the release, and the one that nodes are moved to, if any."""
+    rocketmq, first, last = (asked(get, name) for name in ("rocketmq", "upgrade-from", "upgrade-to"))
+    if first is None and last is None:
+        return "rocketmq", rocketmq or "5.3.3", None
+    if first is None or last is None:
+        given, lacking = ("to", "from") if first is None else ("from", "to")
+        raise UsageError(f"--upgrade-{given} {last or first!r} needs --upgrade-{lacking} too: an upgrade has two ends")
+    if rocketmq not in (None, first):
+        raise UsageError(f"--rocketmq {rocketmq!r} and --upgrade-from {first!r} are two releases: leave --rocketmq out")
+    if first == last:
+        raise UsageError(f"--upgrade-from and --upgrade-to are both {first!r}: name two releases")
+    return "upgrade-from", first, last
+
+
+def _release(option: str, text: str) -> ReleaseSpec:
+    with naming(option, text):
+        release = parse_release(text)
+    if release.kind == "image":
+        raise UsageError(f"--{option} {text!r} needs --runtime docker, which this version does not have")
+    return release
 
 
 def _count(option: str, text: str | None) -> int | None:

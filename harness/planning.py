@@ -20,7 +20,9 @@ TLS_OFF: Final = (
 )
 
 
-def cluster_plan(scenario: Scenario, settings: Settings, release: Release, jre: Jre) -> ClusterPlan:
+def cluster_plan(
+    scenario: Scenario, settings: Settings, release: Release, jre: Jre, *, upgrade: Release | None = None
+) -> ClusterPlan:
     """The cluster that `Cluster` brings up for the scenario; topics and groups exist before the load starts."""
     needs = scenario.cluster
     kept = _insisted_on(needs)
@@ -31,6 +33,7 @@ def cluster_plan(scenario: Scenario, settings: Settings, release: Release, jre: 
     return ClusterPlan(
         topology=topology,
         release=release,
+        upgrade=upgrade,
         jre=jre,
         timers=needs.timers or settings.timers,
         broker_conf={**needs.broker_conf, **{k: v for k, v in settings.broker_conf.items() if k not in kept}},

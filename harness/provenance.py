@@ -30,6 +30,7 @@ def options_json(settings: Settings) -> dict[str, Any]:
     """The options of a run without any path of the machine."""
     return {
         "rocketmq": settings.release_name,
+        "upgrade_to": settings.upgrade_name,
         "java": settings.java_name,
         "client": settings.client,
         "runtime": settings.runtime,

@@ -124,6 +124,8 @@ class _Run:
                     continue
                 try:
                     self._act(stage, injector)
+                    # Also of nodes that have another release now.
+                    self.deviations = tuple(sorted({*self.deviations, *deviations_of(stage.cluster)}))
                 except HarnessError as error:
                     self.say(f"stopped: {error}")
                     return str(error)

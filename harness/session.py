@@ -141,6 +141,7 @@ class Session:
             replay=f"{self.command} --seed {self.seed}",
             versions={
                 "rocketmq": first.release_name,
+                **({"upgrade to": first.upgrade_name} if first.upgrade_name is not None else {}),
                 "java": jre.version if jre else first.java_name,
                 "python": platform.python_version(),
             },
@@ -186,7 +187,7 @@ class Session:
         return Row(
             id=guarantee.id,
             topology=settings.topology.name,
-            rocketmq=settings.release_name,
+            rocketmq=_releases(settings, guarantee),
             java=settings.java_name,
             client=settings.client,
             runtime=settings.runtime,
@@ -209,6 +210,13 @@ class Session:
     def _expected(self, settings: Settings, guarantee: Guarantee) -> Expectation:
         subject = self.tested()
         return guarantee.expected(subject.version, settings.topology, subject.java_major, settings.client)
+
+
+def _releases(settings: Settings, guarantee: Guarantee) -> str:
+    """The release that a row is about, or the two of an upgrade."""
+    if settings.upgrade_name is not None and "two-versions" in guarantee.needs:
+        return f"{settings.release_name} to {settings.upgrade_name}"
+    return settings.release_name
 
 
 def spent(outcome: Outcome, what: str | None) -> float:

@@ -60,11 +60,18 @@ class Settings:
     strict: bool = False
     keep: bool = False
     fresh_clusters: bool = False
+    upgrade_to: str | None = None
+    """The release that nodes are moved to, from `rocketmq`; None where none is."""
 
     @property
     def release_name(self) -> str:
         """`rocketmq` as reports name it: of a path, only the last part."""
         return _nameless(self.rocketmq)
+
+    @property
+    def upgrade_name(self) -> str | None:
+        """`upgrade_to` as reports name it."""
+        return None if self.upgrade_to is None else _nameless(self.upgrade_to)
 
     @property
     def java_name(self) -> str:

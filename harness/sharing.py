@@ -86,7 +86,7 @@ def why_alone(scenario: Scenario, topology: Topology) -> str:
 
 
 def _why_of_step(act: object) -> str:
-    if isinstance(act, Inject) and (act.fault.lasting or not isinstance(act.fault, MENDED)):
+    if isinstance(act, Inject) and (act.fault.lasting or type(act.fault) not in MENDED):
         return f"{act.fault.kind_name()} is not undone without a trace"
     if isinstance(act, Look) and not isinstance(act.probe, PRESENT):
         return f"{act.probe.kind} looks at more than the present, or changes it"

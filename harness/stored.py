@@ -149,7 +149,8 @@ def load_session(directory: Path) -> tuple[Session, StoredSession, Run]:
         settings=settings,
         promised={name: tuple(map(catalogue.get, t.promised)) for name, t in stored.topologies.items()},
         offered=sum(
-            len(catalogue.promised(topology, Version.parse(stored.version))) for topology in topologies.values()
+            len(catalogue.promised(each.topology, Version.parse(stored.version), upgrade=each.upgrade_to is not None))
+            for each in settings.values()
         ),
         subject=Subject(Version.parse(stored.version), stored.java_major),
         started_utc=run.started_utc,
@@ -165,6 +166,7 @@ def _settings(topology: Topology, run: Run, stored: StoredSession) -> Settings:
     return Settings(
         topology=topology,
         rocketmq=str(options["rocketmq"]),
+        upgrade_to=None if options.get("upgrade_to") is None else str(options["upgrade_to"]),
         java=str(options["java"]),
         client=str(options["client"]),
         runtime=options["runtime"],

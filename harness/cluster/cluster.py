@@ -184,11 +184,18 @@ class Cluster(Roster):
         ended = self.stop_node(node, timeout_s)
         return ended, self.start_node(node)
 
-    def install(self, node: str, release: Release, jre: Jre | None = None) -> None:
-        """Gives a stopped node another release: new configuration file, same store. Raises `UsageError` if it runs."""
+    def install(self, node: str, release: Release, jre: Jre | None = None) -> Mapping[str, tuple[str, str]]:
+        """Gives a stopped node another release: new configuration file, same store. Raises `UsageError` if it runs.
+
+        Returns the keys that differ in the two files as rendered: key -> (value before, value now), each empty where
+        the key is not there.
+        """
         if self.runtime.state(node).alive:
             raise UsageError(f"{node} is running: stop it before it gets another release")
-        self._provision.outfit(node, release, jre)
+        before = self._provision.outfits[node].rendered.conf
+        now = self._provision.outfit(node, release, jre, hasten=False).rendered.conf
+        keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+        return {key: (before.get(key, ""), now.get(key, "")) for key in keys}
 
     # waiting and looking
 

@@ -49,16 +49,19 @@ class Provision:
         self._archives: dict[tuple[str, str, str], ArchivePlan] = {}
         self.outfits: dict[str, Outfit] = {}
 
-    def outfit(self, node: str, release: Release | None = None, jre: Jre | None = None) -> Outfit:
+    def outfit(
+        self, node: str, release: Release | None = None, jre: Jre | None = None, *, hasten: bool = True
+    ) -> Outfit:
         """Renders and writes a node's configuration for a release; its store is left alone.
 
-        Raises `SetupError` for a release without jars (an image, which this runtime cannot start).
+        Without `hasten` a 4.x slave attaches to its master as the product has it, not as a bring-up wants it. Raises
+        `SetupError` for a release without jars (an image, which this runtime cannot start).
         """
         spec = self._roster.spec(node)
         wanted = release or self._plan.release
         if not wanted.jars:
             raise SetupError(f"{wanted.label} has no jars to start {node} from: use --runtime docker for an image")
-        rendered = self._render(spec, wanted.version)
+        rendered = self._render(spec, wanted.version, hasten=hasten)
         home = layout.home(spec)
         self._runtime.write_file(node, rendered.path.removeprefix(f"{home}/"), rendered.text.encode())
         for name, text in logback_files(wanted.version).items():
@@ -67,12 +70,13 @@ class Provision:
         self.outfits[node] = made
         return made
 
-    def _render(self, spec: NodeSpec, version: Version) -> Rendered:
+    def _render(self, spec: NodeSpec, version: Version, *, hasten: bool) -> Rendered:
         plan = self._plan
         if not spec.is_broker:
             return render_nameserver(spec, plan.topology, version, self._addresses, plan.namesrv_conf)
         overrides = dict(plan.broker_conf)
-        if plan.haste == "naive":
+        # What a bring-up of 5.x hastens touches no replication, and costs a core if it is not done.
+        if plan.haste == "naive" or not (hasten or version.major >= 5):
             hastened = bring_up(spec, plan.topology, version, self._addresses)
             overrides = {setting.key: "" for setting in hastened} | overrides
         return render_broker(spec, plan.topology, version, self._addresses, plan.timers, overrides)

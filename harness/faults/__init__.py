@@ -12,6 +12,7 @@ from harness.faults.configure import Misconfigure
 from harness.faults.network import Partition, isolate
 from harness.faults.permission import WipeWritePermission
 from harness.faults.process import Kill, Pause, Stop
+from harness.faults.release import ChangeRelease
 from harness.faults.select import (
     ALL_BROKERS,
     ALL_CLIENTS,
@@ -39,7 +40,8 @@ AnyFault = Annotated[
     | SlowDisk
     | FlipByte
     | WipeWritePermission
-    | Misconfigure,
+    | Misconfigure
+    | ChangeRelease,
     Field(discriminator="kind"),
 ]
 
@@ -51,6 +53,7 @@ __all__ = [
     "ALL_NODES",
     "ALL_SLAVES",
     "AnyFault",
+    "ChangeRelease",
     "CutPower",
     "DestroyStore",
     "FailDisk",

@@ -68,7 +68,8 @@ def check_asked_for(catalogue: Catalogue, settings: Sequence[Settings]) -> None:
 
 def offered(catalogue: Catalogue, settings: Settings) -> tuple[Guarantee, ...]:
     """What the topology promises on that release; of a path:DIR it is not known yet which one that is."""
-    return catalogue.promised(settings.topology, parse_release(settings.rocketmq).version)
+    version, upgrade = parse_release(settings.rocketmq).version, settings.upgrade_to is not None
+    return catalogue.promised(settings.topology, version, upgrade=upgrade)
 
 
 def promised_by(catalogue: Catalogue, settings: Settings) -> tuple[Guarantee, ...]:
