@@ -183,7 +183,7 @@ def test_explain_says_sources_expectations_test_and_control():
     for part in ("deployment document 000", "Deployment.md s3", "broken for RocketMQ >=5.0.0", "control", "tested"):
         assert part in said
     assert "held: nothing is known against it\n" in explain("process-kill-loses-nothing")
-    assert "and no suite here ever judged it" in explain("rolling-upgrade-loses-nothing")
+    assert "and no suite here ever judged it" in explain("moved-store-serves-everything")
 
 
 def test_every_row_can_be_explained():

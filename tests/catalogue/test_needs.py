@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ class Listener(Prover):
         self.version = Version.parse(version)
         self.timers = "fast"
         self.needs: set[str] = set()
+        self._random = Random(1)
 
     def skipped(self, reason: str) -> None:
         assert reason

@@ -11,6 +11,7 @@ import pytest
 from harness.catalogue import load_catalogue
 from harness.core.errors import UsageError
 from harness.options import FLAGS, HELP, add_options, cache_dir, settings_from, state_dir
+from harness.plugin.selection import offered
 from harness.settings import Settings, environment_name
 from harness.topology import known_topologies
 from harness.topology.load import topology_directory
@@ -54,6 +55,19 @@ WRONG = [
     ("--flush=sync:now", "--flush 'sync:now'", "async, sync"),
     ("--allow-missing=power-cut:please", "--allow-missing 'power-cut:please'", "power-cut"),
     ("--allow-missing=flux", "--allow-missing 'flux'", "power-cut"),
+    ("--upgrade-to=5.3.3", "--upgrade-to '5.3.3'", "--upgrade-from too"),
+    ("--upgrade-from=4.9.7", "--upgrade-from '4.9.7'", "--upgrade-to too"),
+]
+
+
+UPGRADES = [
+    (("--upgrade-from=4.9.7", "--upgrade-to=4.9.7"), "are both '4.9.7'"),
+    (("--upgrade-from=4.9.7", "--upgrade-to=5.9.9"), "--upgrade-to '5.9.9'"),
+    (("--upgrade-from=9.9.9", "--upgrade-to=5.3.3"), "--upgrade-from '9.9.9'"),
+    (("--upgrade-from=4.9.7", "--upgrade-to=image:x:5.3.3"), "--upgrade-to 'image:x:5.3.3' needs --runtime docker"),
+    (("--rocketmq=5.5.0", "--upgrade-from=4.9.7", "--upgrade-to=5.3.3"), "leave --rocketmq out"),
+    (("--topology=controller-1m-2s", "--upgrade-from=4.9.7", "--upgrade-to=5.3.3"), "controller-1m-2s"),
+    (("--topology=controller-1m-2s", "--upgrade-from=5.3.3", "--upgrade-to=4.9.7"), "controller-1m-2s"),
 ]
 
 
@@ -367,3 +381,32 @@ class TestVaried:
     def test_two_that_become_one_are_refused(self):
         with pytest.raises(UsageError, match="two topologies are both 2m-2s-sync-syncflush"):
             read("--topology=2m-2s-sync", "--topology=2m-2s-sync-syncflush", "--flush=sync")
+
+
+class TestUpgrades:
+    def test_two_releases(self) -> None:
+        first, *_ = read("--topology=1m", "--upgrade-from=4.9.7", "--upgrade-to=5.3.3")
+        assert (first.rocketmq, first.upgrade_to) == ("4.9.7", "5.3.3")
+        assert read("--topology=1m")[0].upgrade_to is None
+
+    def test_the_release_under_test_may_be_said_twice(self) -> None:
+        first, *_ = read("--topology=1m", "--rocketmq=4.9.7", "--upgrade-from=4.9.7", "--upgrade-to=5.3.3")
+        assert first.rocketmq == "4.9.7"
+
+    def test_a_candidate_is_named_without_its_place(self) -> None:
+        first, *_ = read("--topology=1m", "--upgrade-from=4.9.7", "--upgrade-to=path:/home/me/rocketmq-all")
+        assert first.upgrade_name == "path:rocketmq-all"
+
+    @pytest.mark.parametrize(("options", "said"), UPGRADES)
+    def test_what_is_no_upgrade_is_refused(self, options: tuple[str, ...], said: str) -> None:
+        topology = () if any("--topology" in option for option in options) else ("--topology=1m",)
+        with pytest.raises(UsageError) as refused:
+            read(*topology, *options)
+        assert said in str(refused.value)
+
+    def test_only_with_two_releases_an_upgrade_is_promised(self) -> None:
+        catalogue = load_catalogue()
+        with_two, *_ = read("--topology=2m-2s-sync", "--upgrade-from=4.9.7", "--upgrade-to=5.3.3")
+        with_one, *_ = read("--topology=2m-2s-sync", "--rocketmq=4.9.7")
+        assert "rolling-upgrade-loses-nothing" in {row.id for row in offered(catalogue, with_two)}
+        assert "rolling-upgrade-loses-nothing" not in {row.id for row in offered(catalogue, with_one)}

@@ -1,0 +1,72 @@
+"""A node that is moved to another release keeps its store, and what changed in its file is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import FaultError
+from harness.core.version import Version
+from harness.distribution.release import Release
+from harness.faults import ChangeRelease, Injector, master
+from harness.faults.restart import RestartFailed
+from harness.runtime.base import DiskUsage, ProcessState
+from tests.cluster.conftest import MakeCluster
+
+JARS = (Path("/jars/c.jar"),)
+NEXT = Release("5.3.3", Version.parse("5.3.3"), JARS)
+
+
+def test_there_and_back(make_cluster: MakeCluster) -> None:
+    cluster, runtime = make_cluster(topology="1m-1s-sync", version="4.9.7", upgrade=NEXT)
+    cluster.start()
+    runtime.files["broker-a-1", "store/commitlog/0"] = b"what was stored"
+    seen: list[tuple[str, str, dict[str, object]]] = []
+    injector = Injector(cluster, lambda name, action, **more: seen.append((name, action, more.get("detail") or {})))
+    change = ChangeRelease(target="slave/0", await_health=False)
+    injector.inject("up", change)
+    assert runtime.state("broker-a-1") == ProcessState("exited", 143), "stopped as mqshutdown does"
+    injector.heal("up")
+    assert cluster.outfit("broker-a-1").release == NEXT
+    assert cluster.outfit("broker-a-0").version == Version.parse("4.9.7"), "nobody else is touched"
+    assert runtime.state("broker-a-1").kind == "running"
+    assert runtime.files["broker-a-1", "store/commitlog/0"] == b"what was stored"
+    assert b"inSyncReplicas=2" in runtime.files["broker-a-1", "conf/broker.conf"]
+    healed = next(detail for name, action, detail in seen if (name, action) == ("up", "recovered"))
+    assert healed["to"] == {"broker-a-1": "5.3.3"}
+    assert healed["conf"]["broker-a-1"]["inSyncReplicas"] == ["", "2"]
+    back = ChangeRelease(target="slave/0", to="first", await_health=False)
+    injector.inject("back", back)
+    injector.heal("back")
+    assert cluster.outfit("broker-a-1").version == Version.parse("4.9.7")
+    conf = runtime.files["broker-a-1", "conf/broker.conf"]
+    assert b"inSyncReplicas" not in conf
+    assert b"haMasterAddress" not in conf, "it attaches as the product has it, not as a bring-up wants it"
+
+
+def test_one_that_has_the_release_already_is_no_change(make_cluster: MakeCluster) -> None:
+    cluster, runtime = make_cluster(topology="1m", version="4.9.7", upgrade=NEXT)
+    cluster.start()
+    with pytest.raises(FaultError, match=r"broker-a-0 runs 4\.9\.7 already"):
+        ChangeRelease(target=master(0), to="first").inject(cluster)
+    assert runtime.state("broker-a-0").kind == "running", "it was not even stopped"
+
+
+def test_without_a_second_release_nothing_is_stopped(make_cluster: MakeCluster) -> None:
+    cluster, runtime = make_cluster(topology="1m", version="4.9.7")
+    cluster.start()
+    with pytest.raises(FaultError, match="--upgrade-from and --upgrade-to"):
+        ChangeRelease(target=master(0)).inject(cluster)
+    assert runtime.state("broker-a-0").kind == "running"
+
+
+def test_one_that_dies_under_the_other_release_is_told(make_cluster: MakeCluster) -> None:
+    cluster, runtime = make_cluster(topology="1m", version="4.9.7", upgrade=NEXT)
+    cluster.start()
+    change = ChangeRelease(target=master(0))
+    change.inject(cluster)
+    runtime.dies["broker-a-0"] = "Unsupported store format"
+    runtime.disk_usage = lambda _node: DiskUsage(1 << 30, 9 << 30)
+    with pytest.raises(RestartFailed, match="Unsupported store format"):
+        change.heal(cluster)
