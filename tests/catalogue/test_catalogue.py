@@ -101,7 +101,12 @@ def test_an_upgrade_is_promised_only_with_two_versions():
     topology = load_topology("2m-2s-sync")
     without = {row.id for row in catalogue.promised(topology)}
     given = {row.id for row in catalogue.promised(topology, upgrade=True)}
-    assert given - without == {"rolling-upgrade-loses-nothing"}
+    assert given - without == {
+        "rolling-upgrade-loses-nothing",
+        "rollback-half-way-loses-nothing",
+        "rollback-loses-nothing",
+        "upgrade-keeps-what-is-in-flight",
+    }
     single = {row.id for row in catalogue.promised(load_topology("1m"), upgrade=True)}
     assert "rolling-upgrade-loses-nothing" not in single
 

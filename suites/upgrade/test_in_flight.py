@@ -1,0 +1,103 @@
+"""What is on its way while brokers move to another release: delayed, retried, ordered and undecided messages."""
+
+from __future__ import annotations
+
+from harness.suite import (
+    AwaitCount,
+    ClusterNeeds,
+    DestroyStore,
+    Gates,
+    Prover,
+    StopLoad,
+    consume,
+    forbid,
+    guarantee,
+    master,
+    metric,
+    outage,
+    plan,
+    produce,
+    slave,
+    then,
+)
+from suites.upgrade.moves import broker_name, of_age
+
+DELAY_LEVEL, DELAY_S = 6, 120.0
+"""Longer than a broker name takes to move: what was sent before is due after it, or in the middle of it."""
+ROUNDED_S = 0.001
+"""The broker counts in whole milliseconds from when it stored a message."""
+TIMEOUT_MS = 15_000
+TOPICS = ClusterNeeds(topics=5)
+STEADY = produce(1, rate=200, retries=0, timeout_ms=TIMEOUT_MS)
+DELAYED = produce(1, name="delayed", rate=50, delay_level=DELAY_LEVEL, topic=1, max_messages=600, timeout_ms=TIMEOUT_MS)
+ORDERED = produce(1, name="ordered", rate=100, mode="orderly", topic=2, timeout_ms=TIMEOUT_MS)
+UNDECIDED = produce(
+    1,
+    name="tx",
+    rate=50,
+    mode="transaction",
+    client="java",
+    topic=3,
+    max_messages=1500,
+    retries=0,
+    timeout_ms=TIMEOUT_MS,
+)
+REFUSED = produce(1, name="refused", rate=50, topic=4, max_messages=1500, timeout_ms=TIMEOUT_MS)
+CONSUMERS = (
+    consume(1, name="c", group="g"),
+    consume(1, name="cd", group="g-delayed", topic=1),
+    consume(1, name="co", group="g-ordered", topic=2, listener="orderly"),
+    consume(1, name="ct", group="g-tx", topic=3),
+    consume(1, name="cr", group="g-refused", topic=4, fail_every=10),
+)
+PRODUCERS = (STEADY, DELAYED, ORDERED, UNDECIDED, REFUSED)
+FEW = Gates(min_acked=2000, min_acked_before_fault=20, in_flight_at_fault=False)
+
+
+@guarantee("upgrade-keeps-what-is-in-flight")
+def test_what_is_on_its_way_arrives(scenario: Prover) -> None:
+    """A broker name moves while each kind of message is on its way there: all arrive, none early, and in order.
+
+    Messages that a consumer refused come again, and transactions that were open end as their producer decided.
+    """
+    sent = then(AwaitCount(who="delayed", what="ok", at_least=400, from_start=True, timeout_s=120), name="delayed-sent")
+    scenario(
+        cluster=TOPICS,
+        load=[*PRODUCERS, *CONSUMERS],
+        steps=plan(
+            of_age(scenario),
+            sent,
+            broker_name(scenario, 0, "upgrade"),
+            *(then(StopLoad(name=load.name), name=f"no-more-{load.name}") for load in (DELAYED, UNDECIDED, REFUSED)),
+        ),
+        drain_s=DELAY_S + 120,
+        demand=[
+            forbid("lost", replicas="master"),
+            forbid("undelivered"),
+            forbid("phantom"),
+            forbid("stored-though-failed"),
+            forbid("reordered-store", process="ordered"),
+            forbid("reordered-delivery", group="g-ordered"),
+            metric("delay_s", group="g-delayed", which="least") >= DELAY_S - ROUNDED_S,
+            metric("attempts", group="g-refused", which="most") >= 2,
+        ],
+        gates=FEW,
+        control=scenario.control(
+            "an-empty-store",
+            cluster=TOPICS,
+            load=[STEADY, DELAYED, *CONSUMERS[:2]],
+            steps=plan(
+                sent,
+                outage("gone", DestroyStore(target=_replicas(scenario)), after_s=0, for_s=1),
+            ),
+            drain_s=DELAY_S + 60,
+            demand=[forbid("undelivered", group="g-delayed")],
+            gates=Gates(min_acked=500),
+            why="of a broker name that comes back empty, what was delayed there must be missed",
+        ),
+    )
+
+
+def _replicas(scenario: Prover) -> str:
+    slaves = range(scenario.topology.brokers[0].slaves)
+    return "+".join([master(0), *(slave(number) for number in slaves)])
