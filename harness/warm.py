@@ -13,6 +13,7 @@ from harness.core.errors import HarnessError
 from harness.distribution import Jre, Release
 from harness.runtime.local import LocalRuntime
 from harness.topology import load_topology
+from harness.topology.jvm import jvm_flags
 
 FIRST_JAVA_WITH_CACHES = 13
 
@@ -38,5 +39,7 @@ def warm(release: Release, jre: Jre, *, cache: Path, state: Path, say: Callable[
 
 
 def _digest(release: Release, jre: Jre) -> str:
-    text = "\n".join([jre.build, *(f"{name} {sum_}" for name, sum_ in sorted(release.sha256.items()))])
+    # With the options, for a start cache is good for these only: others make it anew.
+    options = [flag for node in load_topology("1m").nodes for flag in jvm_flags(node, jre.major)]
+    text = "\n".join([jre.build, *options, *(f"{name} {sum_}" for name, sum_ in sorted(release.sha256.items()))])
     return hashlib.sha256(text.encode()).hexdigest()[:12]

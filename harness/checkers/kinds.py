@@ -27,6 +27,7 @@ KINDS: Final = MappingProxyType(
         "lose-files": Traits(ends_process=True),
         "flip-byte": Traits(ends_process=True),
         "misconfigure": Traits(ends_process=True),
+        "change-release": Traits(ends_process=True),
         "fail-disk": Traits(ends_process=True, goes_on=True),
         "pause": Traits(ends_process=False, goes_on=True),
         "partition": Traits(ends_process=False, goes_on=True),

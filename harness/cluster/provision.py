@@ -91,7 +91,6 @@ class Provision:
         extra = (*(("-Dtls.server.mode=permissive",) if naive else ()), *self._plan.jvm_opts.get(role, ()))
         flags = jvm_flags(
             spec,
-            outfit.version,
             outfit.jre.major,
             stock=naive,
             short_run=self._plan.short_run,

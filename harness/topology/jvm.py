@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.core.version import Version
 from harness.topology import layout
 from harness.topology.model import NodeSpec, Role
 
@@ -22,7 +21,6 @@ _QUICK = ("-XX:+UseSerialGC", "-XX:-UseLargePages", "-XX:-UsePerfData", "-Xss512
 
 def jvm_flags(
     node: NodeSpec,
-    version: Version,
     java_major: int,
     *,
     stock: bool = False,
@@ -38,7 +36,7 @@ def jvm_flags(
     compiler = ("-XX:TieredStopAtLevel=1",) if short_run and not stock else ()
     directory = layout.home(node)
     return (
-        *_heap(node.role, version),
+        *_heap(node.role),
         *quick,
         *compiler,
         *_needed_by(java_major),
@@ -48,12 +46,14 @@ def jvm_flags(
     )
 
 
-def _heap(role: Role, version: Version) -> tuple[str, ...]:
+def _heap(role: Role) -> tuple[str, ...]:
     if role is Role.NAMESERVER:
         return ("-Xms32m", "-Xmx96m")
-    # 5.x takes 38.7 MB of direct memory for its timer wheel alone.
-    direct = "256m" if version.major >= 5 else "128m"
-    return ("-Xms128m", "-Xmx256m", f"-XX:MaxDirectMemorySize={direct}")
+    # As runbroker.sh has it: a limit, and no use. Every thread that ever stores a message keeps a direct buffer of
+    # maxMessageSize, 4 MiB, and touches a page of it. Eighteen threads deliver delayed messages and a dozen or more end
+    # transactions; where the limit is too low the next one dies of an OutOfMemoryError that its executor swallows, and
+    # what it was to deliver never comes.
+    return ("-Xms128m", "-Xmx256m", "-XX:MaxDirectMemorySize=15g")
 
 
 def _needed_by(java_major: int) -> tuple[str, ...]:

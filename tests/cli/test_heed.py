@@ -24,7 +24,8 @@ def asked(**more: Any) -> Settings:
 class TestKeys:
     def refused(self, version: str = "4.9.7", **more: Any) -> list[str]:
         said: list[str] = []
-        check_keys(asked(**more), Version.parse(version), said.append)
+        settings = asked(**more)
+        check_keys(settings, settings.rocketmq, Version.parse(version), said.append)
         return said
 
     @pytest.mark.parametrize(

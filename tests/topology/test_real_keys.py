@@ -27,7 +27,7 @@ def settings(version: str, node: NodeSpec, text: str, home: Path) -> dict[str, s
     (home / "broker.conf").write_text(text)
     for name, logging in logback_files(release.version).items():
         (home / "conf" / name).write_text(logging)
-    flags = [flag.replace(layout.home(node), str(home)) for flag in jvm_flags(node, release.version, jre.major)]
+    flags = [flag.replace(layout.home(node), str(home)) for flag in jvm_flags(node, jre.major)]
     jars = ":".join(str(jar) for jar in release.jars)
     main = layout.main_class(node.role, release.version)
     command = [str(jre.java), *flags, "-cp", jars, main, "-c", str(home / "broker.conf"), "-p"]

@@ -232,24 +232,25 @@ NAMESERVER = NodeSpec("namesrv-1", Role.NAMESERVER)
 
 
 def test_jvm_flags():
-    flags = jvm_flags(BROKER, V4, 25, extra=("-Xmx1g",))
+    flags = jvm_flags(BROKER, 25, extra=("-Xmx1g",))
     assert "-Duser.home=/rmq/broker-a-0" in flags
     assert "-Drocketmq.home.dir=/rmq/broker-a-0" in flags
     assert "-Dtls.server.mode=disabled" in flags
     assert "-XX:TieredStopAtLevel=1" in flags
     assert flags[-1] == "-Xmx1g"
-    assert "-XX:TieredStopAtLevel=1" not in jvm_flags(BROKER, V4, 25, short_run=False)
-    assert "-Xmx96m" in jvm_flags(NAMESERVER, V4, 25)
+    assert "-XX:TieredStopAtLevel=1" not in jvm_flags(BROKER, 25, short_run=False)
+    assert "-Xmx96m" in jvm_flags(NAMESERVER, 25)
+    assert "-XX:MaxDirectMemorySize=15g" in jvm_flags(BROKER, 25), "4 MiB for each of some forty threads that store"
 
 
 def test_jvm_flags_of_stock_are_heap_sizes_and_what_it_needs():
-    for flag in jvm_flags(BROKER, V5, 25, stock=True):
+    for flag in jvm_flags(BROKER, 25, stock=True):
         assert flag.startswith(("-Xm", "-XX:MaxDirect", "--", "-Drocketmq.home.dir", "-Duser.home"))
 
 
 def test_java_8_gets_no_module_flags():
-    assert not [flag for flag in jvm_flags(BROKER, V4, 8) if flag.startswith("--")]
-    assert "--sun-misc-unsafe-memory-access=allow" not in jvm_flags(BROKER, V4, 21)
+    assert not [flag for flag in jvm_flags(BROKER, 8) if flag.startswith("--")]
+    assert "--sun-misc-unsafe-memory-access=allow" not in jvm_flags(BROKER, 21)
 
 
 def test_main_classes():
