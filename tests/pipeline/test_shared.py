@@ -25,6 +25,7 @@ from harness.workloads.load import consume, produce
 from harness.workloads.probes import AwaitDelivered, Elapse, SetQueues
 from tests.pipeline.loopback import LoopbackRuntime, Machines
 
+pytestmark = pytest.mark.real  # many scenarios in turn
 QUIET = Gates(min_acked=1, min_acked_before_fault=0, in_flight_at_fault=False, faults_bite=False, faults_heal=False)
 SENDS = produce(1, rate=200)
 
