@@ -73,12 +73,21 @@ class Lodging:
             self._equipment.keeper.release()
         self.scenario, self.took, self.before = self._declared, {}, ()
         taken = self._equipment.pool.take(self._declared, self._plan) if self._equipment.pool is not None else None
-        if taken is not None:
-            self.scenario = taken[1]
-            self.before = tuple(taken[0].tenants[:-1])
+        if taken is None:
+            self._store()
+            return self._bring_up()
+        standing, self.scenario = taken
+        try:
+            self.before = tuple(standing.tenants[:-1])
             self._say(f"on the cluster that {self.before[-1]} left clean")
+            self._store()
+        except BaseException:
+            standing.close()  # nobody else knows of it any more
+            raise
+        return standing
+
+    def _store(self) -> None:
         write_json(self._directory / "scenario.json", self.scenario.model_dump(mode="json"))
-        return self._bring_up() if taken is None else taken[0]
 
     def let_go(self, standing: Standing, error_type: object, *_error: object) -> None:
         """Ends the cluster, or keeps it (--keep), or hands it on; an interruption and trouble end it."""

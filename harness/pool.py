@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -86,12 +87,14 @@ class Pool:
         standing, self._idle = self._idle, None
         if standing is None:
             return None
-        renamed = as_tenant(scenario, len(standing.tenants) + 1)
-        wanted = plan(renamed)
-        alone = why_alone(scenario, wanted.topology) or not has_spares_for(renamed)
-        if alone or _ground(wanted) != _ground(standing.cluster.plan):
-            standing.close()
-            return None
+        with ExitStack() as unless_taken:
+            unless_taken.callback(standing.close)
+            renamed = as_tenant(scenario, len(standing.tenants) + 1)
+            wanted = plan(renamed)
+            alone = why_alone(scenario, wanted.topology) or not has_spares_for(renamed)
+            if alone or _ground(wanted) != _ground(standing.cluster.plan):
+                return None
+            unless_taken.pop_all()
         standing.cluster = standing.cluster.handed_on(wanted)
         standing.tenants.append(scenario.name)
         return standing, renamed

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.catalogue import load_catalogue
+from harness.core.errors import EvidenceError
 from harness.core.expectation import Gates
 from harness.core.verdict import Verdict
 from harness.judging import ScenarioResult
@@ -190,6 +191,17 @@ class TestWhatIsNot:
         monkeypatch.setattr(Elapse, "run", broken)
         assert house.run("one", steps=plan(at(0.1, Elapse(seconds=0.1), name="later"))).trouble
         assert not house.open
+
+    @pytest.mark.parametrize("where", ["harness.lodging.write_json", "harness.lodging.cluster_plan"])
+    def test_what_goes_wrong_while_it_is_taken_ends_it(self, house: House, monkeypatch: Any, where: str) -> None:
+        house.run("one")
+
+        def full(*_: Any, **__: Any) -> Any:
+            raise EvidenceError("no space left")
+
+        monkeypatch.setattr(where, full)
+        house.run("two")
+        assert not house.open, "nobody knows of it any more"
 
     def test_one_that_fell_ill_between_two_is_replaced(self, house: House, monkeypatch: Any) -> None:
         monkeypatch.setattr("harness.runner.READY_TIMEOUT_S", 0.5)
