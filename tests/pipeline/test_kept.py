@@ -21,6 +21,7 @@ from harness.topology import load_topology
 from harness.workloads.load import produce
 from tests.pipeline.loopback import Machines
 
+pytestmark = pytest.mark.real  # many scenarios in turn
 GUARANTEE = "process-kill-loses-nothing"
 QUIET = Gates(min_acked=1, min_acked_before_fault=0, in_flight_at_fault=False, faults_bite=False, faults_heal=False)
 SHORT: dict[str, Any] = {"load": [produce(2, rate=400)], "duration_s": 0.5}
