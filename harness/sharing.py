@@ -14,49 +14,31 @@ from harness.faults import Kill, Partition, Pause, Stop
 from harness.planning import groups_of, names_of_topics
 from harness.scenario import ClusterNeeds, Inject, Look, Scenario
 from harness.topology import Topology
+from harness.workloads import probes
 from harness.workloads.load import Consume, Produce
-from harness.workloads.probes import (
-    AwaitAnswer,
-    AwaitCount,
-    AwaitDelivered,
-    AwaitDropped,
-    AwaitHealthy,
-    AwaitRoute,
-    AwaitRoutes,
-    Elapse,
-    ReadBack,
-    Registered,
-    Same,
-    SendDirect,
-    Snapshot,
-    StartLoad,
-    StopLoad,
-    TakeTurns,
-    Writable,
-)
 
 TENANTS: Final = 5
 """So many scenarios at most run on one cluster: what goes wrong has few others to be blamed on."""
 MENDED: Final = (Kill, Stop, Pause, Partition)
 """Faults after which a whole cluster is as good as one that never had them."""
 PRESENT: Final = (
-    AwaitAnswer,
-    AwaitCount,
-    AwaitDelivered,
-    AwaitDropped,
-    AwaitHealthy,
-    AwaitRoute,
-    AwaitRoutes,
-    Elapse,
-    ReadBack,
-    Registered,
-    Same,
-    SendDirect,
-    Snapshot,
-    StartLoad,
-    StopLoad,
-    TakeTurns,
-    Writable,
+    probes.AwaitAnswer,
+    probes.AwaitCount,
+    probes.AwaitDelivered,
+    probes.AwaitDropped,
+    probes.AwaitHealthy,
+    probes.AwaitRoute,
+    probes.AwaitRoutes,
+    probes.Elapse,
+    probes.ReadBack,
+    probes.Registered,
+    probes.Same,
+    probes.SendDirect,
+    probes.Snapshot,
+    probes.StartLoad,
+    probes.StopLoad,
+    probes.TakeTurns,
+    probes.Writable,
 )
 """Probes that look at what is now and at nothing that others did before: not at logs, files and indexes."""
 _SPARE: Final = TopicSpec("topic-0", ClusterNeeds().queues)

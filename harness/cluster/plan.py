@@ -47,7 +47,7 @@ class ClusterPlan:
     defaults and creates topics afterwards: for comparison only. `deadline_s` bounds each wait of a bring-up: a loaded
     machine is slower by a factor of ten. `short_run` stops the JVMs at the first compiler.
     The spare topics and groups are in every store as well, and nobody waits for them: `handed_on` makes use of them.
-    `upgrade` is the release that nodes may be moved to, and back; see `Cluster.change_release`.
+    `upgrade` is the release that nodes may be moved to, and back; see `Cluster.install`.
     `joining` are broker names that the bring-up leaves out, for `Cluster.join` to add.
     `cache` is where start caches are kept; None does without. With `train` a bring-up that finds none makes them when
     it ends well: its first nodes run and stop more slowly, which a judged run must not.
