@@ -31,6 +31,16 @@ from harness.faults import (
     slave,
 )
 from harness.plugin import guarantee
+from harness.procedures import (
+    ANSWER_TIMEOUT_MS,
+    NEWBORN_S,
+    POLLS_S,
+    STORED,
+    in_turn,
+    left_and_returned,
+    no_failed_send,
+    of_age,
+)
 from harness.prover import Prover
 from harness.scenario import (
     ClusterNeeds,
@@ -93,6 +103,10 @@ __all__ = [
     "ALL_NAMESERVERS",
     "ALL_NODES",
     "ALL_SLAVES",
+    "ANSWER_TIMEOUT_MS",
+    "NEWBORN_S",
+    "POLLS_S",
+    "STORED",
     "AgeCommitLog",
     "AwaitAnswer",
     "AwaitCommitLog",
@@ -157,11 +171,15 @@ __all__ = [
     "forbid",
     "guarantee",
     "heal",
+    "in_turn",
     "isolate",
+    "left_and_returned",
     "master",
     "metric",
     "nameserver",
+    "no_failed_send",
     "observed",
+    "of_age",
     "outage",
     "plan",
     "produce",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from harness.suite import (
-    AwaitAnswer,
+    ANSWER_TIMEOUT_MS,
     AwaitCount,
     AwaitRoute,
-    Elapse,
     Expectation,
     Gates,
     Kill,
@@ -14,27 +13,21 @@ from harness.suite import (
     Step,
     Stop,
     StoreFiles,
-    WipeWritePermission,
     forbid,
     guarantee,
     heal,
+    in_turn,
+    left_and_returned,
     master,
-    metric,
+    no_failed_send,
     observed,
+    of_age,
     outage,
     plan,
     produce,
-    slave,
     then,
 )
 
-NEWBORN_S = 62
-"""A 4.x master makes the topic of half messages 60 s after its start, and so undoes whatever wipe there is."""
-POLLS_S = {"documented": 32, "fast": 4}
-"""By which every client has asked for the route again."""
-ANSWER_TIMEOUT_MS = 15_000
-"""Longer than any replication wait: an answer that the slave is not back yet is no time-out."""
-STORED = ["SLAVE_NOT_AVAILABLE", "FLUSH_SLAVE_TIMEOUT"]
 LOAD = produce(2, rate=800, threads=4, retries=0, timeout_ms=ANSWER_TIMEOUT_MS)
 ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_s=120)
 
@@ -47,69 +40,35 @@ def test_every_node_restarts_in_turn(scenario: Prover) -> None:
     or 12: stored, and no failed send. The nodes have been running for a while, as in any maintenance (see docs/findings
     on newborn brokers), and so has each before it is wiped, for no node is restarted twice.
     """
-    names = [str(group.name) for group in scenario.topology.brokers]
-    waits = scenario.topology.slaves and scenario.topology.replication == "sync"
-    stops = [f"master-{number}" for number in range(len(names))]
+    masters = range(len(scenario.topology.brokers))
     scenario(
         load=[LOAD],
         steps=plan(
             then(ENOUGH, name="loaded"),
-            *([then(Elapse(seconds=NEWBORN_S), name="of-age")] * (scenario.version.major < 5)),
-            *(_maintenance(scenario, number) for number in range(len(names))),
+            of_age(scenario),
+            *(in_turn(scenario, number, _restarted) for number in masters),
         ),
         demand=[
-            metric("unacknowledged", process="p-", but=STORED if waits else []).equals(0),
-            *([metric("unstored", statuses=STORED, replicas="master").equals(0)] if waits else []),
+            *no_failed_send(scenario),
             forbid("lost", replicas="master"),
             forbid("phantom"),
-            # Each wait did its work before the stop, and undoing the wipe brought the clients back.
-            *(
-                metric("ok_despite", window=stop, since="inject", margin_s=0, broker=name).equals(0)
-                for stop, name in zip(stops, names, strict=True)
-            ),
-            *(
-                metric("ok_in", window=stop, since="recovered", until="end", broker=name) > 0
-                for stop, name in zip(stops, names, strict=True)
-            ),
+            *left_and_returned(scenario),
         ],
         control=scenario.control(
             "without-the-wipes",
             load=[LOAD],
             steps=plan(
                 then(ENOUGH, name="loaded"),
-                *(outage(stop, Stop(target=master(n)), after_s=2, for_s=3) for n, stop in enumerate(stops)),
+                *(outage(f"master-{n}", Stop(target=master(n)), after_s=2, for_s=3) for n in masters),
             ),
-            demand=[metric("unacknowledged", process="p-", but=STORED if waits else []).equals(0)],
+            demand=no_failed_send(scenario)[:1],
             why="the same stops without the wipes must fail sends",
         ),
     )
 
 
-def _maintenance(scenario: Prover, number: int) -> tuple[Step, ...]:
-    """One broker name: wiped, its slaves restarted, its master restarted, and writable again.
-
-    A cluster with a wiped master is not whole: each return is waited for by what it must bring.
-    """
-    before = sum(group.slaves for group in scenario.topology.brokers[:number])
-    slaves = range(before, before + scenario.topology.brokers[number].slaves)
-    polls = POLLS_S[scenario.timers]
-    return plan(
-        then(WipeWritePermission(target=master(number)), name=f"wipe-{number}"),
-        then(Elapse(seconds=polls), name=f"clients-leave-{number}"),
-        *(_restarted(f"slave-{n}", slave(n), number) for n in slaves),
-        _restarted(f"master-{number}", master(number), number),
-        heal(f"wipe-{number}"),
-        then(Elapse(seconds=polls), name=f"clients-return-{number}"),
-    )
-
-
-def _restarted(name: str, target: str, number: int) -> tuple[Step, ...]:
-    """One node stopped and started: routed by every nameserver, and its master acknowledges (with a slave in step)."""
-    return plan(
-        outage(name, Stop(target=target, await_health=False), after_s=0, for_s=1),
-        then(AwaitRoute(target=target, present=True, since=name, since_heal=True, timeout_s=60), name=f"routed-{name}"),
-        then(AwaitAnswer(target=master(number), codes=(0,), timeout_s=60), name=f"acknowledges-{name}"),
-    )
+def _restarted(target: str) -> Stop:
+    return Stop(target=target, await_health=False)
 
 
 GONE_S = 10

@@ -18,6 +18,7 @@ from harness.suite import (
     master,
     nameserver,
     observed,
+    of_age,
     outage,
     plan,
     produce,
@@ -26,8 +27,6 @@ from harness.suite import (
 
 LOAD = produce(2, rate=400, threads=2)
 ENOUGH = AwaitCount(who="p", what="ok", at_least=3000, from_start=True, timeout_s=120)
-NEWBORN_S = 62
-"""A 4.x master makes the topic of half messages 60 s after its start, and so undoes whatever wipe there is."""
 REGISTER_S = {"documented": 30, "fast": 10}
 WIPE = WipeWritePermission(target=master(0))
 LOOK = Writable(target=master(0))
@@ -39,12 +38,11 @@ def test_what_ends_a_wipe_and_what_does_not(scenario: Prover) -> None:
     others = "+".join(nameserver(n) for n in range(1, scenario.topology.nameservers))
     elsewhere = [then(Writable(target=master(0), on=others), name="elsewhere")] if others else []
     number = scenario.topology.nameservers
-    of_age = [then(Elapse(seconds=NEWBORN_S), name="of-age")] if scenario.version.major < 5 else []
     scenario(
         load=[LOAD],
         steps=plan(
             then(ENOUGH, name="loaded"),
-            *of_age,
+            of_age(scenario),
             then(WIPE, name="first-wipe"),
             then(Elapse(seconds=3 * REGISTER_S[scenario.timers] + 5), name="registrations"),
             then(LOOK, name="after-registrations"),
@@ -52,7 +50,7 @@ def test_what_ends_a_wipe_and_what_does_not(scenario: Prover) -> None:
             then(_back("broker-restart", master(0), "nameserver/*"), name="broker-back"),
             then(LOOK, name="after-broker-restart"),
             heal("first-wipe"),
-            *([then(Elapse(seconds=NEWBORN_S), name="of-age-again")] * bool(of_age)),
+            of_age(scenario, "of-age-again"),
             then(WIPE, name="second-wipe"),
             then(LOOK, name="before-nameserver-restart"),
             outage("nameserver-restart", Kill(target=nameserver(0), await_health=False), after_s=0, for_s=1),

@@ -104,6 +104,7 @@ class HistoryBuilder:
         broker: str | None = None,
         reconsume: int = 0,
         altered: str | None = None,
+        refused: bool = False,
         at_s: float | None = None,
     ) -> None:
         known = self.stored.get(id, (BROKER, 0, 0))
@@ -119,6 +120,7 @@ class HistoryBuilder:
             q=where[1],
             o=where[2],
             k=reconsume,
+            s="refused" if refused else None,
             a=altered,
         )
         self.add(process, record)

@@ -50,14 +50,16 @@ def undelivered(
 ) -> Finding:
     """Acknowledged sends that a group was never given; in a broadcasting group, that any of its members was not given.
 
-    A group is owed what went to the topics that its members consume. Counts (message, group) pairs. Says nothing of
-    why: a consumer may have been stopped too early.
+    One that was refused is owed again, until it is not refused, or refused for the last time and so a dead letter; the
+    figure `refused` is how many were given and came not again. A group is owed what went to the topics that its members
+    consume. Counts (message, group) pairs. Says nothing of why: a consumer may have been stopped too early.
     """
     acked = narrow.acked_of(history, process, topic, broker, sent_after, sent_before)
     parts = []
-    of = 0
+    of = refused = 0
     for name in narrow.groups_of(history, group):
-        given = history.deliveries.filter(narrow.text("group") == name)
+        seen = history.deliveries.filter(narrow.text("group") == name)
+        given = seen.filter(narrow.ended(history, name))
         owed = acked.filter(narrow.subscribed(history, name))
         if narrow.is_broadcast(history, name):
             for member in narrow.members_of(history, name):
@@ -65,10 +67,13 @@ def undelivered(
                 parts.append(owed.join(mine, on="m", how="anti").with_columns(group=pl.lit(f"{name}/{member}")))
                 of += owed.height
         else:
-            parts.append(owed.join(given.select("m"), on="m", how="anti").with_columns(group=pl.lit(name)))
+            absent = owed.join(given.select("m"), on="m", how="anti")
+            refused += absent.join(seen.select("m"), on="m", how="semi").height
+            parts.append(absent.with_columns(group=pl.lit(name)))
             of += owed.height
     missing = pl.concat(parts)
-    return Finding("undelivered", missing.height, of, narrow.examples(missing, *_SHOWN), _bound(missing.height, of))
+    figures = _bound(missing.height, of) | ({"refused": refused} if refused else {})
+    return Finding("undelivered", missing.height, of, narrow.examples(missing, *_SHOWN), figures)
 
 
 def unread_or_undelivered(

@@ -14,6 +14,8 @@ import polars as pl
 
 from harness.core.errors import MetricUnavailable
 from harness.core.history import History
+from harness.core.names import REFUSED
+from harness.core.refusal import last_attempt
 from harness.core.window import FaultWindow
 
 MASTER_NODE: Final = r"-(0|master)$"
@@ -136,6 +138,13 @@ def may_refuse(history: History, group: str) -> bool:
     """Its consumers were told to refuse messages, or nothing is known of it; else no message is given for a retry."""
     configs = _configs_of(history, group)
     return not configs or any(config.get("fail_every", 1) for config in configs)
+
+
+def ended(history: History, group: str) -> pl.Expr:
+    """Deliveries that end what the group is owed of a message: not refused, or refused for the last time."""
+    last = last_attempt(_configs_of(history, group))
+    given_up = pl.lit(False) if last is None else pl.col("reconsume").fill_null(0) >= last
+    return (text("status") != REFUSED).fill_null(True) | given_up
 
 
 def is_orderly(history: History, group: str) -> bool:

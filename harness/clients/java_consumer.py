@@ -108,13 +108,14 @@ class JavaConsumer:
         """Records a batch; False if this one is to be consumed again later."""
         now = time.monotonic_ns()
         broker, number = str(queue.getBrokerName()), int(queue.getQueueId())
-        lines = [self._line(message, broker, number, now) for message in messages]
+        every = self._config.fail_every
+        refused = bool(every) and next(self._batches) % every == 0
+        lines = [self._line(message, broker, number, now, refused=refused) for message in messages]
         self._recorder.write("".join(lines))
         self.tally.delivered(len(lines), now)
-        every = self._config.fail_every
-        return not every or next(self._batches) % every != 0
+        return not refused
 
-    def _line(self, message: Any, broker: str, queue: int, now_ns: int) -> str:
+    def _line(self, message: Any, broker: str, queue: int, now_ns: int, *, refused: bool) -> str:
         keys, stored = message.getKeys(), message.getBody()
         body = bytes(stored) if stored is not None else b""
         checksum = int(message.getBodyCRC()) == stored_crc(body) or _compressed(message)
@@ -122,7 +123,9 @@ class JavaConsumer:
         place = (broker, queue, int(message.getQueueOffset()))
         message_id = found or f"unidentified@{int(message.getCommitLogOffset())}"
         attempt = int(message.getReconsumeTimes())
-        return self._lines.deliver(message_id, now_ns, str(message.getTopic()), place, attempt, altered)
+        return self._lines.deliver(
+            message_id, now_ns, str(message.getTopic()), place, attempt, altered, refused=refused
+        )
 
     def _heartbeat_ms(self) -> int:
         # A 5.x consumer whose first heartbeat meets its own lock would wait 20 s for its next chance.

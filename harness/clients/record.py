@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.core import content
 from harness.core.errors import ClientError
-from harness.core.names import COUNTED
+from harness.core.names import COUNTED, REFUSED
 
 MAX_ERROR_CHARS = 400
 # Python's own write gives its lock away for a copy of 200 bytes, and eight senders then queue for it.
@@ -109,14 +109,18 @@ class DeliverLines:
         place: tuple[str, int, int],
         reconsume: int,
         altered: str | None = None,
+        *,
+        refused: bool = False,
     ) -> str:
         """`place` is broker, queue and offset of where it was read: of the retry topic if `reconsume` is above 0.
 
+        `refused`: the listener is about to answer that it is to come again.
         `altered` is in what it differs from what was sent, as `examine` of `harness.core.content` says it.
         """
         broker, queue, offset = place
         differs = f',"a":{quoted(altered)}' if altered else ""
+        status = f',"s":"{REFUSED}"' if refused else ""
         return (
             f'{{"f":"deliver","y":"ok","t":{time_ns},"id":{quoted(message_id)},"tp":{quoted(topic)},'
-            f'"b":{quoted(broker)},"r":{self._group},"q":{queue},"o":{offset},"k":{reconsume}{differs}}}\n'
+            f'"b":{quoted(broker)},"r":{self._group},"q":{queue},"o":{offset},"k":{reconsume}{status}{differs}}}\n'
         )

@@ -5,7 +5,8 @@ categories). `m` is the number of the message: the same in every table for the s
 
 * `sends`: m, id, process, call, topic, invoke_ns, complete_ns, outcome (ok|fail|info), status, code, error, broker,
   queue, offset, completions. An invoke that never completed has outcome info, complete_ns null and completions 0.
-* `deliveries`: m, process, group, id, topic, broker, queue, offset, time_ns, reconsume, altered.
+* `deliveries`: m, process, group, id, topic, broker, queue, offset, time_ns, reconsume, status, altered.
+  Status is `refused` where the consumer said that it failed, else null.
 * `reads`: m, phase, replica, broker, topic, queue, offset, id, digest, time_ns, altered. Message by message as the
   oracle read them; one queue offset may occur twice.
 * `drains`: phase, replica, broker, topic, queue, complete, count, detail, time_ns, content.

@@ -36,6 +36,9 @@ QUIET_S: Final = 20.0
 ACTED: Final = "acted"
 """An event: every step of the scenario was done. `{"faults", "looks"}` are the names of what was injected and seen."""
 
+REFUSED: Final = "refused"
+"""The status of a delivery of which the consumer said that it failed: the message is owed to it again."""
+
 READ_ALL: Final = "read-all"
 """An event: the oracle has read a phase. `{"phase", "nodes", "messages"}`: of whom something is recorded, how much."""
 

@@ -25,7 +25,7 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
     "r": pl.String(),  # replica (node name) that was read; consumer group for a delivery
     "q": pl.Int32(),  # queue id
     "o": pl.Int64(),  # queue offset
-    "s": pl.String(),  # status as the client names it; phase label of a read or drain; fault action
+    "s": pl.String(),  # status as the client names it; phase label of a read or drain; fault action; `refused`
     "k": pl.Int32(),  # response code; reconsume times of a delivery; READ lines that a drain stands for
     "e": pl.String(),  # error text; digest of a read
     "a": pl.String(),  # in what a read or delivered message differs from what was sent; of a drain: `compared`

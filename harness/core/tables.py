@@ -57,6 +57,7 @@ DELIVERIES: Final = {
     "offset": "o",
     "time_ns": "t",
     "reconsume": "k",
+    "status": "s",
     "altered": "a",
 }
 READS: Final = {

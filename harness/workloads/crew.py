@@ -17,8 +17,9 @@ from harness.clients.spawn import RuntimeSpawner
 from harness.cluster import Cluster
 from harness.cluster.provision import shown_jars, shown_jre
 from harness.core.errors import EvidenceError, HarnessError, UsageError
-from harness.core.names import COUNTS, ROSTER
+from harness.core.names import COUNTS, REFUSED, ROSTER
 from harness.core.op import SCHEMA, OpName, OpType
+from harness.core.refusal import last_attempt
 from harness.distribution import Jre
 from harness.runtime.base import Runtime
 from harness.workloads.load import Consume, Load, Produce, is_called, producer_group, workers_of
@@ -66,7 +67,7 @@ class Crew:
         self._spawner = RuntimeSpawner(cluster.runtime)
         self._workers: dict[str, Worker] = {}
         self._producers: dict[str, str] = {}
-        self._consumed: dict[str, set[str]] = {}
+        self._consumed: dict[str, list[ConsumerConfig]] = {}
         self._broadcast: dict[str, list[str]] = {}
         self._stopped: dict[str, Mapping[str, int]] = {}
         self._doomed: set[str] = set()
@@ -96,7 +97,7 @@ class Crew:
                 if config.role == "producer":
                     self._producers[config.process] = config.topic
                 else:
-                    self._consumed.setdefault(config.group, set()).update(config.topics)
+                    self._consumed.setdefault(config.group, []).append(config)
                     if config.model == "broadcasting":
                         self._broadcast.setdefault(config.group, []).append(config.process)
         return [config.process for config in configs]
@@ -156,13 +157,14 @@ class Crew:
     def undelivered(self, group: str, brokers: Sequence[str] | None = None) -> int:
         """Acknowledged messages of its topics that the group was not given so far, as the histories have it.
 
-        Of a broadcasting group each member that runs is owed all of them, and what each lacks is summed. Raises
-        UsageError for a group that nobody consumes in: it is owed nothing, and that would look like all.
+        What it refused it is owed again, unless that was the last attempt. Of a broadcasting group each member that
+        runs is owed all of them, and what each lacks is summed. Raises UsageError for a group that nobody consumes in:
+        it is owed nothing, and that would look like all.
         """
         if group not in self._consumed:
             known = ", ".join(sorted(self._consumed)) or "none"
             raise UsageError(f"no consumer of group {group!r} was started so far; the groups are {known}")
-        topics = self._consumed[group]
+        topics = {topic for config in self._consumed[group] for topic in config.topics}
         sending = [self._workers[n].history for n, topic in self._producers.items() if topic in topics]
         sent = self._scan(sending, OpName.SEND, pl.col("y") == OpType.OK.value)
         if brokers is not None:
@@ -172,7 +174,9 @@ class Crew:
             each = (self._scan([self._workers[n].history], OpName.DELIVER, mine) for n in members)
             return sum(sent.join(given, on="id", how="anti").height for given in each)
         consumers = [w.history for n, w in self._workers.items() if n not in self._producers]
-        given = self._scan(consumers, OpName.DELIVER, mine)
+        last = last_attempt(asdict(config) for config in self._consumed[group])
+        kept = (pl.col("s") != REFUSED).fill_null(True) | (pl.lit(False) if last is None else pl.col("k") >= last)
+        given = self._scan(consumers, OpName.DELIVER, mine & kept)
         return sent.join(given, on="id", how="anti").height
 
     def close(self) -> None:

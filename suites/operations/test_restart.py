@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from harness.suite import (
+    ANSWER_TIMEOUT_MS,
+    POLLS_S,
+    STORED,
     AwaitAnswer,
     AwaitCount,
     AwaitRoute,
@@ -21,6 +24,7 @@ from harness.suite import (
     master,
     metric,
     observed,
+    of_age,
     outage,
     plan,
     produce,
@@ -30,13 +34,6 @@ from harness.suite import (
 DOCUMENTED_WAIT_S = 40
 """The documents' own figure: after about 40 s every client has polled the route."""
 POLL_S = 30
-POLLS_S = {"documented": POLL_S + 2, "fast": 4}
-"""By which every client has asked for the route again."""
-NEWBORN_S = 62
-"""A 4.x master makes the topic of half messages 60 s after its start, and so undoes whatever wipe there is."""
-ANSWER_TIMEOUT_MS = 15_000
-"""Longer than any replication wait: an answer that the slave is not back yet is no time-out."""
-STORED = ["SLAVE_NOT_AVAILABLE", "FLUSH_SLAVE_TIMEOUT"]
 LOAD = produce(2, rate=800, threads=4, retries=0, timeout_ms=ANSWER_TIMEOUT_MS)
 ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_s=120)
 """The load before the first fault, however slow the machine is."""
@@ -59,7 +56,7 @@ def test_a_wiped_broker_restarts_unnoticed(scenario: Prover) -> None:
         load=[produce(2, rate=200, threads=4, retries=0, timeout_ms=ANSWER_TIMEOUT_MS)],
         steps=plan(
             then(AwaitCount(who="p", what="ok", at_least=2000, from_start=True, timeout_s=120), name="loaded"),
-            *([then(Elapse(seconds=NEWBORN_S), name="of-age")] * (scenario.version.major < 5)),
+            of_age(scenario),
             then(WipeWritePermission(target=master(0)), name="wipe"),
             then(Elapse(seconds=DOCUMENTED_WAIT_S), name="clients-poll"),
             outage("stop", Stop(target=master(0)), after_s=0, for_s=0),
@@ -136,10 +133,10 @@ def test_a_careless_restart_loses_nothing(scenario: Prover) -> None:
 def _fails_none(scenario: Prover) -> list[Expectation]:
     if scenario.topology.slaves and scenario.topology.replication == "sync":
         return [
-            metric("unacknowledged", but=STORED).equals(0),
+            metric("unacknowledged", but=list(STORED)).equals(0),
             metric("unacknowledged_in", window="stop").equals(0),
             # They are excused for being stored, and so they must be.
-            metric("unstored", statuses=STORED, replicas="master").equals(0),
+            metric("unstored", statuses=list(STORED), replicas="master").equals(0),
         ]
     return [metric("unacknowledged").equals(0)]
 

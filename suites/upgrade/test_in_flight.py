@@ -16,7 +16,7 @@ from harness.suite import (
     produce,
     then,
 )
-from suites.upgrade.moves import broker_name, of_age
+from suites.upgrade.moves import broker_name, loaded
 
 DELAY_LEVEL, DELAY_S = 6, 120.0
 """Longer than a broker name takes to move: what was sent before is due after it, or in the middle of it."""
@@ -64,7 +64,7 @@ def test_what_is_on_its_way_arrives(scenario: Prover) -> None:
         cluster=TOPICS,
         load=[*PRODUCERS, *CONSUMERS],
         steps=plan(
-            of_age(scenario),
+            loaded(scenario),
             sent,
             broker_name(scenario, 0, "upgrade"),
             *(then(StopLoad(name=load.name), name=f"no-more-{load.name}") for load in (DELAYED, UNDECIDED, REFUSED)),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.suite import Elapse, Prover, consume, guarantee, plan, then
-from suites.upgrade.moves import LOAD, SEEN, broker_name, careless, everything, no_failed_send, nothing_lost, of_age
+from harness.suite import Elapse, Prover, consume, guarantee, no_failed_send, plan, then
+from suites.upgrade.moves import LOAD, SEEN, broker_name, careless, everything, loaded, nothing_lost
 
 BACK = "-back"
 
@@ -17,7 +17,7 @@ def test_one_broker_goes_and_comes_back(scenario: Prover) -> None:
     scenario(
         load=[LOAD, consume(2, group="g")],
         steps=plan(
-            of_age(scenario),
+            loaded(scenario),
             broker_name(scenario, 0, "upgrade"),
             then(Elapse(seconds=10), name="mixed"),
             broker_name(scenario, 0, "first", BACK),
@@ -34,7 +34,7 @@ def test_every_node_goes_and_comes_back(scenario: Prover) -> None:
     scenario(
         load=[LOAD, consume(2, group="g")],
         steps=plan(
-            of_age(scenario),
+            loaded(scenario),
             *everything(scenario, "upgrade"),
             then(Elapse(seconds=10), name="upgraded"),
             *everything(scenario, "first", BACK),

@@ -430,6 +430,52 @@ class TestBroadcast:
         assert find(h.history(), "undelivered", {}).count == 1
 
 
+class TestRefused:
+    """What a consumer refused is owed to its group again."""
+
+    def test_once_and_never_again_is_undelivered(self, h):
+        h.consumer("c1", "g", model="clustering")
+        h.send("p1", "m1").ok()
+        h.deliver("c1", "m1", refused=True)
+        finding = find(h.history(), "undelivered", {})
+        assert (finding.count, finding.of, finding.figures) == (1, 1, {"refused": 1})
+
+    def test_given_again_it_is_delivered(self, h):
+        h.consumer("c1", "g")
+        h.consumer("c2", "g")
+        h.send("p1", "m1").ok()
+        h.deliver("c1", "m1", refused=True)
+        h.deliver("c2", "m1", reconsume=1)
+        assert find(h.history(), "undelivered", {}).count == 0
+
+    @pytest.mark.parametrize(
+        ("config", "attempt", "missing"),
+        [
+            ({"max_reconsume": 2}, 1, 1),
+            ({"max_reconsume": 2}, 2, 0),
+            ({"max_reconsume": -1}, 15, 1),
+            ({"max_reconsume": -1}, 16, 0),
+            ({"max_reconsume": -1, "listener": "orderly"}, 16, 1),
+            ({"max_reconsume": -1, "model": "broadcasting"}, 0, 0),
+        ],
+    )
+    def test_the_last_refusal_ends_it(self, h, config, attempt, missing):
+        """Then it is a dead letter; what a broadcasting member refuses is not given again."""
+        h.consumer("c1", "g", **config)
+        h.send("p1", "m1").ok()
+        h.deliver("c1", "m1", reconsume=attempt, refused=True)
+        assert find(h.history(), "undelivered", {}).count == missing
+
+    def test_other_groups_are_none_of_it(self, h):
+        h.consumer("c1", "g")
+        h.consumer("c2", "other")
+        h.send("p1", "m1").ok()
+        h.deliver("c1", "m1", refused=True)
+        h.deliver("c2", "m1", group="other")
+        assert find(h.history(), "undelivered", {"group": "g"}).count == 1
+        assert find(h.history(), "undelivered", {"group": "other"}).count == 0
+
+
 class TestDiverged:
     def test_lag_is_apart(self, h):
         h.read("m1", "m2", "m3", replica=MASTER)

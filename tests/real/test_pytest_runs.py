@@ -6,9 +6,11 @@ import json
 import os
 import signal
 
+import polars as pl
 import pytest
 
 from harness.checkers.narrow import sends_of
+from harness.core.names import REFUSED
 from harness.evidence import load_history
 from harness.recheck import recheck
 from harness.waiting import pause_s
@@ -128,5 +130,7 @@ def test_every_way_to_send_and_to_consume_leaves_a_complete_record(start: Start,
     assert "ok" in outcomes["sync"]
     assert "info" in outcomes["oneway"]
     assert "ok" not in outcomes["oneway"], "nobody answers"
+    refused = history.deliveries.filter(pl.col("status").cast(pl.String) == REFUSED)
+    assert set(refused.get_column("group").cast(pl.String)) == {"gs", "gr", "go"}, "who refuses says so"
     assert history.deliveries.get_column("reconsume").max() > 0, "what was refused came again"
     run.assert_nothing_runs()

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from harness.clients.config import ConsumerConfig
 from harness.core.errors import UsageError
+from harness.core.names import REFUSED
 from harness.core.op import OpName, OpType, line
 from harness.workloads.crew import Crew
 
@@ -39,8 +41,37 @@ def test_every_member_of_a_broadcasting_group_is_waited_for(
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in text))
         crew._workers[name] = SimpleNamespace(history=tmp_path / f"{name}.jsonl")  # type: ignore[assignment]
     crew._producers["p-1"] = "t"
-    crew._consumed["g"] = {"t"}
+    crew._consumed["g"] = [ConsumerConfig("c-1", "", ("t",), group="g")]
     assert crew.undelivered("g") == 0
     crew._broadcast["g"] = ["c-1", "c-2"]
     crew._doomed |= set(doomed)
+    assert crew.undelivered("g") == missing
+
+
+@pytest.mark.parametrize(("attempts", "missing"), [(0, 3), (1, 2), (2, 0)])
+def test_what_was_refused_is_waited_for(tmp_path: Path, attempts: int, missing: int) -> None:
+    """One refused at first and one refused twice, which ends it, are given in the end; until then they are owed."""
+    nothing: Any = None
+    crew = Crew(SimpleNamespace(runtime=None), nothing, "fast", tmp_path, lambda name, detail: None)  # type: ignore[arg-type]
+    sent = [line(OpName.SEND, y, 1, c=n, id=f"p-1-{n}", tp="t") for n in range(3) for y in (OpType.INVOKE, OpType.OK)]
+    given = [
+        line(
+            OpName.DELIVER,
+            OpType.OK,
+            2,
+            id=f"p-1-{n}",
+            tp="t",
+            r="g",
+            k=attempt,
+            s=None if n <= attempt - 1 else REFUSED,
+        )
+        for attempt in range(attempts + 1)
+        for n in range(3)
+        if n >= attempt - 1
+    ]
+    for name, rows in {"p-1": sent, "c-1": given}.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        crew._workers[name] = SimpleNamespace(history=tmp_path / f"{name}.jsonl")  # type: ignore[assignment]
+    crew._producers["p-1"] = "t"
+    crew._consumed["g"] = [ConsumerConfig("c-1", "", ("t",), group="g", max_reconsume=2)]
     assert crew.undelivered("g") == missing
