@@ -84,7 +84,10 @@ def _parser() -> argparse.ArgumentParser:
     into.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="such as: -- mqadmin clusterList")
     command("clean", _clean, "remove everything that dead runs left behind")
     again = command("recheck", _recheck, "judge a stored run again, without a cluster")
-    again.add_argument("run", type=Path, help="a run directory, such as reports/latest")
+    again.add_argument("run", type=Path, help="a run directory, such as reports/latest, or a bundle")
+    pack = command("bundle", _bundle, "pack a stored run into one file that another person can check with recheck")
+    pack.add_argument("run", type=Path, help="a run directory, such as reports/latest")
+    pack.add_argument("--out", type=Path, default=None, help="default: <run-id>.bundle.tar.gz beside the run")
     what = command("explain", _explain, "a guarantee: the promise, its source, what is expected, how it is tested")
     what.add_argument("guarantee", nargs="?", help="its id; without one every id is listed")
     report = command("report", _report, "write report.html of a stored run again and print where it is")
@@ -181,11 +184,23 @@ def _clean(_options: argparse.Namespace) -> int:
 
 
 def _recheck(options: argparse.Namespace) -> int:
-    from harness.recheck import recheck
+    if options.run.is_file():
+        from harness.bundle import recheck_bundle
 
-    text, code = recheck(options.run)
+        text, code = recheck_bundle(options.run, state_dir())
+    else:
+        from harness.recheck import recheck
+
+        text, code = recheck(options.run)
     print(text)
     return code
+
+
+def _bundle(options: argparse.Namespace) -> int:
+    from harness.bundle import bundle
+
+    print(bundle(options.run, options.out))
+    return 0
 
 
 def _explain(options: argparse.Namespace) -> int:

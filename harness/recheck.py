@@ -83,6 +83,23 @@ def rewrite_report(run: Path) -> str:
     return str(directory / "report.html")
 
 
+def untouched(directory: Path) -> None:
+    """Raises EvidenceError if what is stored of a run, its evidence included, was changed since it ended.
+
+    Of one that was cut short nothing says what it should be but the evidence of what had ended.
+    """
+    _session, stored, shared = load_session(directory)
+    problems = damage(directory, stored.evidence)
+    if shared.ended_utc:
+        changed = _edited(directory, stored, shared, _stored_verdicts(directory)[0])
+    else:
+        changed = []
+        problems = {name: words for name, words in problems.items() if name not in _unfinished(directory, stored)}
+    told = [*(f"{name}: {'; '.join(words)}" for name, words in problems.items()), *changed]
+    if told:
+        raise EvidenceError(f"{directory}: {'; '.join(told)}: restore the files, or see what `recheck` says")
+
+
 def run_directory(path: Path) -> Path:
     """A run directory, also through a link such as `reports/latest`. Raises UsageError naming what is not there."""
     if not path.is_dir():

@@ -26,6 +26,7 @@ ELSEWHERE: Final = ("harness/catalogue/guarantees", "harness/distribution/locks"
 """Hashed for each row, release or topology on its own."""
 WITHOUT_EFFECT: Final = (
     "harness/bench",
+    "harness/bundle.py",
     "harness/matrix",
     "harness/cli.py",
     "harness/compare.py",
