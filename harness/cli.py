@@ -85,6 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     command("clean", _clean, "remove everything that dead runs left behind")
     again = command("recheck", _recheck, "judge a stored run again, without a cluster")
     again.add_argument("run", type=Path, help="a run directory, such as reports/latest, or a bundle")
+    versus = command("compare", _compare, "two releases: what is better, the same, worse or not comparable")
+    versus.add_argument("base", type=Path, help="a run, a bundle, or a directory of runs of the release that is in use")
+    versus.add_argument("candidate", type=Path, help="the same of the release that is to take its place")
+    versus.add_argument("--out", type=Path, default=None, help="where signoff.html goes (default: below reports/)")
     pack = command("bundle", _bundle, "pack a stored run into one file that another person can check with recheck")
     pack.add_argument("run", type=Path, help="a run directory, such as reports/latest")
     pack.add_argument("--out", type=Path, default=None, help="default: <run-id>.bundle.tar.gz beside the run")
@@ -192,6 +196,16 @@ def _recheck(options: argparse.Namespace) -> int:
         from harness.recheck import recheck
 
         text, code = recheck(options.run)
+    print(text)
+    return code
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from harness.compare import compare
+
+    names = "-".join(path.resolve().name.removesuffix(".bundle.tar.gz") for path in (options.base, options.candidate))
+    out = options.out or Path(told("reports", None) or "reports") / f"signoff-{names}"
+    text, code = compare(options.base, options.candidate, out, state_dir())
     print(text)
     return code
 

@@ -130,6 +130,14 @@ def success_ratio(
     return sends.filter(pl.col("outcome") == "ok").height / sends.height
 
 
+def ok_per_s(history: History) -> float:
+    """Acknowledged sends a second, from the first send's begin to the last answer: faults and pauses included."""
+    span = history.sends.select(pl.col("complete_ns").max() - pl.col("invoke_ns").min()).item()
+    if not span:
+        raise MetricUnavailable("no send was answered; there is no rate")
+    return float(acked(history) / (span / 1e9))
+
+
 def broker_share(history: History, *, broker: str, topic: str | None = None, process: str | None = None) -> float:
     """Share of the acknowledged sends that this broker name acknowledged, 0 to 1."""
     every = narrow.acked_of(history, process, topic)

@@ -88,6 +88,7 @@ def figures(history: History, phase: str, checks: list[Check] | None = None) -> 
         "unknown": lambda: int(counts.unknown(history)),
         "unknown_stored": lambda: int(counts.unknown_stored(history, phase=phase)),
         "success_ratio": lambda: round(counts.success_ratio(history), 6),
+        "ok_per_s": lambda: round(counts.ok_per_s(history), 1),
         "latency_p50_ms": lambda: round(timing.latency_p50_ms(history), 3),
         "latency_p99_ms": lambda: round(timing.latency_p99_ms(history), 3),
         "rto_max_s": lambda: round(timing.rto_max_s(history), 3),

@@ -29,7 +29,7 @@ WITHOUT_EFFECT: Final = (
     "harness/bundle.py",
     "harness/matrix",
     "harness/cli.py",
-    "harness/compare.py",
+    "harness/compare",
     "harness/doctor.py",
     "harness/playground.py",
     "harness/plugin",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -92,6 +93,11 @@ def html_report(
     )
 
 
+def page(template: str, **values: Any) -> str:
+    """Another page with the same filters and style."""
+    return _environment().get_template(template).render(**values)
+
+
 @cache
 def _environment() -> Environment:
     """One for every page of a process: to compile the templates takes longer than to fill them in."""
@@ -113,6 +119,7 @@ def _environment() -> Environment:
         "second": lambda value: "–" if value is None else f"{value:,.2f}",
         "number": number,
         "several": several,
+        "middle": lambda values, name: value_text(name, statistics.median(values)),
     }
     environment.globals |= {"chart": chart, "not_tested": Verdict.NOT_TESTED}
     return environment

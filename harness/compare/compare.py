@@ -1,0 +1,128 @@
+"""Puts two sides together: the table, the page to sign, and the exit code."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.compare.figures import Figure, figures
+from harness.compare.page import signoff_page
+from harness.compare.sides import Side, side
+from harness.compare.statistics import ALPHA
+from harness.compare.verdicts import Compared, Outcome, compared
+from harness.core.errors import UsageError
+from harness.core.wording import several
+from harness.evidence.files import write_json, write_text
+from harness.report.rows import EXIT_DEVIATION, EXIT_INCONCLUSIVE, EXIT_OK
+from harness.report.words import printable, shorten
+
+_STYLE = {Outcome.WORSE: "bold red", Outcome.NOT_COMPARABLE: "yellow", Outcome.BETTER: "green", Outcome.SAME: ""}
+
+
+def compare(base: Path, candidate: Path, out: Path, state_dir: Path) -> tuple[str, int]:
+    """Compares what is stored of two releases; returns the table and an exit code, and writes to `out`.
+
+    There: `signoff.html`, a page that stands for itself, and `compare.json`, the same for programs. The code is 1 if
+    anything is worse, 6 if something that the base could be judged by is not comparable or nothing is, else 0.
+    Raises UsageError and EvidenceError for what cannot be compared at all, before anything is written.
+    """
+    with side("base", base, state_dir) as one, side("candidate", candidate, state_dir) as other:
+        if out.resolve().is_relative_to(base.resolve()) or out.resolve().is_relative_to(candidate.resolve()):
+            raise UsageError(f"{out} lies in what is compared: evidence is not written to; name another --out")
+        rows, why_not = _compared(one, other)
+        untested = [row for row in rows if not row.tested]
+        shown = [row for row in rows if row.tested]
+        code, line = _verdict(shown)
+        write_text(out / "signoff.html", signoff_page(one, other, shown, untested, line, code, why_not))
+        write_json(out / "compare.json", _document(one, other, rows, code, line))
+    return _table(one, other, shown, untested, line, why_not) + f"\n{out / 'signoff.html'}", code
+
+
+def _compared(base: Side, candidate: Side) -> tuple[list[Compared], str]:
+    """Every row of either side, and why figures are not judged, if so."""
+    unlike = _unlike(base, candidate)
+    keys = list(dict.fromkeys((*base.keys(), *candidate.keys())))
+    why_not = unlike or _machines(base, candidate)
+    measured = figures(base, candidate, keys, why_not)
+    rows = [compared(base, candidate, key, measured, unlike) for key in keys]
+    return sorted(rows, key=lambda row: list(Outcome).index(row.outcome)), why_not
+
+
+def _unlike(base: Side, candidate: Side) -> str:
+    """Under which conditions the sides differ besides their release; nothing can be compared then."""
+    differ = [name for name, value in base.conditions.items() if candidate.conditions.get(name) != value]
+    return "; ".join(f"{name} {base.conditions[name]} against {candidate.conditions[name]}" for name in differ)
+
+
+def _machines(base: Side, candidate: Side) -> str:
+    kinds = base.machines() | candidate.machines()
+    if len(kinds) == 1:
+        return ""
+    differing = sorted({name for kind in kinds for name, value in kind if any((name, value) not in k for k in kinds)})
+    return f"the runs were made on different machines ({', '.join(differing)})"
+
+
+def _verdict(rows: Sequence[Compared]) -> tuple[int, str]:
+    counts = {outcome: sum(row.outcome is outcome for row in rows) for outcome in Outcome}
+    line = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items()) + f" of {len(rows)}"
+    if counts[Outcome.WORSE]:
+        return EXIT_DEVIATION, line
+    owed = any(row.owed for row in rows) or counts[Outcome.NOT_COMPARABLE] == len(rows)
+    return (EXIT_INCONCLUSIVE if owed else EXIT_OK), line
+
+
+def _document(base: Side, candidate: Side, rows: Sequence[Compared], code: int, line: str) -> dict[str, object]:
+    return {
+        "schema": 1,
+        "exit_code": code,
+        "line": line,
+        "alpha": ALPHA,
+        **{
+            each.name: {
+                "release": each.release,
+                "runs": [{"id": s.run.id, "commit": s.run.git_commit, "verdicts_sha256": s.digest} for s in each.runs],
+            }
+            for each in (base, candidate)
+        },
+        "rows": [asdict(row) for row in rows],
+    }
+
+
+def _table(
+    base: Side, candidate: Side, rows: Sequence[Compared], untested: Sequence[Compared], line: str, why_not: str
+) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=160, color_system=None, highlight=False)
+    for each in (base, candidate):
+        console.print(Text(f"{each.name}: RocketMQ {each.release}, {several(len(each.runs), 'run')}"))
+    if why_not:
+        console.print(Text(f"figures are not judged: {why_not}"))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("guarantee", "topology", "base", "candidate", "outcome", "why"):
+        table.add_column(name, no_wrap=name == "guarantee")
+    for row in rows:
+        outcome = Text(row.outcome.value, style=_STYLE[row.outcome])
+        table.add_row(*row.key, row.base, row.candidate, outcome, Text(shorten(row.why, 200)))
+    console.print(table)
+    moved = [figure for row in rows for figure in row.figures if figure.outcome in ("worse", "better")]
+    for figure in moved:
+        console.print(Text(f"{figure.outcome}: {figure_text(figure)}"))
+    if untested:
+        console.print(Text(f"{several(len(untested), 'promised row')} of neither side was tested"))
+    console.print(Text(line))
+    return "\n".join(printable(text.rstrip()) for text in out.getvalue().splitlines())
+
+
+def figure_text(figure: Figure) -> str:
+    """`latency_p50_ms of <scenario>: 1.2 -> 4.8, by +3.6 (95 %: +3.1 to +4.0), p = 0.008`."""
+    middle = (sorted(values)[len(values) // 2] for values in (figure.base, figure.candidate))
+    interval = "" if figure.low is None else f" (95 %: {figure.low:+.4g} to {figure.high:+.4g})"
+    told = " -> ".join(f"{value:.4g}" for value in middle)
+    return f"{figure.name} of {figure.scenario}: {told}, by {figure.shift:+.4g}{interval}, p = {figure.p:.2g}"

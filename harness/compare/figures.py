@@ -1,0 +1,134 @@
+"""Figures of two releases: how far apart, with what confidence, and which of them are worse or better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from pydantic import JsonValue
+
+from harness.compare.sides import Key, Side, Stored
+from harness.compare.statistics import ALPHA, adjusted, fewest_runs, median_shift
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A figure that is compared: whether less is better, and up to which difference nobody minds, in its own unit.
+
+    Besides the floor a tenth of the base counts as nothing: what a release manager would not act on is no regression.
+    """
+
+    lower_is_better: bool
+    floor: float
+
+
+KINDS: Final = MappingProxyType(
+    {
+        "rto_max_s": Kind(lower_is_better=True, floor=0.25),
+        "rpo_ms": Kind(lower_is_better=True, floor=50.0),
+        "lost": Kind(lower_is_better=True, floor=5.0),
+        "lag_p99_ms": Kind(lower_is_better=True, floor=20.0),
+        "latency_p50_ms": Kind(lower_is_better=True, floor=0.5),
+        "latency_p99_ms": Kind(lower_is_better=True, floor=5.0),
+        "success_ratio": Kind(lower_is_better=False, floor=0.001),
+        "ok_per_s": Kind(lower_is_better=False, floor=1.0),
+    }
+)
+RELEVANT_SHARE: Final = 0.1
+_NEVER: Final = 3600.0
+"""What an infinite figure (service that never came back) counts as, in the figure's own unit times 1; see `_value`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of one scenario on both sides.
+
+    `shift` is the median difference candidate - base with its 95 % interval where there can be one; `p` is adjusted for
+    all figures of the comparison. `outcome` is better, same, worse, or not judged (`why`).
+    """
+
+    key: Key
+    scenario: str
+    name: str
+    base: tuple[float, ...]
+    candidate: tuple[float, ...]
+    shift: float
+    low: float | None
+    high: float | None
+    p: float
+    outcome: str
+    why: str = ""
+
+
+def figures(base: Side, candidate: Side, keys: Iterable[Key], why_not: str) -> list[Figure]:
+    """Every figure that both sides have; `why_not` says why none may be judged at all, if so."""
+    samples = {(key, *rest): values for key in keys for rest, values in _samples(base, candidate, key)}
+    names = {"\0".join((*key, scenario, name)): (key, scenario, name) for key, scenario, name in samples}
+
+    def lifted(number: int) -> dict[str, list[float | None]]:
+        """Above zero, where logarithms are: by what nobody minds."""
+        return {
+            text: [None if v is None else v + KINDS[where[2]].floor for v in samples[where][number]]
+            for text, where in names.items()
+        }
+
+    chances = adjusted(lifted(0), lifted(1))
+    return [_figure(where, samples[where], chances[text], why_not) for text, where in names.items()]
+
+
+def _samples(
+    base: Side, candidate: Side, key: Key
+) -> Iterable[tuple[tuple[str, str], tuple[list[float | None], list[float | None]]]]:
+    """(scenario, figure) -> its values by run on both sides, of the scenarios that both were put to alike."""
+    shared = dict.fromkeys(_scenarios(base, key))
+    for scenario in (name for name in _scenarios(candidate, key) if name in shared):
+        terms = [
+            stored.terms[scenario] for side in (base, candidate) for stored in side.runs if scenario in stored.terms
+        ]
+        if any(other != terms[0] for other in terms[1:]):
+            continue
+        for name in KINDS:
+            one, other = ([_value(stored, key, scenario, name) for stored in side.runs] for side in (base, candidate))
+            if any(v is not None for v in one) and any(v is not None for v in other):
+                yield (scenario, name), (one, other)
+
+
+def _scenarios(side: Side, key: Key) -> list[str]:
+    return [scenario.name for row in side.rows(key) for scenario in row.scenarios]
+
+
+def _value(stored: Stored, key: Key, scenario: str, name: str) -> float | None:
+    """A figure of a run whose scenario could be judged; an infinite one counts as an hour, whatever its unit."""
+    row = stored.rows.get(key)
+    found = next((s for s in row.scenarios if s.name == scenario), None) if row is not None else None
+    if found is None or found.verdict.value not in ("held", "broken"):
+        return None
+    value: JsonValue = found.figures.get(name)
+    if value == "inf":
+        return _NEVER * (1000.0 if name.endswith("_ms") else 1.0)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _figure(
+    where: tuple[Key, str, str], values: tuple[list[float | None], list[float | None]], p: float, why_not: str
+) -> Figure:
+    key, scenario, name = where
+    one, other = ([v for v in side if v is not None] for side in values)
+    shift, low, high = median_shift(one, other)
+    outcome, why = _outcome(KINDS[name], one, other, shift, p)
+    if why_not:
+        outcome, why = "not judged", why_not
+    return Figure(key, scenario, name, tuple(one), tuple(other), shift, low, high, p, outcome, why)
+
+
+def _outcome(kind: Kind, one: Sequence[float], other: Sequence[float], shift: float, p: float) -> tuple[str, str]:
+    fewest = fewest_runs()
+    if min(len(one), len(other)) < fewest:
+        told = f"{len(one)} and {len(other)} runs tell nothing of how much runs differ; it takes {fewest} of each"
+        return "not judged", told
+    middle = sorted(one)[len(one) // 2]
+    if p >= ALPHA or abs(shift) <= max(kind.floor, RELEVANT_SHARE * abs(middle)):
+        return "same", ""
+    return ("worse" if (shift > 0) is kind.lower_is_better else "better"), ""

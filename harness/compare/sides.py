@@ -1,0 +1,145 @@
+"""The runs of one side, as they are stored: nothing is compared that was changed since, or that did not end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.bundle import unpacked
+from harness.core.errors import EvidenceError, UsageError
+from harness.core.verdict import Judgement
+from harness.evidence.files import read_json
+from harness.recheck import run_directory, untouched
+from harness.report.material import judgement_from
+from harness.report.rows import Row, Run, parse_verdicts
+from harness.stored import VERDICTS, load_session, sha256_of
+
+Key = tuple[str, str]
+"""What is compared with what: the guarantee and the topology."""
+_DECIDES = ("java", "client", "runtime", "timers", "broker_conf", "namesrv_conf", "jvm_opts")
+"""Options by which two clusters of one release would differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One run. `judgements` are those of the rows' own scenarios, by name; `terms` what each was put to.
+
+    `code` is what the run itself ended in, `digest` the SHA-256 of its `verdicts.json`.
+    """
+
+    run: Run
+    rows: dict[Key, Row]
+    judgements: dict[str, Judgement]
+    terms: dict[str, dict[str, Any]]
+    code: int | None
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """All runs of one release under the same conditions."""
+
+    name: str
+    runs: tuple[Stored, ...]
+    release: str
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+    def keys(self) -> list[Key]:
+        """Every row that any of its runs has, in the order of the first."""
+        return list(dict.fromkeys(key for stored in self.runs for key in stored.rows))
+
+    def rows(self, key: Key) -> list[Row]:
+        """That row of each run that has it."""
+        return [stored.rows[key] for stored in self.runs if key in stored.rows]
+
+    def machines(self) -> set[tuple[tuple[str, str], ...]]:
+        """What kinds of machine they ran on; how busy each was is none of it."""
+        kinds = ({k: str(v) for k, v in s.run.machine.items() if not k.startswith("load")} for s in self.runs)
+        return {tuple(sorted(kind.items())) for kind in kinds}
+
+
+@contextmanager
+def side(name: str, path: Path, state_dir: Path) -> Iterator[Side]:
+    """The runs at a path: a run directory, a bundle, or a directory of runs and bundles.
+
+    Raises UsageError for a path that holds no run, and for runs of several releases or under several conditions;
+    EvidenceError for a run that was cut short or changed since it ended.
+    """
+    with ExitStack() as stack:
+        places = [_opened(stack, found, state_dir) for found in _runs_at(path)]
+        runs = tuple(_load(told, directory) for told, directory in places)
+        yield Side(name, runs, _one(name, "release", runs, _release), _one(name, "options", runs, _conditions))
+
+
+def _runs_at(path: Path) -> list[Path]:
+    if path.is_file() or (path / "run.json").is_file() or (path / "scenarios").is_dir():
+        return [path]
+    if not path.is_dir():
+        raise UsageError(f"{path} is not there: name a run such as reports/latest, a bundle, or a directory of runs")
+    inside = sorted(p for p in path.iterdir() if not p.is_symlink() and not p.name.startswith("."))
+    found = [p for p in inside if (p / "scenarios").is_dir() or p.name.endswith(".tar.gz")]
+    if not found:
+        raise UsageError(f"{path} holds no run: name a run such as reports/latest, a bundle, or a directory of runs")
+    return found
+
+
+def _opened(stack: ExitStack, path: Path, state_dir: Path) -> tuple[str, Path]:
+    if path.is_file():
+        return str(path), stack.enter_context(unpacked(path, state_dir))[0]
+    return str(path), run_directory(path)
+
+
+def _load(told: str, directory: Path) -> Stored:
+    untouched(directory)
+    if not (directory / VERDICTS).is_file():
+        raise EvidenceError(f"{told} was cut short: only whole runs are compared; run it again")
+    run, rows = parse_verdicts((directory / VERDICTS).read_text(encoding="utf-8"))
+    if not run.ended_utc:
+        raise EvidenceError(f"{told} was cut short: only whole runs are compared; run it again")
+    by_key: dict[Key, Row] = {}
+    for row in rows:
+        if (row.id, row.topology) in by_key:
+            raise UsageError(
+                f"{told} has {row.id} on {row.topology} twice: it is no run of one release; compare others"
+            )
+        by_key[row.id, row.topology] = row
+    names = [scenario.name for row in rows for scenario in row.scenarios]
+    roots = {name: directory / "scenarios" / name for name in names}
+    return Stored(
+        run,
+        by_key,
+        {name: judgement_from(read_json(root / "judgement.json")) for name, root in roots.items()},
+        {name: _terms(read_json(root / "scenario.json")) for name, root in roots.items()},
+        load_session(directory)[1].exit_code,
+        sha256_of(directory / VERDICTS),
+    )
+
+
+def _terms(scenario: dict[str, Any]) -> dict[str, Any]:
+    """What must be alike for figures to be: the load, and what is demanded."""
+    return {"load": scenario.get("load"), "rules": scenario.get("rules")}
+
+
+def _release(stored: Stored) -> str:
+    to = stored.run.options.get("upgrade_to")
+    label = stored.run.versions.get("rocketmq", str(stored.run.options.get("rocketmq")))
+    return f"{label}" if to is None else f"{label} to {to}"
+
+
+def _conditions(stored: Stored) -> dict[str, Any]:
+    return {name: stored.run.options.get(name) for name in _DECIDES}
+
+
+def _one(name: str, what: str, runs: Sequence[Stored], of: Any) -> Any:
+    """What all runs have in common. Raises UsageError if they differ."""
+    first = of(runs[0])
+    for stored in runs[1:]:
+        if of(stored) != first:
+            raise UsageError(
+                f"the runs of {name} are not of one kind: {what} {first} in {runs[0].run.id}, {of(stored)} in "
+                f"{stored.run.id}; compare runs of one release under the same options"
+            )
+    return first

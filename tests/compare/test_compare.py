@@ -1,0 +1,208 @@
+"""Two sides of stored runs: what comes out of them, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.bundle import bundle
+from harness.cli import main
+from harness.compare import compare
+from harness.core.errors import EvidenceError, UsageError
+from tests.compare.conftest import BROKEN, HELD, Make, edited
+
+KILL = "process-kill-loses-nothing"
+
+
+def put(base: Path, candidate: Path, tmp_path: Path) -> tuple[str, int, dict[str, Any]]:
+    """The text, the code, and what is said of the row that was judged."""
+    text, code = compare(base, candidate, tmp_path / "out", tmp_path / "state")
+    document = json.loads((tmp_path / "out" / "compare.json").read_text())
+    assert document["exit_code"] == code
+    assert "<script" not in (tmp_path / "out" / "signoff.html").read_text()
+    return text, code, next(row for row in document["rows"] if row["key"][0] == KILL)
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "outcome", "code"),
+    [
+        (HELD, HELD, "same", 0),
+        (HELD, BROKEN, "worse", 1),
+        (BROKEN, HELD, "better", 0),
+        (BROKEN, BROKEN, "same", 0),
+    ],
+)
+def test_verdicts(make: Make, tmp_path: Path, base: str, candidate: str, outcome: str, code: int) -> None:
+    text, ended, row = put(make("a", base), make("b", candidate, "5.3.3"), tmp_path)
+    assert (row["outcome"], ended) == (outcome, code), text
+    assert "RocketMQ 4.9.7, 1 run" in text
+    assert "1 promised row of neither side was tested" in text
+
+
+def test_one_broken_run_of_many_is_worse(make: Make, tmp_path: Path) -> None:
+    for n in range(3):
+        make(f"base/{n}")
+        make(f"candidate/{n}", BROKEN if n == 1 else HELD, "5.3.3")
+    text, code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert (row["outcome"], code) == ("worse", 1), text
+    assert row["base"] == "held 3 times"
+    assert row["candidate"] == "broken 1, held 2"
+
+
+def test_of_what_is_broken_now_and_then_only_how_often_is_compared(make: Make, tmp_path: Path) -> None:
+    """Broken in one of three and then in none: by chance as likely as not."""
+    for n in range(3):
+        make(f"base/{n}", BROKEN if n == 1 else HELD)
+        make(f"candidate/{n}", release="5.3.3")
+    _text, code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert (row["outcome"], code) == ("same", 0)
+
+
+def test_a_control_that_did_not_come_out_shows_nothing(make: Make, tmp_path: Path) -> None:
+    """Held without proof is not held: nobody knows whether the candidate keeps what the base kept."""
+    _text, code, row = put(make("a"), make("b", release="5.3.3", control=False), tmp_path)
+    assert (row["outcome"], row["owed"], code) == ("not comparable", True, 6)
+
+
+def test_what_only_the_candidate_shows_is_owed_by_nobody(make: Make, tmp_path: Path) -> None:
+    _text, code, row = put(make("a", control=False), make("b", release="5.3.3"), tmp_path)
+    assert (row["outcome"], row["owed"], code) == ("not comparable", False, 6), "nothing at all was compared"
+
+
+def test_other_conditions_make_everything_incomparable(make: Make, tmp_path: Path) -> None:
+    text, code, row = put(make("a"), make("b", release="5.3.3", java="17"), tmp_path)
+    assert (row["outcome"], code) == ("not comparable", 6)
+    assert "java 25 against 17" in text
+
+
+def test_demands_that_the_base_met_and_the_candidate_does_not_are_worse(make: Make, tmp_path: Path) -> None:
+    """Both are broken, and the candidate by more."""
+    base, candidate = make("a", BROKEN), make("b", BROKEN, "5.3.3")
+    path = base / "scenarios/1m/kill/judgement.json"
+    judgement = json.loads(path.read_text())
+    for check in judgement["checks"]:
+        check["met"] = True
+    path.write_text(json.dumps(judgement))
+    _text, code, row = put(base, candidate, tmp_path)
+    assert (row["outcome"], code) == ("worse", 1)
+    assert "violates more than the base does" in row["why"]
+
+
+def slower(make: Make, name: str, runs: int, release: str, latency_ms: float) -> None:
+    for n in range(runs):
+
+        def change(verdicts: dict[str, Any], at: float = latency_ms + n / 10) -> None:
+            for row in verdicts["guarantees"]:
+                for scenario in row["scenarios"]:
+                    scenario["figures"] |= {"latency_p50_ms": at, "rto_max_s": "inf" if at > 100 else 0.5}
+
+        edited(make(f"{name}/{n}", release=release), change)
+
+
+@pytest.mark.parametrize(
+    ("runs", "latency_ms", "outcome", "code"),
+    [(5, 9.0, "worse", 1), (5, 2.1, "same", 0), (5, 0.1, "better", 0), (4, 9.0, "same", 0), (5, 200.0, "worse", 1)],
+)
+def test_figures_of_repeated_runs(
+    make: Make, tmp_path: Path, runs: int, latency_ms: float, outcome: str, code: int
+) -> None:
+    """Worse if it is more than chance and more than anyone minds; four runs a side are too few to tell."""
+    slower(make, "base", runs, "4.9.7", 2.0)
+    slower(make, "candidate", runs, "5.3.3", latency_ms)
+    text, ended, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert (row["outcome"], ended) == (outcome, code), text
+    figure = next(f for f in row["figures"] if f["name"] == "latency_p50_ms")
+    assert figure["shift"] == pytest.approx(latency_ms - 2.0)
+    assert figure["low"] < figure["shift"] < figure["high"]
+
+
+def test_figures_of_different_machines_are_not_judged(make: Make, tmp_path: Path) -> None:
+    slower(make, "base", 5, "4.9.7", 2.0)
+    slower(make, "candidate", 5, "5.3.3", 9.0)
+
+    def change(verdicts: dict[str, Any]) -> None:
+        verdicts["run"]["machine"]["cpus"] = 96
+
+    edited(tmp_path / "candidate" / "0", change)
+    document = json.loads((tmp_path / "candidate" / "0" / "run.json").read_text())
+    document["machine"]["cpus"] = 96
+    (tmp_path / "candidate" / "0" / "run.json").write_text(json.dumps(document))
+    text, code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert (row["outcome"], code) == ("same", 0)
+    assert "figures are not judged: the runs were made on different machines (cpus)" in text
+
+
+def test_figures_of_another_load_are_left_out(make: Make, tmp_path: Path) -> None:
+    slower(make, "base", 5, "4.9.7", 2.0)
+    slower(make, "candidate", 5, "5.3.3", 9.0)
+    for path in (tmp_path / "candidate").rglob("scenario.json"):
+        scenario = json.loads(path.read_text())
+        scenario["load"] = [{"kind": "consume"}]
+        path.write_text(json.dumps(scenario))
+        document = json.loads((path.parents[3] / "run.json").read_text())
+        from harness.stored import checksums
+
+        document["session"]["evidence"] = checksums(path.parents[3])
+        (path.parents[3] / "run.json").write_text(json.dumps(document))
+    _text, code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert (row["outcome"], row["figures"], code) == ("same", [], 0)
+
+
+def test_bundles_are_runs(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "bundles").mkdir()
+    bundle(make("a"), tmp_path / "bundles" / "a.tar.gz")
+    _text, code, row = put(tmp_path / "bundles" / "a.tar.gz", make("b", release="5.3.3"), tmp_path)
+    assert (row["outcome"], code) == ("same", 0)
+    assert put(tmp_path / "bundles", tmp_path / "b", tmp_path)[1] == 0
+
+
+def test_what_was_edited_is_not_compared(make: Make, tmp_path: Path) -> None:
+    candidate = make("b", BROKEN, "5.3.3")
+    text = (candidate / "verdicts.json").read_text()
+    (candidate / "verdicts.json").write_text(text.replace('"broken"', '"held"'))
+    with pytest.raises(EvidenceError, match="changed after the run"):
+        put(make("a"), candidate, tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_cut_short_is_not_compared(make: Make, tmp_path: Path) -> None:
+    candidate = make("b", release="5.3.3")
+    document = json.loads((candidate / "run.json").read_text())
+    document["ended_utc"] = ""
+    (candidate / "run.json").write_text(json.dumps(document))
+    (candidate / "verdicts.json").unlink()
+    with pytest.raises(EvidenceError, match="was cut short"):
+        put(make("a"), candidate, tmp_path)
+
+
+def test_a_side_is_one_release(make: Make, tmp_path: Path) -> None:
+    make("base/0")
+    make("base/1", release="5.3.3")
+    with pytest.raises(UsageError, match=r"not of one kind: release 4\.9\.7 in .*, 5\.3\.3 in "):
+        put(tmp_path / "base", make("b", release="5.3.3"), tmp_path)
+
+
+@pytest.mark.parametrize("place", ["nowhere", "empty"])
+def test_a_place_without_runs_is_named(make: Make, tmp_path: Path, place: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=place):
+        put(tmp_path / place, make("b"), tmp_path)
+
+
+def test_evidence_is_not_written_to(make: Make, tmp_path: Path) -> None:
+    base = make("a")
+    with pytest.raises(UsageError, match="lies in what is compared"):
+        compare(base, make("b", release="5.3.3"), base / "out", tmp_path / "state")
+
+
+def test_the_command(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, candidate = make("a"), make("b", BROKEN, "5.3.3")
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", str(base), str(candidate)]) == 1
+    assert "1 worse" in capsys.readouterr().out
+    assert (tmp_path / "reports" / "signoff-a-b" / "signoff.html").is_file()
