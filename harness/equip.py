@@ -14,7 +14,7 @@ from harness.distribution import Jre, Release, obtain_client, obtain_jre, obtain
 from harness.heed import check_jvm_opts, check_keys
 from harness.keep import Keeper
 from harness.lodging import Equipment
-from harness.options import naming
+from harness.options import check_order, naming
 from harness.pool import Pool
 from harness.runtime.base import NAMESPACES, Capabilities
 from harness.runtime.probe import probe_capabilities
@@ -38,7 +38,8 @@ def equip(
     """
     check_places(settings.reports, settings.state)
     check_room(settings, clusters)
-    check_paths(settings.rocketmq, settings.java, settings.cache)
+    first = "rocketmq" if settings.upgrade_to is None else "upgrade-from"
+    check_paths(settings.rocketmq, settings.java, settings.cache, option=first)
     if settings.upgrade_to is not None:
         check_paths(settings.upgrade_to, settings.java, settings.cache, option="upgrade-to")
     for removed in clean(settings.state):
@@ -50,7 +51,7 @@ def equip(
     for line in missing(capabilities, judged):
         say(line)
     say(f"RocketMQ {settings.rocketmq}, Java {settings.java}: obtaining and verifying")
-    release, jre = obtain(settings.rocketmq, settings.java, settings.cache)
+    release, jre = obtain(settings.rocketmq, settings.java, settings.cache, option=first)
     check_keys(settings, settings.rocketmq, release.version, say)
     check_jvm_opts(settings, jre)
     warm(release, jre, cache=settings.cache, state=settings.state, say=say)
@@ -74,10 +75,12 @@ def _obtain_upgrade(settings: Settings, first: Release, jre: Jre, say: Callable[
     say(f"to RocketMQ {settings.upgrade_to}: obtaining and verifying")
     with naming("upgrade-to", settings.upgrade_to):
         upgrade = obtain_release(settings.upgrade_to, settings.cache)
-    if upgrade.sha256 and upgrade.sha256 == first.sha256:
+    if upgrade.own_jars == first.own_jars:
         raise UsageError(f"--upgrade-to {settings.upgrade_to!r} holds the very jars of {settings.rocketmq!r}")
+    check_order((settings.rocketmq, first.version), (settings.upgrade_to, upgrade.version))
     check_keys(settings, settings.upgrade_to, upgrade.version, say)
-    warm(upgrade, jre, cache=settings.cache, state=settings.state, say=say)
+    # What does not start by itself must not look like a release that cannot start over another one's store.
+    warm(upgrade, jre, cache=settings.cache, state=settings.state, say=say, must_start=True)
     return upgrade
 
 
@@ -88,11 +91,11 @@ def missing(capabilities: Capabilities, judged: Iterable[Guarantee]) -> list[str
     return [f"capability {n} is missing: {why}; needed by {', '.join(ids)}" for n, why, ids in lacking if why and ids]
 
 
-def obtain(rocketmq: str, java: str, cache: Path) -> tuple[Release, Jre]:
+def obtain(rocketmq: str, java: str, cache: Path, option: str = "rocketmq") -> tuple[Release, Jre]:
     """What the nodes are made of, downloaded if need be. Java comes first: most often it is there already."""
     with naming("java", java):
         jre = obtain_jre(java, cache)
-    with naming("rocketmq", rocketmq):
+    with naming(option, rocketmq):
         return obtain_release(rocketmq, cache), jre
 
 

@@ -13,6 +13,7 @@ from harness.checkers.returns import never_returned
 from harness.core.errors import HarnessError
 from harness.core.expectation import Expectation, Rules
 from harness.core.history import History
+from harness.core.tenants import declared
 from harness.core.verdict import Check, Judgement, Verdict
 from harness.evidence import load_history
 from harness.scenario import Control, Scenario
@@ -155,7 +156,7 @@ def unproved(result: ScenarioResult, controls: Sequence[ControlResult]) -> list[
     ]
     violated = _violated(controls)
     for p in result.planted:
-        if p.observed is Verdict.NOT_TESTED and p.demand not in violated:
+        if p.observed is Verdict.NOT_TESTED and declared(p.demand) not in violated:
             failed.append(f"nothing shows that {p.demand!r} can be broken: {p.reason}, and no control violates it")
         elif p.observed not in (Verdict.BROKEN, Verdict.NOT_TESTED):
             failed.append(f"planted control for {p.demand!r} was called {p.observed.value}: {p.reason}")
@@ -170,23 +171,27 @@ def unproved(result: ScenarioResult, controls: Sequence[ControlResult]) -> list[
 
 def _of_the_same(result: ScenarioResult, control: ControlResult) -> bool:
     """The control violated a demand that the scenario makes as well; one that did not come out is told elsewhere."""
-    mine = {demand.text(): demand.names() for demand in result.scenario.rules.expectations}
-    its = {demand.text(): demand.names() for demand in control.result.scenario.rules.expectations}
+    mine, its = (_named(each.scenario) for each in (result, control.result))
     names = frozenset().union(*mine.values())
-    violated = [check.demand for check in control.result.judgement.checks if check.violated]
+    violated = [declared(check.demand) for check in control.result.judgement.checks if check.violated]
     return not violated or any(text in mine or not names.isdisjoint(its.get(text, ())) for text in violated)
+
+
+def _named(scenario: Scenario) -> dict[str, frozenset[str]]:
+    """Its demands, and what the catalogue may call each, under the names it was written with."""
+    return {declared(d.text()): frozenset(map(declared, d.names())) for d in scenario.rules.expectations}
 
 
 def on_looks_alone(result: ScenarioResult, controls: Sequence[ControlResult]) -> tuple[str, ...]:
     """Demands for which nothing but another number in place of the observed one was ever seen to be broken."""
     violated = _violated(controls)
-    return tuple(p.demand for p in result.planted if p.look and p.demand not in violated)
+    return tuple(p.demand for p in result.planted if p.look and declared(p.demand) not in violated)
 
 
 def _violated(controls: Sequence[ControlResult]) -> frozenset[str]:
-    """What controls that came out broken, as they must, were seen to violate."""
+    """What controls that came out broken, as they must, were seen to violate, under the names of the suite."""
     red = [c.result.judgement for c in controls if c.as_expected and c.control.expect is Verdict.BROKEN]
-    return frozenset(check.demand for judgement in red for check in judgement.checks if check.violated)
+    return frozenset(declared(check.demand) for judgement in red for check in judgement.checks if check.violated)
 
 
 def result_json(result: ScenarioResult) -> dict[str, object]:

@@ -90,15 +90,29 @@ class Lodging:
         write_json(self._directory / "scenario.json", self.scenario.model_dump(mode="json"))
 
     def let_go(self, standing: Standing, error_type: object, *_error: object) -> None:
-        """Ends the cluster, or keeps it (--keep), or hands it on; an interruption and trouble end it."""
+        """Ends the cluster, or keeps it (--keep), or hands it on; an interruption and trouble end it.
+
+        What goes wrong here is said, and hides nothing of what was recorded before: that is judged all the same.
+        """
         going_on = False
         try:
             going_on = error_type is None and (self._keep(standing) or self._hand_on(standing))
+        except HarnessError as error:
+            self._say(f"its cluster ends with it: {error}")
         finally:
             if not going_on:
-                standing.close()
+                self._end(standing)
         if self.before:
-            standing.copy_logs(self._directory)
+            try:
+                standing.copy_logs(self._directory)
+            except HarnessError as error:
+                self._say(str(error))
+
+    def _end(self, standing: Standing) -> None:
+        try:
+            standing.close()
+        except HarnessError as error:
+            self._say(f"its cluster could not be ended, `rmq-harness clean` removes it: {error}")
 
     def _plan(self, scenario: Scenario) -> ClusterPlan:
         kit = self._equipment

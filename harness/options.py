@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UsageError
+from harness.core.version import Version
 from harness.distribution import ReleaseSpec, default_cache, parse_java, parse_release, supported_clients
 from harness.runtime.base import CAPABILITIES
 from harness.runtime.owner import default_state_dir
@@ -190,10 +191,13 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     twice = {t.name for t in topologies if [other.name for other in topologies].count(t.name) > 1}
     if twice:
         raise UsageError(f"with --flush and --nameservers two topologies are both {', '.join(sorted(twice))}: drop one")
-    for known in (release, None if upgrade_to is None else _release("upgrade-to", upgrade_to)):
+    upgrade = None if upgrade_to is None else _release("upgrade-to", upgrade_to)
+    for known in (release, upgrade):
         if known is not None and known.version is not None:
             for topology in topologies:
                 check_release(topology, known.version)
+    if upgrade is not None:
+        check_order((rocketmq, release.version), (str(upgrade_to), upgrade.version))
     return [Settings(topology=topology, **common) for topology in topologies]
 
 
@@ -210,6 +214,15 @@ def _releases(get: Callable[[str], Any]) -> tuple[str, str, str | None]:
     if first == last:
         raise UsageError(f"--upgrade-from and --upgrade-to are both {first!r}: name two releases")
     return "upgrade-from", first, last
+
+
+def check_order(first: tuple[str, Version | None], last: tuple[str, Version | None]) -> None:
+    """Raises UsageError for an upgrade to an older release, where both versions are known (each: as told, version)."""
+    if first[1] is not None and last[1] is not None and last[1] < first[1]:
+        raise UsageError(
+            f"--upgrade-to {last[0]!r} is older than --upgrade-from {first[0]!r}: name the older one as "
+            "--upgrade-from; the way back is judged by suites/upgrade as well"
+        )
 
 
 def _release(option: str, text: str) -> ReleaseSpec:

@@ -89,7 +89,6 @@ def deviations_of(cluster: Cluster) -> tuple[tuple[str, str, str, str], ...]:
 
     The JVMs' own deviation is among it: no TLS key is made, which a stock start would spend ten seconds on.
     """
-    nodes = (*cluster.nameservers(), *cluster.brokers())
-    shipped = {d for node in nodes for d in cluster.outfit(node).rendered.differences}
+    shipped = {d for _node, outfit in cluster.outfits() for d in outfit.rendered.differences}
     found = {(d.key, d.ours, d.default, d.why) for d in (*cluster.deviations(), *shipped)}
     return tuple(sorted({*found, TLS_OFF}))

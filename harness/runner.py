@@ -117,25 +117,31 @@ class _Run:
                 except UsageError:
                     raise
                 except HarnessError as error:
-                    if attempt == BRING_UP_ATTEMPTS:
-                        return f"infrastructure: {error}"
-                    self.say(f"bring-up failed, trying once more on a fresh cluster: {error}")
-                    self._put_aside(attempt)
-                    continue
-                try:
-                    self._act(stage, injector)
-                    # Also of nodes that have another release now.
-                    self.deviations = tuple(sorted({*self.deviations, *deviations_of(stage.cluster)}))
-                except HarnessError as error:
-                    self.say(f"stopped: {error}")
-                    return str(error)
-                finally:
-                    errors = injector.heal_all()
-                    for error_text in errors:
-                        self.say(error_text)
-                self._lodging.may_be_shared = not errors
-                return ""
+                    failure = str(error)
+                else:
+                    return self._played(stage, injector)
+            if attempt == BRING_UP_ATTEMPTS:
+                return f"infrastructure: {failure}"
+            self.say(f"bring-up failed, trying once more on a fresh cluster: {failure}")
+            # Only now, for the cluster that is gone leaves its logs here as it ends.
+            self._put_aside(attempt)
         raise AssertionError("unreachable: the last attempt returns")
+
+    def _played(self, stage: Stage, injector: Injector) -> str:
+        """Acts, and undoes every fault whatever happens. Returns the trouble, or an empty string."""
+        try:
+            self._act(stage, injector)
+            # Also of nodes that have another release now.
+            self.deviations = tuple(sorted({*self.deviations, *deviations_of(stage.cluster)}))
+        except HarnessError as error:
+            self.say(f"stopped: {error}")
+            return str(error)
+        finally:
+            errors = injector.heal_all()
+            for text in errors:
+                self.say(text)
+        self._lodging.may_be_shared = not errors
+        return ""
 
     def _put_aside(self, attempt: int) -> None:
         """Keeps what a failed bring-up left, out of the way of the history that will be judged."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 from harness.checkers.judge import ALWAYS
 from harness.core.errors import UsageError
 from harness.core.guarantee import AS_DOCUMENTED, STOCK_ROW, Expectation, Guarantee
+from harness.core.tenants import declared
 from harness.core.verdict import Verdict, doubts, merge
 from harness.core.version import Version
 from harness.judging import ControlResult, ScenarioResult, on_looks_alone, unproved
@@ -128,7 +129,6 @@ class Session:
 
     def run(self) -> Run:
         """What all rows share."""
-        release = self.equipment.release if self.equipment else None
         jre = self.equipment.jre if self.equipment else None
         first = next(iter(self.settings.values()))
         return Run(
@@ -145,12 +145,20 @@ class Session:
                 "java": jre.version if jre else first.java_name,
                 "python": platform.python_version(),
             },
-            checksums=dict(release.sha256) if release else {},
+            checksums=self._checksums(),
             options=options_json(first) | {"topology": list(self.settings)},
             machine=machine(),
             deviations=tuple(sorted(self.deviations)),
             promised=self.offered,
         )
+
+    def _checksums(self) -> dict[str, str]:
+        """Of every jar of the release under test, and of the one that nodes are moved to."""
+        kit = self.equipment
+        if kit is None:
+            return {}
+        upgrade = kit.upgrade.sha256 if kit.upgrade is not None else {}
+        return {**kit.release.sha256, **{f"upgrade/{name}": digest for name, digest in upgrade.items()}}
 
     def unexpected_of(self, settings: Settings, outcome: Outcome) -> tuple[str, ...]:
         """Demands that were violated, of guarantees that are expected to be broken here, but not by these."""
@@ -307,7 +315,10 @@ def unexpected(outcome: Outcome, expected: Expectation) -> tuple[str, ...]:
         return ()
     if expected.verdict != "broken":
         return ()
-    named = {demand.text(): demand.names() for demand in (*result.scenario.rules.expectations, *ALWAYS)}
+    named = {
+        demand.text(): frozenset(map(declared, demand.names()))
+        for demand in (*result.scenario.rules.expectations, *ALWAYS)
+    }
     violated = [check.demand for check in result.judgement.checks if check.violated]
     if not expected.demands:
         return tuple(text for text in violated if not named.get(text, GRAVE).isdisjoint(GRAVE))

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from harness.cluster import TopicSpec
+from harness.core.names import DRAIN
+from harness.core.tenants import prefix
 from harness.faults import Kill, Partition, Pause, Stop
 from harness.planning import groups_of, names_of_topics
 from harness.scenario import ClusterNeeds, Inject, Look, Scenario
@@ -57,8 +59,10 @@ def why_alone(scenario: Scenario, topology: Topology) -> str:
     for step in scenario.steps:
         if why := _why_of_step(step.act):
             return f"{step.name}: {why}"
-    if any("topic" in demand.params for demand in (*scenario.rules.expectations, *scenario.rules.gates.also)):
-        return "it demands something of a topic by name"
+    gates = scenario.rules.gates
+    for demand in (*scenario.rules.expectations, *gates.also, *gates.preconditions):
+        if "topic" in demand.params or str(demand.params.get("name", "")).startswith(DRAIN):
+            return "it demands something of a topic, or of what a group is owed, by name"
     for load in scenario.loads():
         if isinstance(load, Produce) and (load.mode == "transaction" or load.delay_level):
             return f"load {load.name!r} may leave messages on their way"
@@ -78,9 +82,9 @@ def _why_of_step(act: object) -> str:
 
 def spares() -> tuple[tuple[TopicSpec, ...], tuple[str, ...]]:
     """Topics and groups for those that come after the first on a cluster."""
-    prefixes = [_prefix(tenant) for tenant in range(2, TENANTS + 1)]
-    topics = tuple(TopicSpec(prefix + _SPARE.name, _SPARE.queues) for prefix in prefixes)
-    return topics, tuple(prefix + _GROUP for prefix in prefixes)
+    prefixes = [prefix(tenant) for tenant in range(2, TENANTS + 1)]
+    topics = tuple(TopicSpec(word + _SPARE.name, _SPARE.queues) for word in prefixes)
+    return topics, tuple(word + _GROUP for word in prefixes)
 
 
 def as_tenant(scenario: Scenario, tenant: int) -> Scenario:
@@ -90,9 +94,9 @@ def as_tenant(scenario: Scenario, tenant: int) -> Scenario:
     """
     if tenant == 1:
         return scenario
-    prefix, groups = _prefix(tenant), groups_of(scenario)
-    told = _renamed(scenario.model_dump(mode="json"), {group: prefix + group for group in groups})
-    return Scenario.model_validate({**told, "cluster": {**told["cluster"], "prefix": prefix}})
+    word, groups = prefix(tenant), groups_of(scenario)
+    told = _renamed(scenario.model_dump(mode="json"), {group: word + group for group in groups})
+    return Scenario.model_validate({**told, "cluster": {**told["cluster"], "prefix": word}})
 
 
 def has_spares_for(scenario: Scenario) -> bool:
@@ -100,10 +104,6 @@ def has_spares_for(scenario: Scenario) -> bool:
     topics, groups = spares()
     names = {topic.name for topic in topics}
     return set(names_of_topics(scenario)) <= names and set(groups_of(scenario)) <= set(groups)
-
-
-def _prefix(tenant: int) -> str:
-    return f"s{tenant}-"
 
 
 def _renamed(value: Any, groups: dict[str, str]) -> Any:

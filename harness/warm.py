@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from harness.cluster import Cluster, ClusterPlan
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, SetupError
 from harness.distribution import Jre, Release
 from harness.runtime.local import LocalRuntime
 from harness.topology import load_topology
@@ -18,12 +18,28 @@ from harness.topology.jvm import jvm_flags
 FIRST_JAVA_WITH_CACHES = 13
 
 
-def warm(release: Release, jre: Jre, *, cache: Path, state: Path, say: Callable[[str], None]) -> None:
-    """Trains once per release and JRE. Never fails a run: without caches everything only starts more slowly."""
+def warm(
+    release: Release,
+    jre: Jre,
+    *,
+    cache: Path,
+    state: Path,
+    say: Callable[[str], None],
+    must_start: bool = False,
+) -> None:
+    """Trains once per release and JRE. Never fails a run: without caches everything only starts more slowly.
+
+    With `must_start` it raises SetupError for a release that does not come up by itself, with the last words of its
+    node.
+    """
     mark = cache / "archives" / f"trained-{release.version}-{jre.version}-{_digest(release, jre)}"
-    if jre.major < FIRST_JAVA_WITH_CACHES or mark.exists():
+    caches = jre.major >= FIRST_JAVA_WITH_CACHES
+    if mark.exists() or not (caches or must_start):
         return
-    say(f"first run of RocketMQ {release.label} on Java {jre.major}: making start caches")
+    say(
+        f"first run of RocketMQ {release.label} on Java {jre.major}: "
+        + ("making start caches" if caches else "does it start?")
+    )
     plan = ClusterPlan(load_topology("1m"), release, jre, cache=cache)
     try:
         with tempfile.TemporaryDirectory(prefix="rmq-warm-") as scratch:
@@ -35,6 +51,10 @@ def warm(release: Release, jre: Jre, *, cache: Path, state: Path, say: Callable[
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
     except (HarnessError, OSError) as error:
+        if must_start:
+            raise SetupError(
+                f"RocketMQ {release.label} does not start by itself on Java {jre.major}: {error}"
+            ) from error
         say(f"no start caches: {error}")
 
 

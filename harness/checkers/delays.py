@@ -58,6 +58,23 @@ def attempts(history: History, *, group: str, which: Which) -> float:
     return _pick(counts, which, f"nothing was acknowledged that group {group} is owed")
 
 
+def straddled(
+    history: History, *, process: str, window: str, group: str | None = None, broker: str | None = None
+) -> float:
+    """Messages that were on their way across the whole fault: for gates that ask whether anything was.
+
+    Acknowledged (by this broker name) before it was injected, and given to the group, without being refused, only after
+    its healing began. Raises MetricUnavailable for a fault that was not healed.
+    """
+    begin, end = narrow.instant(history, window, "inject"), narrow.instant(history, window, "heal")
+    sent = narrow.acked_of(history, process, broker=broker).filter(pl.col("complete_ns") < begin).select("m").unique()
+    kept = pl.concat(
+        _given(history, name).filter(narrow.ended(history, name)) for name in narrow.groups_of(history, group)
+    )
+    first = kept.group_by(_ID).agg(first=pl.col("time_ns").min()).filter(pl.col("first") > end)
+    return sent.join(first, on="m", how="semi").height
+
+
 def _given(history: History, group: str | None) -> pl.DataFrame:
     mine = pl.lit(True) if group is None else narrow.text("group") == group
     return history.deliveries.filter(mine & pl.col("m").is_not_null())

@@ -49,6 +49,7 @@ METRICS: Final[Mapping[str, Callable[..., float]]] = MappingProxyType(
         "delay_s": delays.delay_s,
         "retry_s": delays.retry_s,
         "attempts": delays.attempts,
+        "straddled": delays.straddled,
         "rto_max_s": timing.rto_max_s,
         "outage_s": timing.outage_s,
         "latency_min_ms": timing.latency_min_ms,

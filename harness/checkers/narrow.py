@@ -142,8 +142,11 @@ def may_refuse(history: History, group: str) -> bool:
 
 def ended(history: History, group: str) -> pl.Expr:
     """Deliveries that end what the group is owed of a message: not refused, or refused for the last time."""
-    last = last_attempt(_configs_of(history, group))
-    given_up = pl.lit(False) if last is None else pl.col("reconsume").fill_null(0) >= last
+    given_up = pl.lit(False)
+    for process in members_of(history, group):
+        last = last_attempt(consumer_config(history.processes.get(process, {})))
+        if last is not None:
+            given_up = given_up | ((text("process") == process) & (pl.col("reconsume").fill_null(0) >= last))
     return (text("status") != REFUSED).fill_null(True) | given_up
 
 

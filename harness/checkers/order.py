@@ -11,6 +11,7 @@ from harness.checkers.narrow import QUEUE, Replicas
 from harness.checkers.places import misplaced
 from harness.core.errors import MetricUnavailable
 from harness.core.history import History
+from harness.core.names import REFUSED
 from harness.core.verdict import Finding
 
 _LANE: Final = ["process", "topic", "broker", "queue"]
@@ -39,25 +40,31 @@ def reordered(history: History, *, group: str | None = None, phase: str = "final
 def reordered_delivery(history: History, *, group: str | None = None) -> Finding:
     """Messages whose first delivery to an orderly group came after that of a later one of the same queue.
 
-    Only first deliveries count: after a failure a group is given some again, from an older offset on. Loss is not
-    reordering. Raises MetricUnavailable if no group is orderly and none is named.
+    Only first deliveries count: after a failure a group is given some again, from an older offset on. Of what was
+    refused the first that was not counts as well: nothing behind it may be consumed before. Loss is not reordering.
+    Raises MetricUnavailable if no group is orderly and none is named.
     """
     orderly = _orderly(history, group)
     if not orderly:
         raise MetricUnavailable("no group consumes in order; name the group whose order is promised")
     given = history.deliveries.filter(
-        narrow.text("group").is_in(orderly)
-        & pl.col("m").is_not_null()
-        & pl.col("offset").is_not_null()
-        & (pl.col("reconsume").fill_null(0) == 0)
+        narrow.text("group").is_in(orderly) & pl.col("m").is_not_null() & pl.col("offset").is_not_null()
     )
     lane = ["group", *QUEUE]
     if any(narrow.is_broadcast(history, g) for g in orderly):
         lane = ["group", "process", *QUEUE]
+    tried = given.filter(pl.col("reconsume").fill_null(0) == 0)
+    consumed = given.filter((narrow.text("status") != REFUSED).fill_null(True))
+    late = pl.concat([_behind_later_ones(tried, lane), _behind_later_ones(consumed, lane)])
+    late = late.unique([*lane, "m"], maintain_order=True)
+    of = tried.select(*lane, "m").n_unique() if tried.height else 0
+    return Finding("reordered-delivery", late.height, of, narrow.examples(late, *_SHOWN))
+
+
+def _behind_later_ones(given: pl.DataFrame, lane: list[str]) -> pl.DataFrame:
+    """Of the first delivery of each message those that came after one with a higher offset of the lane."""
     first = given.sort("time_ns", maintain_order=True).unique([*lane, "m"], keep="first", maintain_order=True)
-    marked = first.with_columns(after=pl.col("offset").cum_max().over(lane))
-    late = marked.filter(pl.col("offset") < pl.col("after"))
-    return Finding("reordered-delivery", late.height, first.height, narrow.examples(late, *_SHOWN))
+    return first.with_columns(after=pl.col("offset").cum_max().over(lane)).filter(pl.col("offset") < pl.col("after"))
 
 
 def reordered_store(history: History, *, phase: str = "final", process: str | None = None) -> Finding:

@@ -102,7 +102,9 @@ class ProducerConfig:
 class ConsumerConfig:
     """One consumer. Every delivery to the listener is a line; a retried message is one per attempt.
 
-    `fail_every` n answers RECONSUME_LATER to each n-th batch (0 = never). `from_first` starts a new group at the first
+    `fail_every` n answers RECONSUME_LATER to each n-th batch (0 = never), and with `fail_attempts` m only to one whose
+    messages all came less than m times before (0 = however often they came). `retry_level` is the delay level that it
+    then asks for (0 = the ladder's own). `from_first` starts a new group at the first
     message. `wait_assignment` makes `ready` wait until the consumer owns queues. The remoting client has no group: it
     pulls every queue of the topics from `replica` (`address` of one broker), and records `replica_name` as broker.
     """
@@ -118,6 +120,8 @@ class ConsumerConfig:
     batch: int = 1
     threads: int = 4
     fail_every: int = 0
+    fail_attempts: int = 0
+    retry_level: int = 0
     consume_timeout_min: int = 15
     max_reconsume: int = -1
     wait_assignment: bool = True

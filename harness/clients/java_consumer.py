@@ -43,6 +43,7 @@ class JavaConsumer:
     def __init__(self, config: ConsumerConfig, recorder: Recorder) -> None:
         self.tally = Tally()
         self.done = False
+        self.retry_level = config.retry_level
         self._config = config
         self._recorder = recorder
         self._lines = DeliverLines(config.group)
@@ -108,12 +109,17 @@ class JavaConsumer:
         """Records a batch; False if this one is to be consumed again later."""
         now = time.monotonic_ns()
         broker, number = str(queue.getBrokerName()), int(queue.getQueueId())
-        every = self._config.fail_every
-        refused = bool(every) and next(self._batches) % every == 0
+        refused = self._refuses(messages)
         lines = [self._line(message, broker, number, now, refused=refused) for message in messages]
         self._recorder.write("".join(lines))
         self.tally.delivered(len(lines), now)
         return not refused
+
+    def _refuses(self, messages: Any) -> bool:
+        every, attempts = self._config.fail_every, self._config.fail_attempts
+        if not every or next(self._batches) % every:
+            return False
+        return not attempts or all(int(message.getReconsumeTimes()) < attempts for message in messages)
 
     def _line(self, message: Any, broker: str, queue: int, now_ns: int, *, refused: bool) -> str:
         keys, stored = message.getKeys(), message.getBody()
@@ -168,6 +174,10 @@ def _listener(consumer: JavaConsumer, kind: str) -> Any:
     class Listener:
         @jpype.JOverride  # type: ignore[untyped-decorator]
         def consumeMessage(self, messages: Any, context: Any) -> Any:
-            return done if consumer.take(messages, context.getMessageQueue()) else again
+            if consumer.take(messages, context.getMessageQueue()):
+                return done
+            if not orderly and consumer.retry_level:
+                context.setDelayLevelWhenNextConsume(consumer.retry_level)
+            return again
 
     return Listener()

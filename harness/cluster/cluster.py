@@ -192,8 +192,10 @@ class Cluster(Roster):
         """
         if self.runtime.state(node).alive:
             raise UsageError(f"{node} is running: stop it before it gets another release")
-        before = self._provision.outfits[node].rendered.conf
+        worn = self._provision.outfits[node]
+        before = worn.rendered.conf
         now = self._provision.outfit(node, release, jre, hasten=False).rendered.conf
+        self._provision.worn.append((node, worn))
         keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
         return {key: (before.get(key, ""), now.get(key, "")) for key in keys}
 
@@ -292,12 +294,16 @@ class Cluster(Roster):
         """What a node runs: release, Java, rendered configuration with its deviations and warnings."""
         return self._provision.outfits[node]
 
+    def outfits(self) -> tuple[tuple[str, Outfit], ...]:
+        """(node, outfit) of everything that any node runs or ran."""
+        return (*self._provision.outfits.items(), *self._provision.worn)
+
     def deviations(self) -> tuple[Deviation, ...]:
         """Every key of any node that is in force and not the product's default, each once; what was put back is not."""
         back = {(node, key) for node, key, _ in (self._brought_up.restored if self._brought_up else ())}
         found = {
             deviation
-            for node, outfit in self._provision.outfits.items()
+            for node, outfit in self.outfits()
             for deviation in outfit.rendered.deviations
             if (node, deviation.key) not in back
         }

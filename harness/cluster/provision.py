@@ -48,6 +48,8 @@ class Provision:
         self._addresses = addresses
         self._archives: dict[tuple[str, str, str], ArchivePlan] = {}
         self.outfits: dict[str, Outfit] = {}
+        self.worn: list[tuple[str, Outfit]] = []
+        """What nodes ran before they were given another release."""
 
     def outfit(
         self, node: str, release: Release | None = None, jre: Jre | None = None, *, hasten: bool = True

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 _ATTEMPTS = 16
 
 
-def last_attempt(configs: Iterable[Mapping[str, object]]) -> int | None:
-    """The attempt (0 = the first) whose refusal ends the matter for a group of such consumers; None: none does.
+def last_attempt(config: Mapping[str, object]) -> int | None:
+    """The attempt (0 = the first) whose refusal ends the matter for such a consumer; None: none does.
 
     What a concurrent consumer refuses once more after `max_reconsume` attempts (16 unless it says otherwise) becomes a
-    dead letter; a broadcasting one is never given again what it refused; an orderly one that sets no limit is given it
-    without end. Source: ConsumeMessageConcurrentlyService.processConsumeResult,
-    ConsumeMessageOrderlyService.getMaxReconsumeTimes, 4.9.7 and 5.3.3.
+    dead letter, by the limit of the consumer that refuses; one that broadcasts is never given again what it refused. An
+    orderly one, also of those, is given it without end unless it sets a limit. Source:
+    ConsumeMessageConcurrentlyService.processConsumeResult, ConsumeMessageOrderlyService.getMaxReconsumeTimes, 4.9.7 and
+    5.3.3.
     """
-    lasts = [_last_of(config) for config in configs]
-    known = [last for last in lasts if last is not None]
-    return max(known) if known and len(known) == len(lasts) else None
-
-
-def _last_of(config: Mapping[str, object]) -> int | None:
-    if config.get("model") == "broadcasting":
+    orderly = config.get("listener") == "orderly"
+    if config.get("model") == "broadcasting" and not orderly:
         return 0
     said = config.get("max_reconsume")
     if isinstance(said, int) and said >= 0:
         return said
-    return None if config.get("listener") == "orderly" else _ATTEMPTS
+    return None if orderly else _ATTEMPTS

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
+from zipfile import is_zipfile
 
 from harness.core.errors import UsageError
 from harness.core.version import Version
@@ -15,6 +16,8 @@ from harness.distribution import locks
 from harness.distribution.registry import Fetcher, fetch_from_registry
 from harness.distribution.store import obtain, sha256_of
 
+_NEEDED = ("broker", "namesrv", "remoting", "common", "store")
+"""Parts of every release that is supported, without which nothing starts."""
 _BROKER_JAR = re.compile(r"rocketmq-broker-(\d+\.\d+\.\d+.*)\.jar")
 
 
@@ -46,6 +49,11 @@ class Release:
     sha256: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     home: Path | None = None
     image: str = ""
+
+    @property
+    def own_jars(self) -> Mapping[str, str]:
+        """The checksums of RocketMQ's own jars: two releases with the same ones are one, whatever lies beside them."""
+        return {name: digest for name, digest in self.sha256.items() if name.startswith("rocketmq-")}
 
 
 def supported_releases() -> tuple[Version, ...]:
@@ -133,6 +141,12 @@ def _unpacked(directory: Path) -> Release:
             "the version under test is read from that name"
         )
     version = Version.parse(found[0].group(1))
+    for part in _NEEDED:
+        jar = home / "lib" / f"rocketmq-{part}-{found[0].group(1)}.jar"
+        if not jar.is_file():
+            raise UsageError(f"{directory}/lib has no {jar.name}: it is no whole RocketMQ {found[0].group(1)}")
+        if not is_zipfile(jar):
+            raise UsageError(f"{directory}/lib/{jar.name} is no jar, or cut short: unpack the release again")
     try:
         sums = {jar.name: sha256_of(jar) for jar in jars}
     except OSError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from harness.core.errors import FaultError
 from harness.distribution import Release
 from harness.faults.base import Detail
-from harness.faults.process import ProcessFault
+from harness.faults.process import RESTART_TIMEOUT_S, ProcessFault
+from harness.waiting import wait_for
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -44,6 +46,27 @@ class ChangeRelease(ProcessFault):
                 keys = cluster.install(node, wanted)
                 changed[node] = {key: list(pair) for key, pair in keys.items()}
         return {**super().heal(cluster), "to": self._labels(cluster), "conf": changed}
+
+    def await_recovery(self, cluster: Cluster) -> Detail:
+        """As of any restart; and each broker is asked which version it is.
+
+        Raises FaultError for one that says another than that of the released version it was given. What a candidate
+        should say nobody knows; what it says is recorded (`says`).
+        """
+        seen = super().await_recovery(cluster)
+        release = self._release(cluster)
+        says = {}
+        for node in set(self.targets(cluster)) & set(cluster.brokers()):
+            info = wait_for(
+                partial(cluster.looks.runtime_info, node),
+                what=f"{node} to say which release it is",
+                timeout_s=RESTART_TIMEOUT_S,
+            )
+            says[node] = str(info.get("brokerVersionDesc", ""))
+            expected = "V" + str(release.version).replace(".", "_")
+            if release.home is None and not says[node].startswith(expected):
+                raise FaultError(f"{node} was given {release.label} and says that it is {says[node] or 'nothing'}")
+        return {**seen, "says": says}
 
     def _release(self, cluster: Cluster) -> Release:
         if cluster.plan.upgrade is None:

@@ -17,6 +17,8 @@ from harness.session import Session
 from harness.settings import Settings
 from harness.stock import with_parts
 
+TWO_RELEASES = "name them with --upgrade-from and --upgrade-to"
+
 
 def select(
     catalogue: Catalogue, session: Session, items: Sequence[pytest.Item], left_out: LeftOut
@@ -39,11 +41,22 @@ def select(
         topology = str(topology_of(item))
         offers = {g.id for g in offered(catalogue, session.settings[topology])}
         why = "not asked for" if offers & set(marked(item)) else f"{topology} does not promise what they judge"
+        if _needs_two_releases(catalogue, session.settings[topology], marked(item)):
+            why = f"an upgrade is between two releases: {TWO_RELEASES}"
         if not marked(item):
             why = "no @guarantee says what they judge"
         counts = left_out.setdefault(topology, {})
         counts[why] = counts.get(why, 0) + 1
     return kept, dropped
+
+
+def _needs_two_releases(catalogue: Catalogue, settings: Settings, ids: Iterable[str]) -> bool:
+    """Only that there is no release to move to keeps the topology from promising one of these."""
+    if settings.upgrade_to is not None:
+        return False
+    version = parse_release(settings.rocketmq).version
+    with_two = {g.id for g in catalogue.promised(settings.topology, version, upgrade=True)}
+    return bool((with_two - {g.id for g in offered(catalogue, settings)}) & set(ids))
 
 
 def _check_marks(catalogue: Catalogue, items: Iterable[pytest.Item]) -> None:
@@ -60,6 +73,9 @@ def check_asked_for(catalogue: Catalogue, settings: Sequence[Settings]) -> None:
     """Raises UsageError naming every guarantee that was asked for and that none of the topologies promises."""
     promised = {g.id for s in settings for g in offered(catalogue, s)}
     missing = [name for name in dict.fromkeys(settings[0].guarantees) if name not in promised]
+    lone = [name for name in missing if any(_needs_two_releases(catalogue, s, [name]) for s in settings)]
+    if lone:
+        raise UsageError(f"{', '.join(lone)}: an upgrade is between two releases: {TWO_RELEASES}")
     if missing:
         names = ", ".join(s.topology.name for s in settings)
         verb = "promises" if len(settings) == 1 else "promise"

@@ -34,13 +34,21 @@ def drop_home(node: str) -> None:
 
 
 def provide(source: Path, name: str) -> str:
-    """Shows a directory of the machine at `/rmq/.lib/NAME`, the same in every run, and returns that. Idempotent."""
-    target = RMQ / ".lib" / name
-    if not target.exists():
-        if not source.is_dir():
-            raise SetupError(f"{source} is no directory: nodes cannot be given it")
-        target.mkdir(parents=True)
-        bind(source, target)
+    """Shows a directory of the machine at `/rmq/.lib/NAME`, the same in every run, and returns that. Idempotent.
+
+    A second directory of that name (two candidates unpacked into directories of one name) is shown at `NAME-2`, and so
+    on: what is shown is always `source` itself.
+    """
+    if not source.is_dir():
+        raise SetupError(f"{source} is no directory: nodes cannot be given it")
+    target, number = RMQ / ".lib" / name, 1
+    while target.exists():
+        if target.samefile(source):
+            return str(target)
+        number += 1
+        target = target.with_name(f"{name}-{number}")
+    target.mkdir(parents=True)
+    bind(source, target)
     return str(target)
 
 

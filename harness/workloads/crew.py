@@ -169,15 +169,18 @@ class Crew:
         sent = self._scan(sending, OpName.SEND, pl.col("y") == OpType.OK.value)
         if brokers is not None:
             sent = sent.filter(pl.col("b").is_in(list(brokers)))
-        mine = pl.col("r") == group
         if members := [n for n in self._broadcast.get(group, ()) if n not in self._doomed]:
-            each = (self._scan([self._workers[n].history], OpName.DELIVER, mine) for n in members)
+            each = (self._given(config) for config in self._consumed[group] if config.process in members)
             return sum(sent.join(given, on="id", how="anti").height for given in each)
-        consumers = [w.history for n, w in self._workers.items() if n not in self._producers]
-        last = last_attempt(asdict(config) for config in self._consumed[group])
+        every = pl.concat([self._given(config) for config in self._consumed[group]])
+        return sent.join(every.unique("id"), on="id", how="anti").height
+
+    def _given(self, config: ConsumerConfig) -> pl.DataFrame:
+        """What ends a consumer's claim to a message: it was given it and did not refuse, or for the last time."""
+        last = last_attempt(asdict(config))
         kept = (pl.col("s") != REFUSED).fill_null(True) | (pl.lit(False) if last is None else pl.col("k") >= last)
-        given = self._scan(consumers, OpName.DELIVER, mine & kept)
-        return sent.join(given, on="id", how="anti").height
+        history = self._workers[config.process].history
+        return self._scan([history], OpName.DELIVER, (pl.col("r") == config.group) & kept)
 
     def close(self) -> None:
         """Ends every worker. Idempotent, never raises for one that is gone."""
@@ -266,6 +269,8 @@ class Crew:
             model=load.model,
             listener=load.listener,
             fail_every=load.fail_every or 0,
+            fail_attempts=load.fail_attempts or 0,
+            retry_level=load.retry_level or 0,
             max_reconsume=-1 if load.max_reconsume is None else load.max_reconsume,
             wait_assignment=load.wait_assignment,
             poll_nameserver_ms=self._poll_ms(load.poll_nameserver_ms),

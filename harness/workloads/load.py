@@ -51,6 +51,8 @@ class Consume(Data):
     topic: int = 0
     client: str | None = None
     fail_every: int | None = None
+    fail_attempts: int | None = None
+    retry_level: int | None = None
     max_reconsume: int | None = None
     wait_assignment: bool = True
     poll_nameserver_ms: int | None = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from harness.suite import (
+    ANSWER_TIMEOUT_MS,
     AwaitCount,
+    AwaitDelivered,
     ClusterNeeds,
     Gates,
     Prover,
-    StopLoad,
+    StartLoad,
     consume,
     forbid,
     guarantee,
@@ -19,14 +21,17 @@ from harness.suite import (
 from suites.upgrade.moves import broker_name, loaded
 
 DELAY_LEVEL, DELAY_S = 6, 120.0
-"""Longer than a broker name takes to move: what was sent before is due after it, or in the middle of it."""
+"""Longer than a broker name takes to move: what was sent just before is due after it."""
 ROUNDED_S = 0.001
 """The broker counts in whole milliseconds from when it stored a message."""
-TIMEOUT_MS = 15_000
-TOPICS = ClusterNeeds(topics=5)
-STEADY = produce(1, rate=200, retries=0, timeout_ms=TIMEOUT_MS)
-DELAYED = produce(1, name="delayed", rate=50, delay_level=DELAY_LEVEL, topic=1, max_messages=600, timeout_ms=TIMEOUT_MS)
-ORDERED = produce(1, name="ordered", rate=100, mode="orderly", topic=2, timeout_ms=TIMEOUT_MS)
+TOPICS = ClusterNeeds(topics=5, broker_conf={"transactionTimeOut": f"{DELAY_S * 1000:.0f}"})
+"""The broker asks for the end of a transaction that is as old as delayed messages are when they are due."""
+STEADY = produce(1, rate=200, retries=0, timeout_ms=ANSWER_TIMEOUT_MS)
+ORDERED = produce(1, name="ordered", rate=100, mode="orderly", topic=2, timeout_ms=ANSWER_TIMEOUT_MS)
+SOME = 600
+DELAYED = produce(
+    1, name="delayed", rate=50, delay_level=DELAY_LEVEL, topic=1, max_messages=SOME, timeout_ms=ANSWER_TIMEOUT_MS
+)
 UNDECIDED = produce(
     1,
     name="tx",
@@ -34,19 +39,19 @@ UNDECIDED = produce(
     mode="transaction",
     client="java",
     topic=3,
-    max_messages=1500,
+    max_messages=SOME,
     retries=0,
-    timeout_ms=TIMEOUT_MS,
+    timeout_ms=ANSWER_TIMEOUT_MS,
 )
-REFUSED = produce(1, name="refused", rate=50, topic=4, max_messages=1500, timeout_ms=TIMEOUT_MS)
+REFUSED = produce(1, name="refused", rate=50, topic=4, max_messages=SOME, timeout_ms=ANSWER_TIMEOUT_MS)
+WAITING = {"delayed": "g-delayed", "tx": "g-tx", "refused": "g-refused"}
 CONSUMERS = (
     consume(1, name="c", group="g"),
     consume(1, name="cd", group="g-delayed", topic=1),
     consume(1, name="co", group="g-ordered", topic=2, listener="orderly"),
     consume(1, name="ct", group="g-tx", topic=3),
-    consume(1, name="cr", group="g-refused", topic=4, fail_every=10),
+    consume(1, name="cr", group="g-refused", topic=4, fail_every=3, fail_attempts=1, retry_level=DELAY_LEVEL),
 )
-PRODUCERS = (STEADY, DELAYED, ORDERED, UNDECIDED, REFUSED)
 EARLY = DELAYED.model_copy(update={"delay_level": DELAY_LEVEL - 1})
 ON_TIME = metric("delay_s", group="g-delayed", which="least") >= DELAY_S - ROUNDED_S
 UNHURT = Gates(min_acked=500, in_flight_at_fault=False, faults_bite=False, faults_heal=False, min_acked_before_fault=0)
@@ -60,14 +65,24 @@ def test_what_is_on_its_way_arrives(scenario: Prover) -> None:
     Messages that a consumer refused come again, and transactions that were open end as their producer decided.
     """
     sent = then(AwaitCount(who="delayed", what="ok", at_least=400, from_start=True, timeout_s=120), name="delayed-sent")
+    first = str(scenario.topology.brokers[0].name)
     scenario(
         cluster=TOPICS,
-        load=[*PRODUCERS, *CONSUMERS],
+        load=[STEADY, ORDERED, *CONSUMERS],
         steps=plan(
             loaded(scenario),
+            then(StartLoad(load=(DELAYED, UNDECIDED, REFUSED)), name="on-their-way"),
             sent,
+            *(
+                then(
+                    AwaitCount(who=name, what="invoked", at_least=400, from_start=True, timeout_s=60),
+                    name=f"{name}-sent",
+                )
+                for name in ("tx", "refused")
+            ),
             broker_name(scenario, 0, "upgrade"),
-            *(then(StopLoad(name=load.name), name=f"no-more-{load.name}") for load in (DELAYED, UNDECIDED, REFUSED)),
+            # Who ends is asked for no transaction any more.
+            then(AwaitDelivered(group="g-tx", timeout_s=DELAY_S + 120), name="decided"),
         ),
         drain_s=DELAY_S + 120,
         demand=[
@@ -80,7 +95,14 @@ def test_what_is_on_its_way_arrives(scenario: Prover) -> None:
             ON_TIME,
             metric("attempts", group="g-refused", which="most") >= 2,
         ],
-        gates=FEW,
+        gates=FEW.model_copy(
+            update={
+                "also": tuple(
+                    metric("straddled", process=name, group=group, broker=first, window="master-0") >= 20
+                    for name, group in WAITING.items()
+                )
+            }
+        ),
         control=scenario.control(
             "one-level-less",
             cluster=TOPICS,

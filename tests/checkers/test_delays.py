@@ -135,3 +135,46 @@ class TestStalls:
     def test_early_is_not(self):
         demand = Require(metric="delay_s", op=">=", bound=5, params={"which": "least", "process": "p1"})
         assert self.judged(delayed(5.5, 5.5, 5.5, 5.5, 5.5, 3.0), demand) is Verdict.BROKEN
+
+
+ACROSS = {"process": "p1", "window": "move", "group": "g"}
+
+
+class TestStraddled:
+    """What was on its way across a whole fault, and what only came before it or was sent in it."""
+
+    def crossing(self, *given_s: float, refused: bool = False) -> HistoryBuilder:
+        """p1 sends a message each second from 10 on; a fault goes on from 20 to 25; each is given when it is said."""
+        h = HistoryBuilder()
+        h.consumer("c1", topics=["orders"])
+        for n in range(len(given_s)):
+            h.send("p1", f"m{n}", at_s=10 + n).ok(at_s=10.2 + n)
+        for action, at_s in (("inject", 20), ("observed", 21), ("heal", 25), ("recovered", 26)):
+            h.fault("move", action, at_s=at_s)
+        for n, at_s in enumerate(given_s):
+            if refused:
+                h.deliver("c1", f"m{n}", at_s=10.5 + n, refused=True)
+            h.deliver("c1", f"m{n}", at_s=at_s, reconsume=int(refused))
+        return h
+
+    def test_only_what_was_sent_before_and_given_after_is(self):
+        sent_too_late = [30.0] * 12
+        history = self.crossing(11, 12, 22, 30, 31, *sent_too_late).history()
+        assert measure(history, "straddled", ACROSS) == 2 + 5, "of seventeen ten were sent before the fault"
+        assert measure(history, "straddled", ACROSS | {"broker": "broker-z"}) == 0
+
+    def test_a_message_that_was_refused_before_is_on_its_way(self):
+        assert measure(self.crossing(30, 31, refused=True).history(), "straddled", ACROSS) == 2
+        assert measure(self.crossing(11, 12, refused=True).history(), "straddled", ACROSS) == 0
+
+    def test_of_a_fault_that_was_not_healed_there_is_no_figure(self):
+        h = HistoryBuilder()
+        h.consumer("c1", topics=["orders"])
+        h.send("p1", "m1").ok()
+        h.fault("move", "inject", "observed")
+        with pytest.raises(MetricUnavailable, match="no heal"):
+            measure(h.history(), "straddled", ACROSS)
+
+    def test_it_can_be_made_to_break(self):
+        demand = Require(metric="straddled", op=">=", bound=3, params=ACROSS)
+        assert_can_break(self.crossing(30, 31, 32, 33, 34, 35).history(), demand)

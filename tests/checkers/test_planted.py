@@ -215,3 +215,15 @@ class TestWhatIsExpectedExcusesNothingElse:
 
     def test_where_nothing_is_expected_one_witness_is_enough(self) -> None:
         assert self.weighed(met=False, expected="held")[0] is Verdict.BROKEN
+
+
+@pytest.mark.parametrize("of", ["s3-g", "g", "h"])
+def test_a_control_on_a_shared_cluster_bears_on_the_same_demand(thin, of):
+    """Its group has another name there, which is none of the demand's."""
+    demand = Require(metric="delivered", op=">", bound=0, params={"group": "s2-g"})
+    judgement = Judgement(Verdict.HELD, "", (), (Check(demand.text(), True, "yes"),))
+    nothing = judging.PlantedControl(demand.text(), Verdict.NOT_TESTED, "no defect of this kind can be planted", False)
+    scenario = Scenario(name="s", rules=Rules(gates=thin, expectations=(demand,)))
+    result = ScenarioResult(scenario, Path(), judgement, (nothing,))
+    found = unproved(result, (control(Require(metric="delivered", op=">", bound=0, params={"group": of})),))
+    assert bool(found) is (of == "h"), found

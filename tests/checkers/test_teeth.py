@@ -457,6 +457,7 @@ class TestRefused:
             ({"max_reconsume": -1}, 16, 0),
             ({"max_reconsume": -1, "listener": "orderly"}, 16, 1),
             ({"max_reconsume": -1, "model": "broadcasting"}, 0, 0),
+            ({"max_reconsume": -1, "model": "broadcasting", "listener": "orderly"}, 3, 1),
         ],
     )
     def test_the_last_refusal_ends_it(self, h, config, attempt, missing):
@@ -465,6 +466,26 @@ class TestRefused:
         h.send("p1", "m1").ok()
         h.deliver("c1", "m1", reconsume=attempt, refused=True)
         assert find(h.history(), "undelivered", {}).count == missing
+
+    @pytest.mark.parametrize(("who", "missing"), [("c1", 0), ("c2", 1)])
+    def test_the_limit_is_that_of_the_one_who_refuses(self, h, who, missing):
+        h.consumer("c1", "g", max_reconsume=1)
+        h.consumer("c2", "g", max_reconsume=5)
+        h.send("p1", "m1").ok()
+        h.deliver(who, "m1", reconsume=1, refused=True)
+        assert find(h.history(), "undelivered", {}).count == missing
+
+    @pytest.mark.parametrize(("given", "late"), [("m2 m3 m4", 0), ("m3 m4 m2", 1)])
+    def test_nothing_behind_it_is_consumed_before(self, h, given, late):
+        """In an orderly group: what was refused blocks its queue until it is consumed."""
+        h.consumer("c1", "g", listener="orderly")
+        for name in ("m1", "m2", "m3", "m4"):
+            h.send("p1", name).ok()
+        h.deliver("c1", "m1")
+        h.deliver("c1", "m2", refused=True)
+        for name in given.split():
+            h.deliver("c1", name, reconsume=int(name == "m2"))
+        assert find(h.history(), "reordered-delivery", {"group": "g"}).count == late
 
     def test_other_groups_are_none_of_it(self, h):
         h.consumer("c1", "g")

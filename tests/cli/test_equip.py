@@ -1,10 +1,15 @@
 """What is refused before anything is downloaded or started."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import pytest
 
 from harness import equip as room
 from harness import playground
-from harness.core.errors import SetupError, UsageError
+from harness.core.errors import NodeDied, SetupError, UsageError
+from harness.core.version import Version
+from harness.distribution import Release
 from harness.playground import Wish
 from harness.settings import Settings
 from harness.topology import load_topology
@@ -101,3 +106,45 @@ def test_a_place_that_may_not_be_written_is_told(open_directory, there):
 def test_a_place_that_may_be_written_is_made_and_left_empty(tmp_path):
     room.check_places(tmp_path / "a/reports", tmp_path / "state")
     assert [list(directory.iterdir()) for directory in (tmp_path / "a/reports", tmp_path / "state")] == [[], []]
+
+
+class TestUpgrade:
+    FIRST = Release("5.3.3", Version.parse("5.3.3"), sha256={"rocketmq-store-5.3.3.jar": "a", "guava.jar": "b"})
+
+    def obtain(self, asked, monkeypatch, **upgrade):
+        release = Release(
+            "path:next", **{"version": Version.parse("5.4.0"), "sha256": {"rocketmq-store-5.4.0.jar": "c"}} | upgrade
+        )
+        monkeypatch.setattr(room, "obtain_release", lambda _spec, _cache: release)
+        settings = asked(rocketmq="5.3.3", upgrade_to="path:/next")
+        return room._obtain_upgrade(settings, self.FIRST, None, print)
+
+    def test_the_same_jars_with_another_beside_them_are_no_upgrade(self, asked, monkeypatch):
+        with pytest.raises(UsageError, match="holds the very jars of"):
+            self.obtain(asked, monkeypatch, sha256={"rocketmq-store-5.3.3.jar": "a", "extra.jar": "x"})
+
+    def test_an_older_candidate_is_refused(self, asked, monkeypatch):
+        with pytest.raises(UsageError, match="is older than"):
+            self.obtain(asked, monkeypatch, version=Version.parse("5.3.2"))
+
+    def test_one_that_does_not_start_by_itself_is_refused(self, asked, monkeypatch):
+        """Else its nodes would be said not to come back over the store of the release before it."""
+
+        class Dies:
+            def __init__(self, *_arguments):
+                raise NodeDied("namesrv-1 died: NoClassDefFoundError")
+
+        monkeypatch.setattr("harness.warm.Cluster", Dies)
+        monkeypatch.setattr("harness.warm.LocalRuntime.open", lambda **_options: nullcontext())
+        monkeypatch.setattr("harness.warm._digest", lambda _release, _jre: "x")
+        monkeypatch.setattr(room, "check_keys", lambda *_arguments: None)
+        jre = SimpleNamespace(major=11, version="11.0.1")
+        monkeypatch.setattr(room, "obtain_release", lambda _spec, _cache: Release("path:next", Version.parse("5.4.0")))
+        with pytest.raises(SetupError, match=r"path:next does not start by itself on Java 11: .*NoClassDefFoundError"):
+            room._obtain_upgrade(asked(rocketmq="5.3.3", upgrade_to="path:/next"), self.FIRST, jre, print)
+
+
+def test_the_option_that_was_given_is_named(asked, begun):
+    with pytest.raises(UsageError, match=r"^--upgrade-from 'path:/nowhere'"):
+        suites(asked(rocketmq="path:/nowhere", upgrade_to="5.3.3"))
+    assert begun == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from zipfile import ZipFile
 
 import pytest
 
@@ -68,11 +69,21 @@ def unpacked(tmp_path, *names):
     return lib.parent
 
 
+def whole(home, version):
+    """The other parts of a release, as jars that hold nothing but their own name."""
+    for part in ("broker", "namesrv", "remoting", "common", "store"):
+        with ZipFile(home / "lib" / f"rocketmq-{part}-{version}.jar", "w") as jar:
+            jar.writestr("name", part)
+    return home
+
+
 def test_a_candidate_is_taken_as_it_is(tmp_path, cache):
-    home = unpacked(tmp_path, "z.jar", "rocketmq-broker-5.4.0-SNAPSHOT.jar", "readme.txt")
+    home = whole(unpacked(tmp_path, "z.jar", "readme.txt"), "5.4.0-SNAPSHOT")
     release = obtain_release(f"path:{home}", cache)
     assert str(release.version) == "5.4.0-SNAPSHOT"
-    assert [jar.name for jar in release.jars] == ["rocketmq-broker-5.4.0-SNAPSHOT.jar", "z.jar"]
+    assert [jar.name for jar in release.jars][::5] == ["rocketmq-broker-5.4.0-SNAPSHOT.jar", "z.jar"]
+    assert "z.jar" not in release.own_jars
+    assert len(release.own_jars) == 5
     assert release.sha256["z.jar"] == hashlib.sha256(b"z.jar").hexdigest()
     assert release.home == home
     assert not cache.exists()
@@ -92,6 +103,18 @@ def test_a_directory_without_or_with_two_broker_jars_is_no_release(tmp_path, cac
     for version in ("5.3.3", "5.4.0"):
         (home / "lib" / f"rocketmq-broker-{version}.jar").touch()
     with pytest.raises(UsageError, match="holds 2 jars"):
+        obtain_release(f"path:{home}", cache)
+
+
+@pytest.mark.parametrize(("harm", "told"), [("gone", "has no rocketmq-store-5.4.0.jar"), ("torn", "or cut short")])
+def test_a_release_that_is_not_whole_is_none(tmp_path, cache, harm, told):
+    home = whole(unpacked(tmp_path, "z.jar"), "5.4.0")
+    jar = home / "lib" / "rocketmq-store-5.4.0.jar"
+    if harm == "gone":
+        jar.unlink()
+    else:
+        jar.write_bytes(jar.read_bytes()[:-30])
+    with pytest.raises(UsageError, match=told):
         obtain_release(f"path:{home}", cache)
 
 

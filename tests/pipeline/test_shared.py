@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.catalogue import load_catalogue
-from harness.core.errors import EvidenceError
+from harness.core.errors import EvidenceError, SetupError, WireError
 from harness.core.expectation import Gates
 from harness.core.verdict import Verdict
 from harness.judging import ScenarioResult
@@ -232,3 +232,52 @@ def test_what_did_not_come_out_as_it_must_hands_on_nothing(house: House, tmp_pat
         prover(demand=[metric("acked") < 1], gates=QUIET, load=[SENDS], duration_s=0.3)
     assert house.clusters == 1
     assert not house.open
+
+
+class TestTroubleBetweenTwo:
+    """What goes wrong while a cluster is handed on hides nothing of what was recorded before."""
+
+    @pytest.mark.parametrize("planted", [False, True])
+    def test_the_scenario_is_judged_all_the_same(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, planted: bool
+    ) -> None:
+        def fails(_standing: object) -> None:
+            raise WireError("no answer from broker-a-1 within 3 s")
+
+        monkeypatch.setattr("harness.pool.Standing.remains", fails)
+        if planted:
+            house.machines.before_start = lambda runtime: setattr(
+                runtime, "_misbehave", lambda r: setattr(r.broker().misbehaviour, "lose_every", 5)
+            )
+        result = house.run("one")
+        assert result.judgement.verdict is (Verdict.BROKEN if planted else Verdict.HELD), result.judgement.reason
+        assert (house.root / "run/one/judgement.json").is_file()
+        assert not house.open, "the cluster that could not be looked at is ended"
+        assert any("no answer from broker-a-1" in text for text in house.said)
+
+    def test_a_cluster_that_cannot_be_ended_hides_no_loss(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        ends = LoopbackRuntime.close
+
+        def fails(runtime: LoopbackRuntime) -> None:
+            ends(runtime)
+            raise SetupError("a mount is busy")
+
+        monkeypatch.setattr(LoopbackRuntime, "close", fails)
+        house.equipment = replace(house.equipment, pool=None)
+        assert house.run("one").judgement.verdict is Verdict.HELD
+        assert any("rmq-harness clean" in text for text in house.said)
+
+    def test_what_an_ill_cluster_left_is_put_aside_as_a_whole(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("harness.runner.READY_TIMEOUT_S", 0.5)
+        house.run("one")
+        log = house.root / "run/one/nodes/broker-a-0/logs/broker.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("of the first cluster\n")
+        for code in (10, 310):
+            house.machines.last.broker().misbehaviour.answers[code] = (1, "broken")
+        second = house.run("two")
+        assert second.before == ()
+        assert (house.root / "run/two/nodes-attempt-1/broker-a-0/logs/broker.log").is_file()
+        assert not (house.root / "run/two/nodes/broker-a-0/logs/broker.log").exists()

@@ -11,7 +11,7 @@ import pytest
 from harness.catalogue import load_catalogue
 from harness.core.errors import UsageError
 from harness.options import FLAGS, HELP, add_options, cache_dir, settings_from, state_dir
-from harness.plugin.selection import offered
+from harness.plugin.selection import check_asked_for, offered
 from harness.settings import Settings, environment_name
 from harness.topology import known_topologies
 from harness.topology.load import topology_directory
@@ -68,6 +68,7 @@ UPGRADES = [
     (("--rocketmq=5.5.0", "--upgrade-from=4.9.7", "--upgrade-to=5.3.3"), "leave --rocketmq out"),
     (("--topology=controller-1m-2s", "--upgrade-from=4.9.7", "--upgrade-to=5.3.3"), "controller-1m-2s"),
     (("--topology=controller-1m-2s", "--upgrade-from=5.3.3", "--upgrade-to=4.9.7"), "controller-1m-2s"),
+    (("--upgrade-from=5.3.3", "--upgrade-to=4.9.7"), "--upgrade-to '4.9.7' is older than --upgrade-from '5.3.3'"),
 ]
 
 
@@ -410,3 +411,11 @@ class TestUpgrades:
         with_one, *_ = read("--topology=2m-2s-sync", "--rocketmq=4.9.7")
         assert "rolling-upgrade-loses-nothing" in {row.id for row in offered(catalogue, with_two)}
         assert "rolling-upgrade-loses-nothing" not in {row.id for row in offered(catalogue, with_one)}
+
+    def test_what_an_upgrade_row_lacks_is_said(self) -> None:
+        """Not that the topology does not promise it: two releases are what is missing."""
+        options = ("--topology=2m-2s-sync", "--rocketmq=4.9.7", "--guarantee=rolling-upgrade-loses-nothing")
+        with pytest.raises(UsageError, match="name them with --upgrade-from and --upgrade-to"):
+            check_asked_for(load_catalogue(), read(*options))
+        with pytest.raises(UsageError, match="1m promises none of"):
+            check_asked_for(load_catalogue(), read("--topology=1m", *options[1:]))

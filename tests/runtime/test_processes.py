@@ -167,3 +167,20 @@ def test_a_kill_is_quick(runtime: LocalRuntime):
         figures.append((sent - began, time.monotonic() - began))
     assert min(sent for sent, _ in figures) < 0.005
     assert min(reaped for _, reaped in figures) < 0.1
+
+
+def test_directories_of_one_name_are_not_taken_for_each_other(runtime: LocalRuntime, tmp_path: Path):
+    """Two builds of one release are unpacked into directories that are called the same."""
+    runtime.add_node("a")
+    shown = []
+    for build in ("build-122", "build-123"):
+        (tmp_path / build / "lib").mkdir(parents=True)
+        (tmp_path / build / "lib" / "what").write_text(build)
+        shown.append(runtime.provide(tmp_path / build / "lib", "rocketmq-5.4.0"))
+    assert shown == ["/rmq/.lib/rocketmq-5.4.0", "/rmq/.lib/rocketmq-5.4.0-2"]
+    assert runtime.provide(tmp_path / "build-123" / "lib", "rocketmq-5.4.0") == shown[1]
+    assert runtime.provide(tmp_path / "build-122" / "lib", "rocketmq-5.4.0") == shown[0]
+    for build, path in zip(("build-122", "build-123"), shown, strict=True):
+        runtime.start("a", Process(["cat", f"{path}/what"]))
+        runtime.wait_exit("a", 5)
+        assert runtime.tail("a").endswith(build)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from harness.core.expectation import Gates
 from harness.faults import CutPower, DestroyStore, Kill, Misconfigure, Partition, WipeWritePermission, master
-from harness.scenario import ClusterNeeds, Scenario, at, forbid, metric, plan, rules, then
+from harness.scenario import ClusterNeeds, Scenario, at, forbid, metric, observed, plan, rules, then
 from harness.sharing import TENANTS, as_tenant, has_spares_for, spares, why_alone
 from harness.topology import load_topology
 from harness.workloads.load import consume, produce
@@ -42,7 +43,11 @@ ALONE = {
     "load 'p' may leave messages on their way": scenario(load=(produce(1, mode="transaction"),)),
     "load 'late' may leave messages": scenario(StartLoad(load=(produce(1, name="late", delay_level=3),))),
     "load 'c' may leave messages on their way, or": scenario(load=(consume(1, fail_every=2),)),
-    "it demands something of a topic by name": scenario(rules=rules(metric("acked", topic="topic-0") > 0)),
+    "it demands something of a topic": scenario(rules=rules(metric("acked", topic="topic-0") > 0)),
+    "it demands something of a topic, or": scenario(
+        rules=rules(forbid("lost"), gates=Gates(preconditions=(metric("lost_count", topic="topic-0").equals(0),)))
+    ),
+    "or of what a group is owed, by name": scenario(rules=rules(observed("drain.g.missing").equals(0))),
 }
 
 

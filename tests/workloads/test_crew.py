@@ -43,6 +43,7 @@ def test_every_member_of_a_broadcasting_group_is_waited_for(
     crew._producers["p-1"] = "t"
     crew._consumed["g"] = [ConsumerConfig("c-1", "", ("t",), group="g")]
     assert crew.undelivered("g") == 0
+    crew._consumed["g"].append(ConsumerConfig("c-2", "", ("t",), group="g"))
     crew._broadcast["g"] = ["c-1", "c-2"]
     crew._doomed |= set(doomed)
     assert crew.undelivered("g") == missing

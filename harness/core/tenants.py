@@ -1,0 +1,18 @@
+"""Names of scenarios that come after others on one cluster: with a prefix, which says nothing of what is demanded."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_GROUP: Final = re.compile(r"(?<=\bgroup=)s\d+-")
+
+
+def prefix(tenant: int) -> str:
+    """What stands before the topics and groups of the `tenant`-th scenario (2, 3...) on a cluster."""
+    return f"s{tenant}-"
+
+
+def declared(demand: str) -> str:
+    """A demand in words as the scenario was written: under the names it would have on a cluster of its own."""
+    return _GROUP.sub("", demand)
