@@ -125,6 +125,18 @@ def _parser() -> argparse.ArgumentParser:
     cells.add_argument("--long", action="store_true", help="also the rows that only suites-nightly judge")
     cells.add_argument("--fresh", action="store_true", help="run every row, whatever is stored")
     cells.add_argument("--status", action="store_true", help="say what would be run, render the table, run nothing")
+    moves = command("upgrade-matrix", _upgrade_matrix, "move clusters from each release to each newer one, resuming")
+    moves.add_argument("--from", dest="first", required=True, help="releases, such as 4.4.0,4.9.7")
+    moves.add_argument("--to", dest="last", required=True, help="releases, such as 5.3.3,5.5.0")
+    moves.add_argument("--client", default="java", help="clients, such as java:4.4.0,java:5.3.3 (default java)")
+    moves.add_argument("--topology", default="2m-2s-sync", help="topologies (default 2m-2s-sync)")
+    moves.add_argument("--timers", choices=("fast", "documented"), default="fast")
+    moves.add_argument("--java", default="25")
+    moves.add_argument("--results", type=Path, default=Path("reports/upgrades"))
+    moves.add_argument("--reports", type=Path, default=Path("reports/upgrades/runs"))
+    moves.add_argument("--again", action="append", default=[], choices=[v.value for v in Verdict])
+    moves.add_argument("--fresh", action="store_true", help="run every row, whatever is stored")
+    moves.add_argument("--status", action="store_true", help="say what would be run, render the table, run nothing")
     return parser
 
 
@@ -275,3 +287,31 @@ def _matrix(options: argparse.Namespace) -> int:
         long=options.long,
     )
     return show_status(matrix, cells) if options.status else matrix.run(cells)
+
+
+def _upgrade_matrix(options: argparse.Namespace) -> int:
+    from harness.matrix import show_status, upgrades, upgrades_of_this_tree
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    cells = upgrades(
+        *(_several(name, getattr(options, name)) for name in ("topology", "first", "last", "client")),
+        timers=options.timers,
+        java=options.java,
+    )
+    matrix = upgrades_of_this_tree(
+        results=options.results,
+        reports=options.reports,
+        say=lambda text: print(text, flush=True),
+        again=[Verdict(word) for word in options.again],
+        fresh=options.fresh,
+    )
+    return show_status(matrix, cells) if options.status else matrix.run(cells)
+
+
+def _several(name: str, text: str) -> list[str]:
+    """Words with commas between them. Raises UsageError if one is empty: it would stand for nothing."""
+    option = {"first": "from", "last": "to"}.get(name, name)
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise UsageError(f"--{option} {text!r}: nothing stands before, between or after a comma; name releases")
+    return words

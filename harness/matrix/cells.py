@@ -33,26 +33,32 @@ class CellSpec(Data):
     java: str = "25"
     client: str = "java"
     timers: Literal["fast", "documented"] = "fast"
+    upgrade_to: str | None = None
+    """The release that nodes are moved to: a cell of an upgrade has the rows that need two releases, and no others."""
 
     @property
     def name(self) -> str:
-        """`<topology>-<version>`, and whatever is not the default."""
+        """`<topology>-<version>[-to-<version>]`, and whatever is not the default."""
         default = CellSpec(topology=self.topology, rocketmq=self.rocketmq)
         more: list[str] = [self.timers] if self.timers != default.timers else []
         more += [self.client.replace(":", "-")] if self.client != default.client else []
         more += [f"java{self.java}"] if self.java != default.java else []
-        return "-".join([self.topology, self.rocketmq, *more])
+        to = ["to", self.upgrade_to] if self.upgrade_to is not None else []
+        return "-".join([self.topology, self.rocketmq, *to, *more])
 
     def checked(self) -> CellSpec:
         """Itself. Raises `UsageError` for what there is not, and for a path: nothing says what is in it."""
-        for word in (self.topology, self.rocketmq, self.java):
+        for word in (self.topology, self.rocketmq, self.java, self.upgrade_to or ""):
             if "/" in word or ":" in word:
                 raise UsageError(f"{word!r} cannot be a cell: only what has a name or version can be compared later")
         release = parse_release(self.rocketmq).version
+        upgrade = None if self.upgrade_to is None else parse_release(self.upgrade_to).version
+        if release is not None and upgrade is not None and upgrade <= release:
+            raise UsageError(f"{self.upgrade_to} is not newer than {self.rocketmq}: it is no upgrade")
         parse_java(self.java)
         parse_client(self.client)
-        if release is not None:
-            check_release(load_topology(self.topology), release)
+        for version in filter(None, (release, upgrade)):
+            check_release(load_topology(self.topology), version)
         return self
 
 
@@ -87,6 +93,8 @@ class StoredRow(Data):
     waited_s: float = 0.0
     worked_s: float = 0.0
     commit: str = ""
+    run: str = ""
+    """The id of the run that judged it; empty for one of before this was kept."""
     inputs: Inputs
 
 
@@ -108,7 +116,7 @@ class Cell(Data):
         return {row.id: row for row in self.rows}
 
 
-def stored(row: Row, commit: str, inputs: Inputs) -> StoredRow:
+def stored(row: Row, commit: str, inputs: Inputs, run: str = "") -> StoredRow:
     """What is kept of a row of `verdicts.json`."""
     return StoredRow(
         id=row.id,
@@ -125,6 +133,7 @@ def stored(row: Row, commit: str, inputs: Inputs) -> StoredRow:
         waited_s=row.waited_s,
         worked_s=row.worked_s,
         commit=commit,
+        run=run,
         inputs=inputs,
     )
 

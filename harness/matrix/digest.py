@@ -40,6 +40,7 @@ WITHOUT_EFFECT: Final = (
 """They render, measure, drive or choose what is run; no verdict comes from them."""
 SUITES: Final = "suites"
 LONG_SUITES: Final = "suites-nightly"
+UPGRADE_SUITES: Final = "suites/upgrade"
 WITH_EFFECT: Final = ("harness/plugin/outcomes.py", "harness/report/rows.py")
 
 
@@ -53,7 +54,11 @@ class Digests:
         """What the verdict on each guarantee that the cell's topology promises depends on, in the catalogue's order."""
         topology = load_topology(spec.topology)
         ground = self._of_ground(spec, topology)
-        promised = load_catalogue().promised(topology, Version.parse(spec.rocketmq))
+        version = Version.parse(spec.rocketmq)
+        promised = load_catalogue().promised(topology, version)
+        if spec.upgrade_to is not None:
+            both = load_catalogue().promised(topology, version, upgrade=True)
+            promised = tuple(row for row in both if row not in promised)
         # What only the long suites judge is added to it whenever they are run, and no reason to run the others again.
         parts = [part for part in promised if counts_for_stock(part) and part.id not in self.long]
         return {
@@ -111,7 +116,8 @@ class Digests:
         shape = topology.model_dump(mode="json", exclude={"description"})
         client = spec.client.partition(":")[2] or DEFAULT_CLIENT
         locks = self._root / "harness" / "distribution" / "locks"
-        names = (f"rocketmq-{spec.rocketmq}.lock", f"rocketmq-client-{client}.lock", "jre.lock")
+        names = [f"rocketmq-{spec.rocketmq}.lock", f"rocketmq-client-{client}.lock", "jre.lock"]
+        names += [f"rocketmq-{spec.upgrade_to}.lock"] if spec.upgrade_to is not None else []
         texts = {name: meaning(locks / name) for name in names if (locks / name).is_file()}
         return digest(texts | {"topology": json.dumps(shape, sort_keys=True)})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -25,9 +25,10 @@ from harness.matrix.cells import (
     unjudged,
     write_cell,
 )
-from harness.matrix.digest import LONG_SUITES, SUITES, Digests
+from harness.matrix.digest import LONG_SUITES, SUITES, UPGRADE_SUITES, Digests
 from harness.matrix.suites import Ran, SuiteRun
 from harness.matrix.table import table
+from harness.matrix.upgrades import Links
 from harness.provenance import commit_of
 from harness.report.rows import Row
 
@@ -56,8 +57,9 @@ class Todo:
 
 @dataclass(slots=True)
 class Matrix:
-    """The cells below `results`. `again` are verdicts that are run anew although nothing changed.
+    """The cells below `results`, shown on `page` as `render` does.
 
+    `again` are verdicts that are run anew although nothing changed.
     Rows that only the long suites judge are run if `long` is set. Without it what is stored of them stays as it is.
     """
 
@@ -68,6 +70,8 @@ class Matrix:
     again: Collection[Verdict] = ()
     fresh: bool = False
     long: bool = False
+    render: Callable[[Sequence[Cell], Mapping[str, int]], str] = table
+    page: str = "matrix.md"
     _failed: list[str] = field(default_factory=list)
 
     def todo(self, spec: CellSpec) -> Todo:
@@ -102,7 +106,7 @@ class Matrix:
         cells = [known[name] for name in (*order, *(name for name in known if name not in order))]
         digests = Digests(self.root)
         stale = {cell.spec.name: _stale(cell, digests) for cell in cells}
-        (self.results / "matrix.md").write_text(table(cells, stale), encoding="utf-8")
+        (self.results / self.page).write_text(self.render(cells, stale), encoding="utf-8")
 
     def _path(self, spec: CellSpec) -> Path:
         return self.results / "cells" / f"{spec.name}.json"
@@ -153,7 +157,10 @@ class Matrix:
             whole = not todo.standing and len(part) == len(todo.why)
             ran = self.run_suites(spec, () if whole else part)
             # A run for the row of the shipped configuration tells of all that it could be made of.
-            found |= {row.id: _outcome(row, commit, now[row.id], digests) for row in ran.rows if row.id in todo.why}
+            run = ran.run.id
+            found |= {
+                row.id: _outcome(row, commit, now[row.id], digests, run) for row in ran.rows if row.id in todo.why
+            }
             versions = dict(ran.run.versions)
             self._write(spec, commit, versions, now, waiting | kept | found)
         silent = {name: not_reached(name, commit, "its suites ended without a word on this row") for name in todo.why}
@@ -197,11 +204,11 @@ def _stale(cell: Cell, digests: Digests) -> int:
     return sum(map(stale, {*now, *rows}))
 
 
-def _outcome(row: Row, commit: str, inputs: Inputs, digests: Digests) -> StoredRow:
+def _outcome(row: Row, commit: str, inputs: Inputs, digests: Digests, run: str) -> StoredRow:
     """What is kept of a row; one whose suite function broke off without a verdict is to be run again."""
     nothing = row.verdict in (Verdict.NOT_TESTED, Verdict.INCONCLUSIVE) and not row.scenarios
     broke_off = nothing and row.missing is None and row.id in digests.judged_by
-    return not_reached(row.id, commit, row.reason) if broke_off else stored(row, commit, inputs)
+    return not_reached(row.id, commit, row.reason) if broke_off else stored(row, commit, inputs, run)
 
 
 def _parts(todo: Todo, digests: Digests) -> tuple[tuple[str, ...], ...]:
@@ -235,11 +242,26 @@ def of_this_tree(
     *, results: Path, reports: Path, say: Say, again: Collection[Verdict] = (), fresh: bool = False, long: bool = False
 ) -> Matrix:
     """The matrix of the clone that this is. Raises `UsageError` for an installation, which has no suites."""
+    suites = (SUITES, LONG_SUITES) if long else (SUITES,)
+    root = _clone()
+    return Matrix(root, results, SuiteRun(root, reports, suites=suites), say, again, fresh, long)
+
+
+def upgrades_of_this_tree(
+    *, results: Path, reports: Path, say: Say, again: Collection[Verdict] = (), fresh: bool = False
+) -> Matrix:
+    """The same of upgrades, on a page of their own, whose verdicts lead to the runs where these are still there."""
+    root = _clone()
+    links = Links(results, reports)
+    run = SuiteRun(root, reports, suites=(UPGRADE_SUITES,))
+    return Matrix(root, results, run, say, again, fresh, render=links.upgrades, page="upgrades.md")
+
+
+def _clone() -> Path:
     root = Path(harness.__file__).resolve().parent.parent
     if not (root / SUITES).is_dir():
         raise UsageError("the matrix runs the suites of the repository, and this installation has none: use a clone")
-    suites = (SUITES, LONG_SUITES) if long else (SUITES,)
-    return Matrix(root, results, SuiteRun(root, reports, suites=suites), say, again, fresh, long)
+    return root
 
 
 def show_status(matrix: Matrix, specs: Sequence[CellSpec]) -> int:

@@ -56,6 +56,25 @@ def crossed(
     return _cells((*_possible(VERSIONS, TOPOLOGIES), *_possible(others, PLAIN)), common)
 
 
+def upgrades(
+    topologies: Sequence[str], first: Sequence[str], last: Sequence[str], clients: Sequence[str], **common: str
+) -> tuple[CellSpec, ...]:
+    """Every way from one of the first releases to a newer one of the last, with every client.
+
+    Raises `UsageError`, also if there is no way at all.
+    """
+    pairs = [(a, b) for a, b in product(first, last) if Version.parse(a) < Version.parse(b)]
+    if not pairs:
+        raise UsageError(
+            f"no upgrade leads from {', '.join(first)} to {', '.join(last)}: name newer releases with --to"
+        )
+    each = product(dict.fromkeys(topologies), dict.fromkeys(pairs), dict.fromkeys(clients))
+    return tuple(
+        _spec({"topology": t, "rocketmq": a, "upgrade_to": b, "client": client, **common}, "the upgrade matrix")
+        for t, (a, b), client in each
+    )
+
+
 def _cells(pairs: Iterable[tuple[str, str]], common: Mapping[str, str]) -> tuple[CellSpec, ...]:
     """One cell for each release and topology, each once."""
     return tuple(

@@ -84,13 +84,19 @@ def options(spec: CellSpec, guarantees: Sequence[str], reports: Path) -> list[st
     """The command line of one cell, after the name of the program."""
     return [
         f"--topology={spec.topology}",
-        f"--rocketmq={spec.rocketmq}",
+        *_releases(spec),
         f"--java={spec.java}",
         f"--client={spec.client}",
         f"--timers={spec.timers}",
         f"--reports={reports}",
         *(f"--guarantee={name}" for name in guarantees),
     ]
+
+
+def _releases(spec: CellSpec) -> list[str]:
+    if spec.upgrade_to is None:
+        return [f"--rocketmq={spec.rocketmq}"]
+    return [f"--upgrade-from={spec.rocketmq}", f"--upgrade-to={spec.upgrade_to}"]
 
 
 def environment(of: Mapping[str, str]) -> dict[str, str]:
@@ -104,6 +110,10 @@ def _check(spec: CellSpec, ran: Ran) -> None:
     """Raises `EvidenceError` for rows of another configuration than the cell's."""
     if ran.run.options.get("timers", spec.timers) != spec.timers:
         raise EvidenceError(f"the suites of {spec.name} ran with {ran.run.options['timers']} timers: not asked for")
+    if ran.run.options.get("upgrade_to") != spec.upgrade_to:
+        raise EvidenceError(
+            f"the suites of {spec.name} moved nodes to {ran.run.options.get('upgrade_to')}: not asked for"
+        )
     for row in ran.rows:
         # A row whose promise is a timer has the documented ones, whatever the cell's are.
         wanted = (spec.topology, spec.rocketmq, spec.java, spec.client, "local")

@@ -37,7 +37,7 @@ def table(cells: Sequence[Cell], stale: Mapping[str, int]) -> str:
         mine = [c for c in cells if (c.spec.rocketmq, c.spec.timers, c.spec.client, c.spec.java) == version]
         rocketmq, timers, client, java = version
         parts.append(f"\n## RocketMQ {rocketmq}, {timers} timers, {client} client, Java {java}\n\n{_rows(mine)}")
-    parts.append(_words(cells))
+    parts.append(words(cells))
     return "\n".join(part for part in parts if part)
 
 
@@ -59,7 +59,7 @@ def _summary(cells: Sequence[Cell], stale: Mapping[str, int]) -> str:
         counts = [str(stands.count(standing)) for standing in order]
         spent = [f"{cell.waited_s:.0f}", f"{cell.worked_s:.0f}", str(cell.exit_code)]
         lines.append([cell.spec.name, cell.commit, str(stale.get(cell.spec.name, 0)), *counts, *spent])
-    return _markdown([*heads, "waited s", "worked s", "exit code"], lines)
+    return markdown([*heads, "waited s", "worked s", "exit code"], lines)
 
 
 def _rows(cells: Sequence[Cell]) -> str:
@@ -67,7 +67,7 @@ def _rows(cells: Sequence[Cell]) -> str:
     ids = [row.id for row in load_catalogue().guarantees if any(row.id in rows for rows in by_cell)]
     ids += sorted({name for rows in by_cell for name in rows} - set(ids))
     lines = [[f"`{name}`", *(_sign(rows.get(name)) for rows in by_cell)] for name in ids]
-    return _markdown(["guarantee", *(cell.spec.topology for cell in cells)], lines)
+    return markdown(["guarantee", *(cell.spec.topology for cell in cells)], lines)
 
 
 def _sign(row: StoredRow | None) -> str:
@@ -79,7 +79,8 @@ def _why(row: StoredRow) -> str:
     return row.reason if row.standing is Standing.BROKEN else row.known or row.reason
 
 
-def _words(cells: Sequence[Cell]) -> str:
+def words(cells: Sequence[Cell]) -> str:
+    """A line for every row that needs a word; empty if all held."""
     lines = [
         [cell.spec.name, f"`{row.id}`", row.standing.value, _why(row)]
         for cell in cells
@@ -88,10 +89,12 @@ def _words(cells: Sequence[Cell]) -> str:
     ]
     if not lines:
         return ""
-    return "\n## What did not simply hold\n\n" + _markdown(["cell", "guarantee", "standing", "why"], lines)
+    return "\n## What did not simply hold\n\n" + markdown(["cell", "guarantee", "standing", "why"], lines)
 
 
-def _markdown(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def markdown(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table."""
+
     def row(fields: Sequence[str]) -> str:
         return "| " + " | ".join(field.replace("|", "\\|") for field in fields) + " |"
 

@@ -17,6 +17,8 @@ def test_a_cell_is_named_by_what_is_not_the_default():
     assert CellSpec(topology="2m-2s-sync", rocketmq="5.3.3").name == "2m-2s-sync-5.3.3"
     other = CellSpec(topology="1m", rocketmq="4.9.7", client="java:5.3.3", timers="documented", java="17")
     assert other.name == "1m-4.9.7-documented-java-5.3.3-java17"
+    move = CellSpec(topology="2m-2s-sync", rocketmq="4.9.7", upgrade_to="5.3.3", client="java:4.4.0")
+    assert move.name == "2m-2s-sync-4.9.7-to-5.3.3-java-4.4.0"
 
 
 @pytest.mark.parametrize("word", ["path:/opt/rocketmq", "/opt/topology.yaml"])
@@ -33,6 +35,10 @@ def test_what_is_a_path_cannot_be_a_cell(word):
         ({"java": "99"}, "99"),
         ({"client": "foo"}, "--client 'foo'"),
         ({"topology": "controller-1m-2s", "rocketmq": "4.9.7"}, "needs RocketMQ 5.0.0"),
+        ({"upgrade_to": "9.9.9"}, "not a RocketMQ this harness can get"),
+        ({"upgrade_to": "4.9.7"}, "is not newer than 4.9.7"),
+        ({"upgrade_to": "4.4.0"}, "is not newer than 4.9.7"),
+        ({"upgrade_to": "path:/opt/next"}, "cannot be a cell"),
     ],
 )
 def test_a_cell_of_what_there_is_not_is_refused(wrong, told):

@@ -204,7 +204,7 @@ class TestWhatIsNot:
         assert not house.open, "nobody knows of it any more"
 
     def test_one_that_fell_ill_between_two_is_replaced(self, house: House, monkeypatch: Any) -> None:
-        monkeypatch.setattr("harness.runner.READY_TIMEOUT_S", 0.5)
+        monkeypatch.setattr("harness.runner.READY_TIMEOUT_S", 3)
         house.run("one")
         house.machines.last.broker().misbehaviour.answers[10] = (1, "broken")
         house.machines.last.broker().misbehaviour.answers[310] = (1, "broken")
@@ -270,7 +270,7 @@ class TestTroubleBetweenTwo:
     def test_what_an_ill_cluster_left_is_put_aside_as_a_whole(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("harness.runner.READY_TIMEOUT_S", 0.5)
+        monkeypatch.setattr("harness.runner.READY_TIMEOUT_S", 3)
         house.run("one")
         log = house.root / "run/one/nodes/broker-a-0/logs/broker.log"
         log.parent.mkdir(parents=True, exist_ok=True)
