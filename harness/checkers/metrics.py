@@ -56,6 +56,7 @@ METRICS: Final[Mapping[str, Callable[..., float]]] = MappingProxyType(
         "latency_p50_ms": timing.latency_p50_ms,
         "latency_p99_ms": timing.latency_p99_ms,
         "latency_max_ms": timing.latency_max_ms,
+        "ahead_of_answer_s": timing.ahead_of_answer_s,
         "time_to_first_delivery_s": timing.time_to_first_delivery_s,
         "observed": observed.observed,
         "observed_ratio": observed.observed_ratio,

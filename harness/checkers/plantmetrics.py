@@ -38,6 +38,9 @@ def mutations(history: History, demand: Require) -> Iterator[History]:
         longer_ns = int(abs(demand.bound) * 2e6) + 1
         yield edit.with_sends(history, pl.col("outcome") == "ok", invoke_ns=pl.col("invoke_ns") - longer_ns)
         yield edit.with_sends(history, pl.col("outcome") == "ok", complete_ns=pl.col("invoke_ns"))
+    if demand.metric == "ahead_of_answer_s":
+        later_ns = int(abs(demand.bound) * 2e9) + 1_000_000_000
+        yield edit.with_sends(history, pl.col("outcome") == "ok", complete_ns=pl.col("complete_ns") + later_ns)
     if demand.metric == "step_s":
         yield replace(history, steps=tuple(replace(s, end_ns=s.start_ns + int(4e18)) for s in history.steps))
         yield replace(history, steps=tuple(replace(s, end_ns=s.start_ns) for s in history.steps))

@@ -38,6 +38,7 @@ _METRICS: Final = MappingProxyType(
         # Who stands still is given nothing, or is taken for dead and others are given its queues.
         **dict.fromkeys(("queues_per_member", "owners_per_queue"), _EITHER),
         "taken_over_s": _RAISED,
+        "ahead_of_answer_s": _RAISED,  # an answer that came in time, and was written down late
         "delay_s": _RAISED,
         # Who stood still in one turn did well in the other.
         "turns_ratio": _EITHER,

@@ -165,6 +165,22 @@ def allowed_ms(
     return max(floor_ms, factor * least_ms), max(floor_ms, factor * most_ms)
 
 
+def ahead_of_answer_s(history: History, *, window: str, group: str) -> float:
+    """Seconds by which a message was given to the group before its sender was told SEND_OK: the most of any.
+
+    Of those begun within the fault; negative if each was answered first. Raises MetricUnavailable if none of them was
+    given. A client that stands still writes an answer down late.
+    """
+    begin, end = narrow.span(history, window)
+    sent = narrow.acked_of(history).filter(pl.col("invoke_ns").is_between(begin, end)).unique("m")
+    mine = history.deliveries.filter(narrow.text("group") == group)
+    first = mine.group_by("m").agg(first=pl.col("time_ns").min())
+    ahead = sent.join(first, on="m").select(ahead=pl.col("complete_ns") - pl.col("first")).get_column("ahead")
+    if not ahead.len():
+        raise MetricUnavailable(f"nothing that was sent during {window!r} was given to {group}")
+    return float(ahead.max()) / 1e9  # type: ignore[arg-type]
+
+
 def time_to_first_delivery_s(
     history: History,
     *,

@@ -178,3 +178,42 @@ class TestStraddled:
     def test_it_can_be_made_to_break(self):
         demand = Require(metric="straddled", op=">=", bound=3, params=ACROSS)
         assert_can_break(self.crossing(30, 31, 32, 33, 34, 35).history(), demand)
+
+
+SLOW = {"window": "slow", "group": "g"}
+
+
+class TestAheadOfAnswer:
+    """How long before its sender was told a message was given to somebody."""
+
+    def slow(self, *answered_s: float) -> HistoryBuilder:
+        """Messages sent from 20 on, each given at once and answered so much later, while a fault goes on."""
+        h = HistoryBuilder()
+        h.consumer("c1", topics=["orders"])
+        h.send("p1", "before", at_s=9).ok(at_s=19)
+        h.deliver("c1", "before", at_s=19.5)
+        h.fault("slow", "inject", at_s=19.8)
+        h.fault("slow", "observed", at_s=19.9)
+        sends = [h.send("p1", f"m{n}", at_s=20 + n / 10) for n in range(len(answered_s))]
+        for n in range(len(answered_s)):
+            h.deliver("c1", f"m{n}", at_s=22 + n / 10)
+        for n, at_s in enumerate(answered_s):
+            sends[n].ok(at_s=22 + n / 10 + at_s)
+        h.fault("slow", "heal", at_s=40)
+        h.fault("slow", "recovered", at_s=41)
+        return h
+
+    def test_the_most_of_any_that_was_begun_within(self):
+        history = self.slow(0.1, 2.5, -0.5).history()
+        assert measure(history, "ahead_of_answer_s", SLOW) == pytest.approx(2.5)
+
+    def test_what_was_answered_first_is_behind(self):
+        assert measure(self.slow(-0.5, -0.25).history(), "ahead_of_answer_s", SLOW) == pytest.approx(-0.25)
+
+    def test_what_nobody_was_given_says_nothing(self):
+        with pytest.raises(MetricUnavailable, match="nothing that was sent during 'slow'"):
+            measure(self.slow().history(), "ahead_of_answer_s", SLOW)
+
+    def test_it_can_be_made_to_break(self):
+        demand = Require(metric="ahead_of_answer_s", op="<", bound=1, params=SLOW)
+        assert_can_break(self.slow(*[0.1] * 6).history(), demand)

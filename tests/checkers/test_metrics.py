@@ -321,7 +321,7 @@ def test_a_metric_that_holds_can_be_made_to_break(metric, op, bound, params, thi
 def test_every_metric_is_planted_here_or_elsewhere():
     """A count of drained queues cannot be falsified soundly; what needs a history of its own is in the file named."""
     of_groups = {"queues_per_member", "queues_in_use", "owners_per_queue", "least_delivered_ratio", "taken_over_s"}
-    of_delays = {"delay_s", "retry_s", "attempts", "straddled"}
+    of_delays = {"delay_s", "retry_s", "attempts", "straddled", "ahead_of_answer_s"}
     elsewhere = {
         "test_usage": {"stops_using_s"},
         "test_groups": of_groups,
