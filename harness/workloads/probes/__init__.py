@@ -32,10 +32,13 @@ from harness.workloads.probes.pulls import PullDirect
 from harness.workloads.probes.routes import AwaitRoute, AwaitRoutes, Registered, Routed, Snapshot, Watch, Writable
 from harness.workloads.probes.searches import Search
 from harness.workloads.probes.sends import AwaitAnswer, SendDirect
+from harness.workloads.probes.settings import MoveOffsets, Setting
 from harness.workloads.probes.turns import TakeTurns
 
 AnyProbe = Annotated[
     SendDirect
+    | MoveOffsets
+    | Setting
     | ReadBack
     | AwaitRoute
     | AwaitRoutes
@@ -90,6 +93,7 @@ __all__ = [
     "ExactlyDeleted",
     "Join",
     "MakeTopics",
+    "MoveOffsets",
     "Probe",
     "PullDirect",
     "ReadBack",
@@ -101,6 +105,7 @@ __all__ = [
     "Search",
     "SendDirect",
     "SetQueues",
+    "Setting",
     "Snapshot",
     "StartLoad",
     "StopLoad",
