@@ -41,6 +41,7 @@ VALUES: dict[str, Any] = {
     "since": "kill", "first": "a", "second": "b", "seconds": 1.5, "load": (produce(), consume()), "name": "p",
     "who": "p", "what": "ok", "codes": (0, 14), "files": 2, "age_h": 80.0, "before": "a", "aged": "b", "after": "c",
     "delay_s": 1.0, "conf": {"brokerId": "5"}, "words": ("abortFile",),
+    "to": "beyond",
     "queues": 9, "broker": 1, "topics": (0,), "watches": {"a": Watch(target="master/0", present=True, since="kill")},
 }  # fmt: skip
 

@@ -217,12 +217,16 @@ class Routed(Probe):
 
 
 class Writable(Probe):
-    """On how many of the nameservers in `on` the targets' queues may be written, by the nameservers' own word."""
+    """On how many of the nameservers in `on` the targets' queues may be written, by the nameservers' own word.
+
+    Of every topic of the cluster, or of the scenario's topic of that number alone.
+    """
 
     SEEN: ClassVar[frozenset[str] | None] = frozenset({"yes", "no", "unknown", "silent"})
     kind: Literal["writable"] = "writable"
     target: str
     on: str = "nameserver/*"
+    topic: int | None = None
 
     def run(self, stage: Stage) -> dict[str, Any]:
         """`{"yes": pairs with every topic writable, "no": pairs with none, "unknown": others, "silent": [...]}`.
@@ -230,7 +234,8 @@ class Writable(Probe):
         With anything unknown, which is also a broker of which only some topics are writable or routed at all, both
         `yes` and `no` are null.
         """
-        wanted = {topic.name for topic in stage.cluster.plan.topics}
+        alone = None if self.topic is None else stage.cluster.plan.topics[self.topic].name
+        wanted = {topic.name for topic in stage.cluster.plan.topics} if alone is None else {alone}
         counts = {"yes": 0, "no": 0, "unknown": 0}
         silent: list[str] = []
         for nameserver in select(self.on, stage.cluster):
@@ -238,6 +243,8 @@ class Writable(Probe):
                 perms = stage.cluster.permissions(nameserver, stage.cluster.broker_name(node))
                 if perms is None:
                     silent.append(nameserver)
+                elif alone is not None:
+                    perms = {name: perm for name, perm in perms.items() if name == alone}
                 counts[{True: "yes", False: "no", None: "unknown"}[may_write(perms, wanted)]] += 1
         seen = counts if not counts["unknown"] else {"yes": None, "no": None, "unknown": counts["unknown"]}
         return {**seen, "silent": list(dict.fromkeys(silent))}
