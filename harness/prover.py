@@ -15,9 +15,10 @@ from harness.core.errors import CapabilityMissing, HarnessError, UsageError
 from harness.core.expectation import Expectation, Gates
 from harness.core.verdict import Verdict
 from harness.judging import ControlResult
+from harness.outcome import Outcome
 from harness.runner import run_scenario
 from harness.scenario import ClusterNeeds, Control, Scenario, Step, rules
-from harness.session import Outcome, Session
+from harness.session import Session
 from harness.settings import Settings
 from harness.workloads.load import Load
 

@@ -15,11 +15,11 @@ from harness.core.verdict import Judgement, Verdict
 from harness.core.wording import several
 from harness.evidence.files import read_json
 from harness.judging import ControlResult, PlantedControl, ScenarioResult, judge_directory
+from harness.outcome import Outcome
 from harness.publish import write_page
 from harness.report.rows import EXIT_INCONCLUSIVE, Row, Run, exit_code, graver, parse_verdicts, standing
 from harness.report.terminal import summary, use_colour
 from harness.scenario import Control, Scenario
-from harness.session import Outcome
 from harness.stored import VERDICTS, StoredOutcome, StoredSession, damage, load_session, sha256_of
 
 

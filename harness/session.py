@@ -6,20 +6,19 @@ Knows nothing of pytest: the plugin feeds it, the command line reads it back.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from harness.checkers.judge import ALWAYS
 from harness.core.errors import UsageError
 from harness.core.guarantee import AS_DOCUMENTED, STOCK_ROW, Expectation, Guarantee
-from harness.core.tenants import declared
-from harness.core.verdict import Verdict, doubts, merge
+from harness.core.verdict import Verdict, merge
 from harness.core.version import Version
-from harness.judging import ControlResult, ScenarioResult, on_looks_alone, unproved
+from harness.judging import ScenarioResult, on_looks_alone
 from harness.lodging import Equipment
+from harness.outcome import Outcome, spent, unexpected, weighed
 from harness.provenance import git_commit, machine, now_utc, options_json
 from harness.report.rows import Control as ControlRow
 from harness.report.rows import Row, Run, ScenarioRow
@@ -28,40 +27,6 @@ from harness.stock import stock_row
 
 STORED: Final = "unknown_stored"
 _ADDED_UP: Final = ("invoked", "acked", "failed", "unknown", STORED, "lost", "lost_of")
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What one suite function came to on one topology: its scenario, its controls, or why it did not run."""
-
-    guarantees: tuple[str, ...]
-    result: ScenarioResult | None = None
-    controls: tuple[ControlResult, ...] = ()
-    missing: str | None = None
-    not_tested: str = ""
-    broke_off: str = ""
-    """Why the suite function ended before scenario and control had: whatever it ran till then shows too little."""
-
-    @property
-    def infrastructure(self) -> bool:
-        """The machine or the cluster stood in the way."""
-        runs = [self.result, *(c.result for c in self.controls)]
-        return any(r is not None and r.trouble.startswith("infrastructure") for r in runs)
-
-    def verdict(self) -> tuple[Verdict, str]:
-        """The scenario's verdict, made inconclusive by a control that did not come out as it must or is missing.
-
-        A witnessed violation stays broken whatever the controls say: only "held" needs them.
-        """
-        if self.result is None and self.broke_off:
-            return Verdict.INCONCLUSIVE, self.broke_off
-        if self.result is None:
-            return Verdict.NOT_TESTED, self.not_tested or f"capability {self.missing} is missing"
-        verdict, reason = self.result.judgement.verdict, self.result.judgement.reason
-        if verdict is not Verdict.HELD:
-            return verdict, reason
-        failed = [self.broke_off] if self.broke_off else unproved(self.result, self.controls)
-        return (Verdict.INCONCLUSIVE, "; ".join(failed)) if failed else (verdict, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,18 +192,6 @@ def _releases(settings: Settings, guarantee: Guarantee) -> str:
     return settings.release_name
 
 
-def spent(outcome: Outcome, what: str | None) -> float:
-    """Seconds the outcome's scenario and controls spent on one kind of thing, or (None) on everything."""
-    runs = [r for r in (outcome.result, *(c.result for c in outcome.controls)) if r is not None]
-    nested = ("waiting", "looking")  # parts of "load"
-    return sum(
-        seconds
-        for run in runs
-        for key, seconds in run.spent_s.items()
-        if (key == what if what is not None else key not in nested)
-    )
-
-
 def figures(ran: Sequence[Outcome]) -> dict[str, Any]:
     """The figures of every scenario of a row; counts are added up, anything else keeps its scenario's name.
 
@@ -301,47 +254,6 @@ def _directory(session: Session, result: ScenarioResult) -> str:
     return str(result.directory.relative_to(session.directory / "scenarios"))
 
 
-GRAVE: Final = frozenset({"lost", "phantom", "altered", "diverged"})
-"""What is expected to be broken only where that is said by name."""
-
-
-def unexpected(outcome: Outcome, expected: Expectation) -> tuple[str, ...]:
-    """Violated demands that the expectation does not name; none where it expects no violation.
-
-    One that names no demand covers whatever it does not say, but no message that was lost, made up or altered.
-    """
-    result = outcome.result
-    if result is None or result.judgement.verdict is not Verdict.BROKEN:
-        return ()
-    if expected.verdict != "broken":
-        return ()
-    named = {
-        demand.text(): frozenset(map(declared, demand.names()))
-        for demand in (*result.scenario.rules.expectations, *ALWAYS)
-    }
-    violated = [check.demand for check in result.judgement.checks if check.violated]
-    if not expected.demands:
-        return tuple(text for text in violated if not named.get(text, GRAVE).isdisjoint(GRAVE))
-    return tuple(text for text in violated if named.get(text, frozenset()).isdisjoint(expected.demands))
-
-
-def weighed(outcome: Outcome, expected: Expectation) -> tuple[Verdict, str]:
-    """What an outcome comes to where the catalogue says what to expect of it.
-
-    A violation that is expected excuses itself and nothing else. One witness is enough to call a row broken; to call it
-    broken in no other way than is known, all else that was assumed and demanded must have been seen to be well.
-    """
-    verdict, reason = outcome.verdict()
-    if verdict is not Verdict.BROKEN or expected.verdict != "broken" or unexpected(outcome, expected):
-        return verdict, reason
-    assert outcome.result is not None
-    judgement = outcome.result.judgement
-    unknown = doubts(judgement.assumptions, judgement.checks)
-    if not unknown:
-        return verdict, reason
-    return Verdict.INCONCLUSIVE, f"broken as expected ({reason}), but of the rest is not known: {'; '.join(unknown)}"
-
-
 def scenario_row(session: Session, outcome: Outcome, expected: Expectation) -> ScenarioRow:
     """One executed scenario as the row shows it."""
     result = outcome.result
@@ -362,11 +274,3 @@ def scenario_row(session: Session, outcome: Outcome, expected: Expectation) -> S
         before=result.before,
         figures=dict(seen),
     )
-
-
-def summary_of_time(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
-    """How much of the run was waiting for the product's own timers and how much was work."""
-    flat = [o for mine in outcomes.values() for o in mine]
-    waited = sum(spent(o, "waiting") for o in flat)
-    total = sum(spent(o, None) for o in flat)
-    return f"{waited:.0f} s waiting for the product's own timers, {total - waited:.0f} s working"

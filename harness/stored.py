@@ -15,8 +15,9 @@ from harness.core.expectation import Data
 from harness.core.verdict import Verdict
 from harness.core.version import Version
 from harness.evidence.files import SCHEMA, read_json
+from harness.outcome import Outcome
 from harness.report.rows import Run
-from harness.session import Outcome, Session, Subject
+from harness.session import Session, Subject
 from harness.settings import RUNTIMES, TIMERS, Settings
 from harness.topology import Topology
 

@@ -63,15 +63,18 @@ def straddled(
 ) -> float:
     """Messages that were on their way across the whole fault: for gates that ask whether anything was.
 
-    Acknowledged (by this broker name) before it was injected, and given to the group, without being refused, only after
+    Acknowledged before it was injected, and given to the group (by this broker name), without being refused, only after
     its healing began. Raises MetricUnavailable for a fault that was not healed.
     """
     begin, end = narrow.instant(history, window, "inject"), narrow.instant(history, window, "heal")
-    sent = narrow.acked_of(history, process, broker=broker).filter(pl.col("complete_ns") < begin).select("m").unique()
+    sent = narrow.acked_of(history, process).filter(pl.col("complete_ns") < begin).select("m").unique()
     kept = pl.concat(
         _given(history, name).filter(narrow.ended(history, name)) for name in narrow.groups_of(history, group)
     )
-    first = kept.group_by(_ID).agg(first=pl.col("time_ns").min()).filter(pl.col("first") > end)
+    # Who gave it, for of a transaction its sender is not told where it was stored.
+    there = pl.lit(True) if broker is None else (narrow.text("broker") == broker).all()
+    first = kept.group_by(_ID).agg(first=pl.col("time_ns").min(), there=there).filter(pl.col("there"))
+    first = first.filter(pl.col("first") > end)
     return sent.join(first, on="m", how="semi").height
 
 

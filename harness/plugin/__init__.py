@@ -18,6 +18,7 @@ from harness.catalogue import Catalogue, load_catalogue
 from harness.core.errors import HarnessError, UsageError
 from harness.evidence import RunDir
 from harness.options import add_options, asked, check_environment, from_environment, settings_from
+from harness.outcome import summary_of_time
 from harness.plugin import outcomes, selection, sidebyside
 from harness.plugin.beginning import new_session, obtain
 from harness.plugin.ending import end_as_by_hand
@@ -26,7 +27,7 @@ from harness.prover import Prover
 from harness.publish import publish, write_run
 from harness.report.rows import EXIT_INCONCLUSIVE, exit_code
 from harness.report.terminal import summary, use_colour
-from harness.session import Session, summary_of_time
+from harness.session import Session
 
 _WHOLE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 """How a run ends that came to its end; any other one was broken off, by a user or by a bug of a plugin."""

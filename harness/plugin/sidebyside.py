@@ -19,7 +19,8 @@ from typing import Any, Final
 import pytest
 
 from harness.core.errors import UsageError
-from harness.session import Outcome, Session
+from harness.outcome import Outcome
+from harness.session import Session
 from harness.settings import Settings
 
 RUN: Final = "rmq_run"

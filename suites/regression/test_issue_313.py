@@ -44,7 +44,7 @@ SEEN = Gates(
 def test_a_wipe_outlives_the_change_of_another_topic(scenario: Prover) -> None:
     """A broker's write permission is wiped, and another topic is given a queue more: the first stays unwritable.
 
-    In 4.x each change of a topic makes the broker register its whole table anew, and with it all permissions.
+    Up to 4.2.0 each change of a topic makes the broker register its whole table anew, and with it all permissions.
     """
     stays = [observed("afterwards.yes").equals(0)]
 

@@ -7,6 +7,7 @@ from typing import Literal
 from harness.suite import (
     AwaitCount,
     AwaitDelivered,
+    ClusterNeeds,
     Gates,
     MoveOffsets,
     Prover,
@@ -34,7 +35,7 @@ UNHURT = Gates(
     faults_bite=False,
     faults_heal=False,
     min_acked_before_fault=0,
-    preconditions=(observed("moved.moved").equals(8),),
+    preconditions=(observed("moved.moved").equals(ClusterNeeds().queues),),
     also=(observed("goes-on.reached").equals(1),),
 )
 

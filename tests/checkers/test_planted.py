@@ -11,9 +11,10 @@ from harness.core.guarantee import Expectation as Broken
 from harness.core.history import History
 from harness.core.verdict import Assumption, Check, Judgement, Verdict
 from harness.judging import ControlResult, PlantedControl, ScenarioResult, judge_planted, on_looks_alone, unproved
+from harness.outcome import Outcome, unexpected, weighed
 from harness.report.rows import Control as ControlRow
 from harness.scenario import Control, Scenario
-from harness.session import Outcome, Session, control_row, unexpected, weighed
+from harness.session import Session, control_row
 from tests.builder import healthy_run
 
 LOST = Forbid(anomaly="lost")

@@ -15,9 +15,10 @@ from harness.core.verdict import Verdict
 from harness.core.version import Version
 from harness.evidence import write_json
 from harness.judging import ControlResult, ScenarioResult, judge_directory, result_json
+from harness.outcome import Outcome
 from harness.publish import publish
 from harness.scenario import Control, Scenario
-from harness.session import Outcome, Session, Subject
+from harness.session import Session, Subject
 from harness.settings import Settings
 from harness.topology import load_topology
 

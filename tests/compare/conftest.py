@@ -13,9 +13,10 @@ from harness.catalogue import load_catalogue
 from harness.core.verdict import Verdict
 from harness.core.version import Version
 from harness.judging import ControlResult
+from harness.outcome import Outcome
 from harness.publish import publish
 from harness.scenario import Control
-from harness.session import Outcome, Session, Subject
+from harness.session import Session, Subject
 from harness.settings import Settings
 from harness.topology import load_topology
 from tests.cli.conftest import GUARANTEE, scenario_from

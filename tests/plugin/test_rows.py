@@ -7,9 +7,10 @@ from typing import Any
 
 from harness.core.verdict import Judgement, Verdict
 from harness.judging import ControlResult, PlantedControl, ScenarioResult
+from harness.outcome import Outcome
 from harness.report.rows import Control as ControlRow
 from harness.scenario import Control, Scenario
-from harness.session import Outcome, Session, control_row, figures
+from harness.session import Session, control_row, figures
 
 RUN = Path("/run")
 
