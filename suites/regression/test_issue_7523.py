@@ -37,6 +37,8 @@ def test_a_flushed_send_is_acknowledged(scenario: Prover) -> None:
     """A broker is started again with both settings: whoever sends to it is answered SEND_OK, not FLUSH_DISK_TIMEOUT."""
     pool = then(Misconfigure(target=master(0), conf=POOL, await_health=False), name="pool")
     there = then(AwaitRoute(target=master(0), present=True, since="pool", timeout_s=60), name="there")
+    # Only files that are made from now on go through the pool: the one in use and the one that is ready for it do not.
+    rolled = then(SendDirect(target=master(0), count=25, body_bytes=2_000_000, timeout_s=15), name="rolled")
     demand = [observed(f"sends.codes.{FLUSH_DISK_TIMEOUT}").equals(0)]
     gates = Gates(
         min_acked=0,
@@ -46,7 +48,9 @@ def test_a_flushed_send_is_acknowledged(scenario: Prover) -> None:
     )
 
     def steps(*between: tuple[Step, ...]) -> tuple[Step, ...]:
-        return plan(pool, there, *between, then(SENT, name="sends"), *(heal("slow") for _ in between), heal("pool"))
+        return plan(
+            pool, there, rolled, *between, then(SENT, name="sends"), *(heal("slow") for _ in between), heal("pool")
+        )
 
     scenario(
         load=[],
