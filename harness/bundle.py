@@ -110,6 +110,8 @@ def _manifest(directory: Path) -> Manifest:
     files = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
+        if not name.isprintable():
+            raise EvidenceError(f"{name!r} cannot name a file of a run: rename or remove it")
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise EvidenceError(f"{path} is neither file nor directory: a run has none such; remove it")
         if path.is_file() and path.name != PACKED:
@@ -214,7 +216,7 @@ def _unpack(path: Path, size: int, work: Path) -> Manifest:
             missing = dict(manifest.files)
             for member in members:
                 _put(path, tar, member, missing.pop(member.name, None), work)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
         raise EvidenceError(f"{path} cannot be unpacked: {error}; get it again") from error
     if missing:
         raise EvidenceError(f"{path} lacks {min(missing)} of its manifest; get it again")
@@ -237,8 +239,10 @@ def _put(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, entry: Entry
     """Writes one member below `work`. Raises EvidenceError for one that is not as the manifest says, or leads out."""
     place = PurePosixPath(member.name)
     stream = tar.extractfile(member) if member.isreg() else None
-    if entry is None or stream is None or place.is_absolute() or ".." in place.parts:
+    if entry is None or stream is None or member.sparse is not None or place.is_absolute() or ".." in place.parts:
         raise EvidenceError(f"{path} holds {member.name!r}, which is not in its manifest or no file of a run")
+    if member.size != entry.size:
+        raise EvidenceError(f"{path}: {member.name} is not what the manifest says; get the bundle again")
     target = work / place
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as out:

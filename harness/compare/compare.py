@@ -20,7 +20,7 @@ from harness.compare.verdicts import Compared, Outcome, compared
 from harness.core.errors import UsageError
 from harness.core.wording import several
 from harness.evidence.files import write_json, write_text
-from harness.report.rows import EXIT_DEVIATION, EXIT_INCONCLUSIVE, EXIT_OK
+from harness.report.rows import EXIT_DEVIATION, EXIT_INCONCLUSIVE, EXIT_OK, graver
 from harness.report.words import printable, shorten
 
 _STYLE = {Outcome.WORSE: "bold red", Outcome.NOT_COMPARABLE: "yellow", Outcome.BETTER: "green", Outcome.SAME: ""}
@@ -34,12 +34,16 @@ def compare(base: Path, candidate: Path, out: Path, state_dir: Path) -> tuple[st
     Raises UsageError and EvidenceError for what cannot be compared at all, before anything is written.
     """
     with side("base", base, state_dir) as one, side("candidate", candidate, state_dir) as other:
+        if both := {s.run.id for s in one.runs} & {s.run.id for s in other.runs}:
+            raise UsageError(f"run {min(both)} is on both sides: compare runs of two releases, or two runs of one")
         if out.resolve().is_relative_to(base.resolve()) or out.resolve().is_relative_to(candidate.resolve()):
             raise UsageError(f"{out} lies in what is compared: evidence is not written to; name another --out")
         rows, why_not = _compared(one, other)
         untested = [row for row in rows if not row.tested]
         shown = [row for row in rows if row.tested]
         code, line = _verdict(shown)
+        if ended := _ended_worse(other):
+            code, line = graver(code, EXIT_INCONCLUSIVE), f"{line}; {ended}"
         write_text(out / "signoff.html", signoff_page(one, other, shown, untested, line, code, why_not))
         write_json(out / "compare.json", _document(one, other, rows, code, line))
     return _table(one, other, shown, untested, line, why_not) + f"\n{out / 'signoff.html'}", code
@@ -67,6 +71,12 @@ def _machines(base: Side, candidate: Side) -> str:
         return ""
     differing = sorted({name for kind in kinds for name, value in kind if any((name, value) not in k for k in kinds)})
     return f"the runs were made on different machines ({', '.join(differing)})"
+
+
+def _ended_worse(candidate: Side) -> str:
+    """A run of the candidate that ended in more than its rows account for: something went wrong beside them."""
+    told = [f"{stored.run.id} ended in {stored.code}, not by its rows" for stored in candidate.runs if stored.graver]
+    return "; ".join(told)
 
 
 def _verdict(rows: Sequence[Compared]) -> tuple[int, str]:

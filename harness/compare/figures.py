@@ -12,16 +12,20 @@ from pydantic import JsonValue
 from harness.compare.sides import Key, Side, Stored
 from harness.compare.statistics import ALPHA, adjusted, fewest_runs, median_shift
 
+RELEVANT_SHARE: Final = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A figure that is compared: whether less is better, and up to which difference nobody minds, in its own unit.
 
-    Besides the floor a tenth of the base counts as nothing: what a release manager would not act on is no regression.
+    Besides the floor a tenth of the base counts as nothing (`share`): what a release manager would not act on is no
+    regression.
     """
 
     lower_is_better: bool
     floor: float
+    share: float = RELEVANT_SHARE
 
 
 KINDS: Final = MappingProxyType(
@@ -32,11 +36,10 @@ KINDS: Final = MappingProxyType(
         "lag_p99_ms": Kind(lower_is_better=True, floor=20.0),
         "latency_p50_ms": Kind(lower_is_better=True, floor=0.5),
         "latency_p99_ms": Kind(lower_is_better=True, floor=5.0),
-        "success_ratio": Kind(lower_is_better=False, floor=0.001),
+        "success_ratio": Kind(lower_is_better=False, floor=0.001, share=0.0),
         "ok_per_s": Kind(lower_is_better=False, floor=1.0),
     }
 )
-RELEVANT_SHARE: Final = 0.1
 _NEVER: Final = 3600.0
 """What an infinite figure (service that never came back) counts as, in the figure's own unit times 1; see `_value`."""
 
@@ -125,10 +128,10 @@ def _figure(
 
 def _outcome(kind: Kind, one: Sequence[float], other: Sequence[float], shift: float, p: float) -> tuple[str, str]:
     fewest = fewest_runs()
-    if min(len(one), len(other)) < fewest:
+    if p >= ALPHA and min(len(one), len(other)) < fewest:
         told = f"{len(one)} and {len(other)} runs tell nothing of how much runs differ; it takes {fewest} of each"
         return "not judged", told
     middle = sorted(one)[len(one) // 2]
-    if p >= ALPHA or abs(shift) <= max(kind.floor, RELEVANT_SHARE * abs(middle)):
+    if p >= ALPHA or abs(shift) <= max(kind.floor, kind.share * abs(middle)):
         return "same", ""
     return ("worse" if (shift > 0) is kind.lower_is_better else "better"), ""

@@ -10,11 +10,9 @@ from typing import Any
 
 from harness.bundle import unpacked
 from harness.core.errors import EvidenceError, UsageError
-from harness.core.verdict import Judgement
 from harness.evidence.files import read_json
 from harness.recheck import run_directory, untouched
-from harness.report.material import judgement_from
-from harness.report.rows import Row, Run, parse_verdicts
+from harness.report.rows import Row, Run, exit_code, graver, parse_verdicts
 from harness.stored import VERDICTS, load_session, sha256_of
 
 Key = tuple[str, str]
@@ -25,16 +23,18 @@ _DECIDES = ("java", "client", "runtime", "timers", "broker_conf", "namesrv_conf"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One run. `judgements` are those of the rows' own scenarios, by name; `terms` what each was put to.
+    """One run. `roots` are the directories of the rows' own scenarios, by name; `terms` what each was put to.
 
-    `code` is what the run itself ended in, `digest` the SHA-256 of its `verdicts.json`.
+    `code` is what the run itself ended in, `graver` that this is more than its rows account for, `digest` the SHA-256
+    of its `verdicts.json`.
     """
 
     run: Run
     rows: dict[Key, Row]
-    judgements: dict[str, Judgement]
+    roots: dict[str, Path]
     terms: dict[str, dict[str, Any]]
     code: int | None
+    graver: bool
     digest: str
 
 
@@ -71,6 +71,8 @@ def side(name: str, path: Path, state_dir: Path) -> Iterator[Side]:
     with ExitStack() as stack:
         places = [_opened(stack, found, state_dir) for found in _runs_at(path)]
         runs = tuple(_load(told, directory) for told, directory in places)
+        _each_once(name, runs)
+        _one_terms(name, runs)
         yield Side(name, runs, _one(name, "release", runs, _release), _one(name, "options", runs, _conditions))
 
 
@@ -79,8 +81,10 @@ def _runs_at(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise UsageError(f"{path} is not there: name a run such as reports/latest, a bundle, or a directory of runs")
-    inside = sorted(p for p in path.iterdir() if not p.is_symlink() and not p.name.startswith("."))
+    inside = sorted(p for p in path.iterdir() if p.name != "latest" and not p.name.startswith("."))
     found = [p for p in inside if (p / "scenarios").is_dir() or p.name.endswith(".tar.gz")]
+    if found and (others := [p for p in inside if p.is_dir() and p not in found]):
+        raise UsageError(f"{others[0]} is no run, and lies among runs that are to be compared: move it elsewhere")
     if not found:
         raise UsageError(f"{path} holds no run: name a run such as reports/latest, a bundle, or a directory of runs")
     return found
@@ -106,14 +110,16 @@ def _load(told: str, directory: Path) -> Stored:
                 f"{told} has {row.id} on {row.topology} twice: it is no run of one release; compare others"
             )
         by_key[row.id, row.topology] = row
+    code = load_session(directory)[1].exit_code
     names = [scenario.name for row in rows for scenario in row.scenarios]
     roots = {name: directory / "scenarios" / name for name in names}
     return Stored(
         run,
         by_key,
-        {name: judgement_from(read_json(root / "judgement.json")) for name, root in roots.items()},
+        roots,
         {name: _terms(read_json(root / "scenario.json")) for name, root in roots.items()},
-        load_session(directory)[1].exit_code,
+        code,
+        code is not None and graver(code, exit_code(rows)[0]) != exit_code(rows)[0],
         sha256_of(directory / VERDICTS),
     )
 
@@ -121,6 +127,26 @@ def _load(told: str, directory: Path) -> Stored:
 def _terms(scenario: dict[str, Any]) -> dict[str, Any]:
     """What must be alike for figures to be: the load, and what is demanded."""
     return {"load": scenario.get("load"), "rules": scenario.get("rules")}
+
+
+def _each_once(name: str, runs: Sequence[Stored]) -> None:
+    """Raises UsageError for a run that is there twice, as itself and as a bundle perhaps: it tells nothing more."""
+    ids = [stored.run.id for stored in runs]
+    twice = next((one for one in ids if ids.count(one) > 1), None)
+    if twice is not None:
+        raise UsageError(f"run {twice} is among the runs of {name} twice: a run and its bundle are one; move one away")
+
+
+def _one_terms(name: str, runs: Sequence[Stored]) -> None:
+    """Raises UsageError if the runs of a side put a scenario to different loads or demands."""
+    seen: dict[str, dict[str, Any]] = {}
+    for stored in runs:
+        for scenario, terms in stored.terms.items():
+            if seen.setdefault(scenario, terms) != terms:
+                raise UsageError(
+                    f"the runs of {name} are not of one kind: {scenario} has another load or other demands in "
+                    f"{stored.run.id}; compare runs of one version of the suites"
+                )
 
 
 def _release(stored: Stored) -> str:

@@ -10,7 +10,10 @@ from harness.compare.figures import Figure
 from harness.compare.sides import Key, Side
 from harness.compare.statistics import fisher
 from harness.core.verdict import Verdict
+from harness.evidence.files import read_json
+from harness.judging import judge_directory
 from harness.report.rows import Row, Standing, standing
+from harness.scenario import Scenario
 
 CHANCE = 0.05
 """A guarantee that is broken now and then: what a difference in how often must be less likely than."""
@@ -47,30 +50,63 @@ def compared(base: Side, candidate: Side, key: Key, figures: Sequence[Figure], u
     """The outcome of a row: that of its verdicts, or of its figures where these are the same.
 
     One broken run of the candidate is enough where the base never was: a guarantee is no average. Of one that is broken
-    on both sides, or was on the base's, only how often is left, and chance decides (Fisher's exact test). Runs that
-    were inconclusive say nothing. `unlike` says why the sides cannot be compared at all, if so.
+    on both sides, or was on the base's, only how often is left, and chance decides (Fisher's exact test). A side of
+    which most runs were inconclusive, blocked or in trouble shows nothing, nor does one that lacks a scenario which the
+    other has. What a candidate breaks of which the base shows nothing is owed an answer as well. `unlike` says why the
+    sides cannot be compared at all, if so.
     """
     ours, theirs = base.rows(key), candidate.rows(key)
     said = (_said(ours), _said(theirs))
     mine = tuple(figure for figure in figures if figure.key == key)
     judged = [[row for row in rows if _conclusive(row)] for rows in (ours, theirs)]
-    if unlike or not all(judged):
+    broken_now = any(row.verdict is Verdict.BROKEN for row in judged[1])
+    why_not = unlike or _shows_too_little(judged, (ours, theirs), said)
+    if why_not and not (broken_now and judged[0] and not unlike):
         tested = any(row.verdict is not Verdict.NOT_TESTED for row in (*ours, *theirs))
-        why = unlike or _missing(judged, said)
-        return Compared(key, Outcome.NOT_COMPARABLE, *said, why, bool(judged[0]), tested, mine)
+        owed = bool(judged[0]) or broken_now
+        return Compared(key, Outcome.NOT_COMPARABLE, *said, why_not, owed, tested, mine)
     outcome, why = _by_verdicts(base, candidate, key, judged)
+    if outcome is Outcome.SAME and any(row.figure for row in (*ours, *theirs)):
+        # What it promises is a figure, told in words: that there is one on both sides says nothing of how much.
+        return Compared(key, Outcome.NOT_COMPARABLE, *said, "a promise of how much: see both reports", figures=mine)
     worse = [figure for figure in mine if figure.outcome == "worse"]
     better = [figure for figure in mine if figure.outcome == "better"]
     if outcome is not Outcome.WORSE and worse:
         outcome, why = Outcome.WORSE, "; ".join(filter(None, (why, _moved(worse))))
     elif outcome is Outcome.SAME and better:
         outcome, why = Outcome.BETTER, "; ".join(filter(None, (why, _moved(better))))
-    return Compared(key, outcome, *said, why, figures=mine)
+    notes = (why, *other_terms(base, candidate, key))
+    return Compared(key, outcome, *said, "; ".join(filter(None, notes)), figures=mine)
+
+
+def other_terms(base: Side, candidate: Side, key: Key) -> list[str]:
+    """The scenarios of a row whose figures are not compared, for their load or demands differ between the releases."""
+    terms = [{name: stored.terms[name] for stored in side.runs for name in stored.terms} for side in (base, candidate)]
+    names = dict.fromkeys(scenario.name for row in base.rows(key) for scenario in row.scenarios)
+    differ = [name for name in names if name in terms[0] and name in terms[1] and terms[0][name] != terms[1][name]]
+    return [f"figures of {name} are not compared: its load or demands differ" for name in differ]
 
 
 def _conclusive(row: Row) -> bool:
-    """It held or is broken by proof: a row whose control did not come out says nothing."""
-    return standing(row) not in (Standing.INCONCLUSIVE, Standing.NOT_TESTED)
+    """It held or is broken by proof: a row whose control did not come out says nothing.
+
+    One that held as far as it could be looked at, for the machine lacked something or stood in the way, neither.
+    """
+    if standing(row) in (Standing.INCONCLUSIVE, Standing.NOT_TESTED):
+        return False
+    return row.verdict is Verdict.BROKEN or not (row.missing or row.infrastructure)
+
+
+def _shows_too_little(judged: Sequence[Sequence[Row]], rows: Sequence[Sequence[Row]], said: tuple[str, str]) -> str:
+    names = ("base", "candidate")
+    lacking = [n for n, kept, every in zip(names, judged, rows, strict=True) if 2 * len(kept) < max(1, len(every))]
+    if lacking:
+        words = dict(zip(names, said, strict=True))
+        return " and ".join(f"{name} {words[name]}" for name in lacking)
+    ours, theirs = ({s.name for row in kept for s in row.scenarios} for kept in judged)
+    if ours - theirs:
+        return f"the candidate lacks {', '.join(sorted(ours - theirs))}"
+    return ""
 
 
 def _said(rows: Sequence[Row]) -> str:
@@ -81,12 +117,6 @@ def _said(rows: Sequence[Row]) -> str:
     if len(set(words)) == 1:
         return words[0] if len(words) == 1 else f"{words[0]} {len(words)} times"
     return ", ".join(f"{word} {words.count(word)}" for word in sorted(set(words)))
-
-
-def _missing(judged: Sequence[Sequence[Row]], said: tuple[str, str]) -> str:
-    lacking = [name for name, rows in zip(("base", "candidate"), judged, strict=True) if not rows]
-    words = dict(zip(("base", "candidate"), said, strict=True))
-    return " and ".join(f"{name} {words[name]}" for name in lacking)
 
 
 def _by_verdicts(base: Side, candidate: Side, key: Key, judged: Sequence[Sequence[Row]]) -> tuple[Outcome, str]:
@@ -102,7 +132,7 @@ def _by_verdicts(base: Side, candidate: Side, key: Key, judged: Sequence[Sequenc
         return Outcome.SAME, ""
     p = fisher(bad, of, bad_now, of_now)
     share = f"broken in {bad} of {of}, now in {bad_now} of {of_now}"
-    if not bad_now and bad == of:
+    if not bad_now and bad == of and of_now == len(candidate.rows(key)):
         return Outcome.BETTER, share
     if p < CHANCE:
         return (Outcome.WORSE if bad_now / of_now > bad / of else Outcome.BETTER), f"{share} (p = {p:.2g})"
@@ -110,12 +140,21 @@ def _by_verdicts(base: Side, candidate: Side, key: Key, judged: Sequence[Sequenc
 
 
 def _violated(side: Side, key: Key) -> set[str]:
-    """The demands that any run of the side violated, of the scenarios of this row."""
-    names = {(n, scenario.name) for n, s in enumerate(side.runs) if key in s.rows for scenario in s.rows[key].scenarios}
-    judgements = (side.runs[n].judgements[name] for n, name in names)
-    return {
-        check.demand for judgement in judgements for check in judgement.checks if not check.met and not check.excuse
-    }
+    """What the broken runs of the side violated, each with its scenario: judged anew from what was recorded.
+
+    Nothing vouches for `judgement.json`. Raises EvidenceError for a history that cannot be read.
+    """
+    found: set[str] = set()
+    for stored in side.runs:
+        row = stored.rows.get(key)
+        for scenario in row.scenarios if row is not None and _conclusive(row) else ():
+            if scenario.verdict is Verdict.BROKEN:
+                root = stored.roots[scenario.name]
+                rules = Scenario.model_validate(read_json(root / "scenario.json")).rules
+                trouble = str(read_json(root / "result.json").get("trouble", ""))
+                judgement, _planted = judge_directory(root, rules, trouble, from_lines=True)
+                found |= {f"{scenario.name}: {check.demand}" for check in judgement.checks if check.violated}
+    return found
 
 
 def _moved(figures: Sequence[Figure]) -> str:

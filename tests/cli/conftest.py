@@ -26,8 +26,8 @@ HISTORIES = Path(__file__).resolve().parents[1] / "histories"
 GUARANTEE = "process-kill-loses-nothing"
 
 
-def scenario_from(golden: str, directory: Path) -> ScenarioResult:
-    rules = Rules.model_validate(json.loads((HISTORIES / f"{golden}.json").read_text())["rules"])
+def scenario_from(golden: str, directory: Path, rules_of: str | None = None) -> ScenarioResult:
+    rules = Rules.model_validate(json.loads((HISTORIES / f"{rules_of or golden}.json").read_text())["rules"])
     scenario = Scenario(name=directory.name, rules=rules)
     (directory / "history").mkdir(parents=True)
     for text in (HISTORIES / f"{golden}.jsonl").read_text().splitlines():

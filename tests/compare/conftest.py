@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def run(directory: Path, golden: str, release: str, java: str = "25", *, control
         promised={"1m": (load_catalogue().get(GUARANTEE), load_catalogue().get("at-least-once"))},
         subject=Subject(Version.parse(release), int(java)),
     )
-    result = scenario_from(golden, directory / "scenarios/1m/kill")
+    result = scenario_from(golden, directory / "scenarios/1m/kill", rules_of=HELD)
     seen = scenario_from(BROKEN if control else HELD, directory / "scenarios/1m/kill--control")
     controls = (ControlResult(Control(scenario=seen.scenario, expect=Verdict.BROKEN), seen),)
     session.add("1m", Outcome((GUARANTEE,), result, controls if golden == HELD else ()))
@@ -63,12 +64,17 @@ def make(tmp_path: Path, originals: Callable[[str, str, str, bool], Path]) -> Ma
 
     def one(name: str, golden: str = HELD, release: str = "4.9.7", java: str = "25", *, control: bool = True) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        return Path(shutil.copytree(originals(golden, release, java, control), tmp_path / name, symlinks=True))
+        made = Path(shutil.copytree(originals(golden, release, java, control), tmp_path / name, symlinks=True))
+        run_id = name.replace("/", "-")
+        edited(made, lambda verdicts: verdicts["run"].update(id=run_id))
+        document = json.loads((made / "run.json").read_text())
+        (made / "run.json").write_text(json.dumps(document | {"id": run_id}))
+        return made
 
     return one
 
 
-def edited(run: Path, change: Callable[[dict[str, object]], None]) -> None:
+def edited(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Changes `verdicts.json`, and the checksum that `run.json` has of it, as a run with other figures would."""
     from harness.stored import sha256_of
 

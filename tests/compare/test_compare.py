@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 
 from harness.bundle import bundle
 from harness.cli import main
-from harness.compare import compare
+from harness.compare import compare, verdicts
 from harness.core.errors import EvidenceError, UsageError
+from harness.stored import checksums
 from tests.compare.conftest import BROKEN, HELD, Make, edited
 
 KILL = "process-kill-loses-nothing"
@@ -79,16 +81,104 @@ def test_other_conditions_make_everything_incomparable(make: Make, tmp_path: Pat
 
 
 def test_demands_that_the_base_met_and_the_candidate_does_not_are_worse(make: Make, tmp_path: Path) -> None:
-    """Both are broken, and the candidate by more."""
+    """Both are broken, and the candidate by more: here the base is held to less."""
     base, candidate = make("a", BROKEN), make("b", BROKEN, "5.3.3")
-    path = base / "scenarios/1m/kill/judgement.json"
-    judgement = json.loads(path.read_text())
-    for check in judgement["checks"]:
-        check["met"] = True
-    path.write_text(json.dumps(judgement))
-    _text, code, row = put(base, candidate, tmp_path)
+    assert put(base, candidate, tmp_path)[2]["outcome"] == "same"
+    judged = verdicts.judge_directory
+
+    def lenient(root: Path, *rest: Any, **more: Any) -> Any:
+        judgement, planted = judged(root, *rest, **more)
+        if root.is_relative_to(base):
+            judgement = replace(judgement, checks=())
+        return judgement, planted
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verdicts, "judge_directory", lenient)
+        _text, code, row = put(base, candidate, tmp_path)
     assert (row["outcome"], code) == ("worse", 1)
-    assert "violates more than the base does" in row["why"]
+    assert "violates more than the base does: 1m/kill: 0 lost" in row["why"]
+
+
+def test_an_edited_judgement_changes_nothing(make: Make, tmp_path: Path) -> None:
+    """Nothing vouches for it, and so nothing is read from it."""
+    base, candidate = make("a", BROKEN), make("b", BROKEN, "5.3.3")
+    for run in (base, candidate):
+        (run / "scenarios/1m/kill/judgement.json").write_text("{}")
+    assert put(base, candidate, tmp_path)[1] == 0
+
+
+def test_what_a_candidate_breaks_is_never_passed_over(make: Make, tmp_path: Path) -> None:
+    """Also where the base shows nothing to compare it with: that is no word for it."""
+    _text, code, row = put(make("a", control=False), make("b", BROKEN, "5.3.3"), tmp_path)
+    assert (row["outcome"], row["owed"], code) == ("not comparable", True, 6)
+
+
+@pytest.mark.parametrize(("good", "outcome", "code"), [(1, "not comparable", 6), (3, "same", 0)])
+def test_a_side_that_was_mostly_inconclusive_shows_nothing(
+    make: Make, tmp_path: Path, good: int, outcome: str, code: int
+) -> None:
+    for n in range(5):
+        make(f"base/{n}")
+        make(f"candidate/{n}", release="5.3.3", control=n < good)
+    _text, ended, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert (row["outcome"], ended) == (outcome, code)
+
+
+@pytest.mark.parametrize("lack", [{"missing": "network-cut"}, {"infrastructure": True}])
+def test_what_held_as_far_as_it_could_be_looked_at_is_not_comparable(
+    make: Make, tmp_path: Path, lack: dict[str, Any]
+) -> None:
+    def change(verdicts: dict[str, Any]) -> None:
+        for row in verdicts["guarantees"]:
+            if row["id"] == KILL:
+                row.update(lack)
+
+    edited(candidate := make("b", release="5.3.3"), change)
+    _text, code, row = put(make("a"), candidate, tmp_path)
+    assert (row["outcome"], row["owed"], code) == ("not comparable", True, 6)
+
+
+def test_a_scenario_that_the_candidate_lacks_is_owed(make: Make, tmp_path: Path) -> None:
+    def change(verdicts: dict[str, Any]) -> None:
+        for row in verdicts["guarantees"]:
+            row["scenarios"] += [{**scenario, "name": "1m/kill--control"} for scenario in row["scenarios"]]
+
+    edited(base := make("a"), change)
+    _text, code, row = put(base, make("b", release="5.3.3"), tmp_path)
+    assert (row["outcome"], code) == ("not comparable", 6)
+    assert "lacks 1m/kill--control" in row["why"]
+
+
+def test_a_candidate_that_ended_worse_than_its_rows_is_told(make: Make, tmp_path: Path) -> None:
+    candidate = make("b", release="5.3.3")
+    document = json.loads((candidate / "run.json").read_text())
+    document["session"]["exit_code"] = 1
+    (candidate / "run.json").write_text(json.dumps(document))
+    text, code, _row = put(make("a"), candidate, tmp_path)
+    assert code == 6
+    assert "b ended in 1, not by its rows" in text
+
+
+def test_a_run_and_its_bundle_are_one(make: Make, tmp_path: Path) -> None:
+    bundle(make("base/0"))
+    with pytest.raises(UsageError, match="among the runs of base twice"):
+        put(tmp_path / "base", make("b", release="5.3.3"), tmp_path)
+    with pytest.raises(UsageError, match="is on both sides"):
+        put(tmp_path / "b", tmp_path / "b", tmp_path)
+
+
+def test_a_run_that_lies_deeper_is_not_left_out_in_silence(make: Make, tmp_path: Path) -> None:
+    make("candidate/0", release="5.3.3")
+    make("candidate/more/1", BROKEN, "5.3.3")
+    with pytest.raises(UsageError, match="more is no run"):
+        put(make("a"), tmp_path / "candidate", tmp_path)
+
+
+def test_a_run_behind_a_link_counts(make: Make, tmp_path: Path) -> None:
+    make("candidate/0", release="5.3.3")
+    (tmp_path / "candidate" / "1").symlink_to(make("elsewhere", BROKEN, "5.3.3"))
+    (tmp_path / "candidate" / "latest").symlink_to(tmp_path / "candidate" / "0")
+    assert put(make("a"), tmp_path / "candidate", tmp_path)[1] == 1
 
 
 def slower(make: Make, name: str, runs: int, release: str, latency_ms: float) -> None:
@@ -135,20 +225,60 @@ def test_figures_of_different_machines_are_not_judged(make: Make, tmp_path: Path
     assert "figures are not judged: the runs were made on different machines (cpus)" in text
 
 
-def test_figures_of_another_load_are_left_out(make: Make, tmp_path: Path) -> None:
+def other_load(run: Path) -> None:
+    """Its scenarios were put to another load."""
+    for path in run.rglob("scenario.json"):
+        scenario = json.loads(path.read_text())
+        path.write_text(json.dumps(scenario | {"load": [{"kind": "consume"}]}))
+    document = json.loads((run / "run.json").read_text())
+    document["session"]["evidence"] = checksums(run)
+    (run / "run.json").write_text(json.dumps(document))
+
+
+def test_figures_of_another_load_are_left_out_and_that_is_said(make: Make, tmp_path: Path) -> None:
     slower(make, "base", 5, "4.9.7", 2.0)
     slower(make, "candidate", 5, "5.3.3", 9.0)
-    for path in (tmp_path / "candidate").rglob("scenario.json"):
-        scenario = json.loads(path.read_text())
-        scenario["load"] = [{"kind": "consume"}]
-        path.write_text(json.dumps(scenario))
-        document = json.loads((path.parents[3] / "run.json").read_text())
-        from harness.stored import checksums
-
-        document["session"]["evidence"] = checksums(path.parents[3])
-        (path.parents[3] / "run.json").write_text(json.dumps(document))
+    for n in range(5):
+        other_load(tmp_path / "candidate" / str(n))
     _text, code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
     assert (row["outcome"], row["figures"], code) == ("same", [], 0)
+    assert "figures of 1m/kill are not compared" in row["why"]
+
+
+def test_one_run_of_another_load_is_refused(make: Make, tmp_path: Path) -> None:
+    """Else it would take every figure of its side out of the comparison."""
+    slower(make, "base", 5, "4.9.7", 2.0)
+    slower(make, "candidate", 5, "5.3.3", 9.0)
+    other_load(tmp_path / "candidate" / "3")
+    with pytest.raises(UsageError, match="has another load or other demands in candidate-3"):
+        put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+
+
+def test_a_figure_that_one_run_lacks_is_judged_by_the_others(make: Make, tmp_path: Path) -> None:
+    slower(make, "base", 6, "4.9.7", 2.0)
+    slower(make, "candidate", 6, "5.3.3", 9.0)
+
+    def change(verdicts: dict[str, Any]) -> None:
+        for row in verdicts["guarantees"]:
+            for scenario in row["scenarios"]:
+                del scenario["figures"]["latency_p50_ms"]
+
+    edited(tmp_path / "candidate" / "0", change)
+    assert put(tmp_path / "base", tmp_path / "candidate", tmp_path)[1] == 1
+
+
+def test_a_share_of_sends_that_sinks_is_worse(make: Make, tmp_path: Path) -> None:
+    """A tenth of all sends that fail is no tenth of anything that nobody minds."""
+    for name, release, ratio in (("base", "4.9.7", 0.999), ("candidate", "5.3.3", 0.93)):
+        for n in range(6):
+
+            def change(verdicts: dict[str, Any], at: float = ratio - n / 10000) -> None:
+                for row in verdicts["guarantees"]:
+                    for scenario in row["scenarios"]:
+                        scenario["figures"]["success_ratio"] = at
+
+            edited(make(f"{name}/{n}", release=release), change)
+    assert put(tmp_path / "base", tmp_path / "candidate", tmp_path)[1] == 1
 
 
 def test_bundles_are_runs(make: Make, tmp_path: Path) -> None:
