@@ -73,9 +73,13 @@ def _another_leads(losses: Iterable[str]) -> list[Expectation]:
 
 
 def _nothing_is_missing(scenario: Prover) -> list[Expectation]:
-    """Every member has what was acknowledged, at its place, and no other message there."""
+    """Every member has what was acknowledged, at its place, and no other message there.
+
+    That one of them has it is demanded as well: what one member lacks may be known, what all lack is lost.
+    """
     members = [f"{group.name}-{replica.called}" for group in scenario.topology.brokers for replica in group.replicas]
     return [
+        forbid("lost"),
         *(forbid("lost", replicas=member) for member in members),
         forbid("phantom"),
         forbid("offset-reuse"),
