@@ -214,6 +214,7 @@ def _unpack(path: Path, size: int, work: Path) -> Manifest:
                     "free: free space, or set TMPDIR to a larger place"
                 )
             missing = dict(manifest.files)
+            (work / "scenarios").mkdir(exist_ok=True)  # a run that came to none has an empty one
             for member in members:
                 _put(path, tar, member, missing.pop(member.name, None), work)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:

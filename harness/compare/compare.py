@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -38,6 +39,8 @@ def compare(base: Path, candidate: Path, out: Path, state_dir: Path) -> tuple[st
             raise UsageError(f"run {min(both)} is on both sides: compare runs of two releases, or two runs of one")
         if out.resolve().is_relative_to(base.resolve()) or out.resolve().is_relative_to(candidate.resolve()):
             raise UsageError(f"{out} lies in what is compared: evidence is not written to; name another --out")
+        if not {key[1] for key in one.listed()} & {key[1] for key in other.listed()}:
+            raise UsageError("base and candidate have no topology in common: compare runs of the same one")
         rows, why_not = _compared(one, other)
         untested = [row for row in rows if not row.tested]
         shown = [row for row in rows if row.tested]
@@ -52,8 +55,8 @@ def compare(base: Path, candidate: Path, out: Path, state_dir: Path) -> tuple[st
 def _compared(base: Side, candidate: Side) -> tuple[list[Compared], str]:
     """Every row of either side, and why figures are not judged, if so."""
     unlike = _unlike(base, candidate)
-    keys = list(dict.fromkeys((*base.keys(), *candidate.keys())))
-    why_not = unlike or _machines(base, candidate)
+    keys = list(dict.fromkeys((*base.listed(), *candidate.listed())))
+    why_not = unlike or _machines(base, candidate) or _apart(base, candidate)
     measured = figures(base, candidate, keys, why_not)
     rows = [compared(base, candidate, key, measured, unlike) for key in keys]
     return sorted(rows, key=lambda row: list(Outcome).index(row.outcome)), why_not
@@ -71,6 +74,18 @@ def _machines(base: Side, candidate: Side) -> str:
         return ""
     differing = sorted({name for kind in kinds for name, value in kind if any((name, value) not in k for k in kinds)})
     return f"the runs were made on different machines ({', '.join(differing)})"
+
+
+def _apart(base: Side, candidate: Side) -> str:
+    """Runs that were not made in turn: a machine that changed in between looks like the release."""
+    if min(len(base.runs), len(candidate.runs)) < 2:
+        return ""
+    both = [(s.run.started_utc, side.name) for side in (base, candidate) for s in side.runs]
+    names = [name for _, name in sorted(both)]
+    turns = sum(one != other for one, other in pairwise(names))
+    if turns >= min(len(base.runs), len(candidate.runs)):
+        return ""
+    return f"the runs of the two sides were not made in turn ({turns} turns): run base and candidate alternately"
 
 
 def _ended_worse(candidate: Side) -> str:
@@ -121,6 +136,11 @@ def _table(
         outcome = Text(row.outcome.value, style=_STYLE[row.outcome])
         table.add_row(*row.key, row.base, row.candidate, outcome, Text(shorten(row.why, 200)))
     console.print(table)
+    judged = sum(figure.outcome in ("same", "better", "worse") for row in rows for figure in row.figures)
+    console.print(Text(f"{judged} of {sum(len(row.figures) for row in rows)} figures could be judged"))
+    promised = max(stored.run.promised for side in (base, candidate) for stored in side.runs)
+    if promised > len(rows):
+        console.print(Text(f"{promised} rows are promised, {len(rows)} were compared"))
     moved = [figure for row in rows for figure in row.figures if figure.outcome in ("worse", "better")]
     for figure in moved:
         console.print(Text(f"{figure.outcome}: {figure_text(figure)}"))

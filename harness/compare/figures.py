@@ -40,6 +40,8 @@ KINDS: Final = MappingProxyType(
         "ok_per_s": Kind(lower_is_better=False, floor=1.0),
     }
 )
+FEWEST_VALUES: Final = 4
+"""Of a figure on each side: with fewer it is shown, and not judged."""
 _NEVER: Final = 3600.0
 """What an infinite figure (service that never came back) counts as, in the figure's own unit times 1; see `_value`."""
 
@@ -75,9 +77,11 @@ def figures(base: Side, candidate: Side, keys: Iterable[Key], why_not: str) -> l
         return {
             text: [None if v is None else v + KINDS[where[2]].floor for v in samples[where][number]]
             for text, where in names.items()
+            # What few runs have is spread by chance as widely as can be, and would hide all others behind it.
+            if min(sum(v is not None for v in side) for side in samples[where]) >= FEWEST_VALUES
         }
 
-    chances = adjusted(lifted(0), lifted(1))
+    chances = dict.fromkeys(names, 1.0) | adjusted(lifted(0), lifted(1))
     return [_figure(where, samples[where], chances[text], why_not) for text, where in names.items()]
 
 

@@ -10,10 +10,15 @@ from harness.compare.verdicts import Compared, Outcome
 from harness.report.html import page
 
 _DECISIONS = {
-    0: "Nothing that the base keeps is kept worse.",
+    0: "No guarantee that the base keeps is kept worse.",
     1: "The candidate is worse in at least one respect.",
     6: "Nothing was shown to be worse, but something that the base shows was not shown of the candidate.",
 }
+
+
+def _decision(code: int, figures: bool) -> str:
+    """In words; what was not judged is not passed over."""
+    return _DECISIONS[code] + ("" if figures else " Of the figures none was judged: see below why.")
 
 
 def signoff_page(
@@ -36,7 +41,7 @@ def signoff_page(
         tallies=[(outcome.value, sum(row.outcome is outcome for row in rows)) for outcome in Outcome],
         line=line,
         code=code,
-        decision=_DECISIONS[code],
+        decision=_decision(code, any(f.outcome in ("same", "better", "worse") for row in rows for f in row.figures)),
         why_not=why_not,
         alpha=ALPHA,
         fewest=fewest_runs(),

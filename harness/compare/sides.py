@@ -25,6 +25,7 @@ _DECIDES = ("java", "client", "runtime", "timers", "broker_conf", "namesrv_conf"
 class Stored:
     """One run. `roots` are the directories of the rows' own scenarios, by name; `terms` what each was put to.
 
+    `shapes` say what each topology was.
     `code` is what the run itself ended in, `graver` that this is more than its rows account for, `digest` the SHA-256
     of its `verdicts.json`.
     """
@@ -33,6 +34,7 @@ class Stored:
     rows: dict[Key, Row]
     roots: dict[str, Path]
     terms: dict[str, dict[str, Any]]
+    shapes: dict[str, dict[str, Any]]
     code: int | None
     graver: bool
     digest: str
@@ -47,7 +49,7 @@ class Side:
     release: str
     conditions: dict[str, Any] = field(default_factory=dict)
 
-    def keys(self) -> list[Key]:
+    def listed(self) -> list[Key]:
         """Every row that any of its runs has, in the order of the first."""
         return list(dict.fromkeys(key for stored in self.runs for key in stored.rows))
 
@@ -71,6 +73,7 @@ def side(name: str, path: Path, state_dir: Path) -> Iterator[Side]:
     with ExitStack() as stack:
         places = [_opened(stack, found, state_dir) for found in _runs_at(path)]
         runs = tuple(_load(told, directory) for told, directory in places)
+        _no_upgrade(runs)
         _each_once(name, runs)
         _one_terms(name, runs)
         yield Side(name, runs, _one(name, "release", runs, _release), _one(name, "options", runs, _conditions))
@@ -110,7 +113,8 @@ def _load(told: str, directory: Path) -> Stored:
                 f"{told} has {row.id} on {row.topology} twice: it is no run of one release; compare others"
             )
         by_key[row.id, row.topology] = row
-    code = load_session(directory)[1].exit_code
+    session = load_session(directory)[1]
+    code = session.exit_code
     names = [scenario.name for row in rows for scenario in row.scenarios]
     roots = {name: directory / "scenarios" / name for name in names}
     return Stored(
@@ -118,15 +122,29 @@ def _load(told: str, directory: Path) -> Stored:
         by_key,
         roots,
         {name: _terms(read_json(root / "scenario.json")) for name, root in roots.items()},
+        {name: _shape(stored.topology) for name, stored in session.topologies.items()},
         code,
         code is not None and graver(code, exit_code(rows)[0]) != exit_code(rows)[0],
         sha256_of(directory / VERDICTS),
     )
 
 
+def _shape(topology: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in topology.items() if key != "description"}
+
+
 def _terms(scenario: dict[str, Any]) -> dict[str, Any]:
     """What must be alike for figures to be: the load, and what is demanded."""
     return {"load": scenario.get("load"), "rules": scenario.get("rules")}
+
+
+def _no_upgrade(runs: Sequence[Stored]) -> None:
+    """Raises UsageError for the run of an upgrade: it is of two releases, and a page could not ask for either."""
+    for stored in runs:
+        if stored.run.options.get("upgrade_to") is not None:
+            raise UsageError(
+                f"run {stored.run.id} moved nodes from one release to another: compare runs of one release"
+            )
 
 
 def _each_once(name: str, runs: Sequence[Stored]) -> None:
@@ -150,9 +168,7 @@ def _one_terms(name: str, runs: Sequence[Stored]) -> None:
 
 
 def _release(stored: Stored) -> str:
-    to = stored.run.options.get("upgrade_to")
-    label = stored.run.versions.get("rocketmq", str(stored.run.options.get("rocketmq")))
-    return f"{label}" if to is None else f"{label} to {to}"
+    return stored.run.versions.get("rocketmq", str(stored.run.options.get("rocketmq")))
 
 
 def _conditions(stored: Stored) -> dict[str, Any]:

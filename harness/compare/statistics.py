@@ -70,7 +70,8 @@ def adjusted(base: Mapping[str, Sample], candidate: Mapping[str, Sample], seed: 
 
     Values are by run, None where a run has none, positive or made so by the caller: they are compared as logarithms.
     Whole runs are relabelled, all figures of a run together (Westfall and Young's max-t): whatever they have to do with
-    each other, no more than ALPHA of the comparisons of a release with itself call any of them different. All
+    each other, no more than ALPHA of the comparisons of a release with itself call any of them different, if the runs
+    are as exchangeable as those that are made in turn on one machine. All
     relabellings if there are at most MOST_RELABELLINGS of them, else that many by chance. 1.0 where a side has less
     than two values.
     """

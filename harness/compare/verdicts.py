@@ -60,6 +60,7 @@ def compared(base: Side, candidate: Side, key: Key, figures: Sequence[Figure], u
     mine = tuple(figure for figure in figures if figure.key == key)
     judged = [[row for row in rows if _conclusive(row)] for rows in (ours, theirs)]
     broken_now = any(row.verdict is Verdict.BROKEN for row in judged[1])
+    unlike = unlike or _other_shape(base, candidate, key[1])
     why_not = unlike or _shows_too_little(judged, (ours, theirs), said)
     if why_not and not (broken_now and judged[0] and not unlike):
         tested = any(row.verdict is not Verdict.NOT_TESTED for row in (*ours, *theirs))
@@ -77,6 +78,14 @@ def compared(base: Side, candidate: Side, key: Key, figures: Sequence[Figure], u
         outcome, why = Outcome.BETTER, "; ".join(filter(None, (why, _moved(better))))
     notes = (why, *other_terms(base, candidate, key))
     return Compared(key, outcome, *said, "; ".join(filter(None, notes)), figures=mine)
+
+
+def _other_shape(base: Side, candidate: Side, topology: str) -> str:
+    """Of what the two sides mean by one name of a topology: --flush and --nameservers change it."""
+    runs = (*base.runs, *candidate.runs)
+    first, *others = [stored.shapes[topology] for stored in runs if topology in stored.shapes] or [{}]
+    differ = sorted({key for other in others for key in other if other[key] != first.get(key)})
+    return f"{topology} is not the same cluster on both sides: {', '.join(differ)}" if differ else ""
 
 
 def other_terms(base: Side, candidate: Side, key: Key) -> list[str]:
@@ -122,6 +131,8 @@ def _said(rows: Sequence[Row]) -> str:
 def _by_verdicts(base: Side, candidate: Side, key: Key, judged: Sequence[Sequence[Row]]) -> tuple[Outcome, str]:
     broken = [[row for row in rows if row.verdict is Verdict.BROKEN] for rows in judged]
     (bad, of), (bad_now, of_now) = ((len(b), len(rows)) for b, rows in zip(broken, judged, strict=True))
+    if not bad and bad_now and all(row.known for rows in judged for row in rows):
+        return Outcome.SAME, f"expected to be broken on both sides, and was in {bad_now} of {of_now} of the candidate"
     if not bad and bad_now:
         return Outcome.WORSE, broken[1][0].reason
     if bad and bad_now:

@@ -10,9 +10,10 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
+from harness.catalogue import load_catalogue
 from harness.core.errors import UsageError
 from harness.core.version import Version
-from harness.distribution import supported_releases
+from harness.distribution import parse_release, supported_releases
 from harness.matrix.cells import CellSpec
 from harness.topology import check_release, load_topology
 
@@ -63,16 +64,24 @@ def upgrades(
 
     Raises `UsageError`, also if there is no way at all.
     """
+    for word in (*first, *last):
+        parse_release(word)
     pairs = [(a, b) for a, b in product(first, last) if Version.parse(a) < Version.parse(b)]
     if not pairs:
         raise UsageError(
             f"no upgrade leads from {', '.join(first)} to {', '.join(last)}: name newer releases with --to"
         )
     each = product(dict.fromkeys(topologies), dict.fromkeys(pairs), dict.fromkeys(clients))
-    return tuple(
+    cells = tuple(
         _spec({"topology": t, "rocketmq": a, "upgrade_to": b, "client": client, **common}, "the upgrade matrix")
         for t, (a, b), client in each
     )
+    catalogue = load_catalogue()
+    for cell in cells:
+        topology, version = load_topology(cell.topology), Version.parse(cell.rocketmq)
+        if catalogue.promised(topology, version, upgrade=True) == catalogue.promised(topology, version):
+            raise UsageError(f"{cell.topology} promises nothing of an upgrade: name another with --topology")
+    return cells
 
 
 def _cells(pairs: Iterable[tuple[str, str]], common: Mapping[str, str]) -> tuple[CellSpec, ...]:

@@ -27,6 +27,7 @@ POOL = {
     "flushDiskType": "SYNC_FLUSH",
 }
 SENDS = 20
+ROLLED = 25
 SLOW_S = 7.0
 """Longer than the broker waits for a flush (syncFlushTimeout, 5 s)."""
 SENT = SendDirect(target=master(0), count=SENDS, timeout_s=15, among=(0, FLUSH_DISK_TIMEOUT))
@@ -38,13 +39,13 @@ def test_a_flushed_send_is_acknowledged(scenario: Prover) -> None:
     pool = then(Misconfigure(target=master(0), conf=POOL, await_health=False), name="pool")
     there = then(AwaitRoute(target=master(0), present=True, since="pool", timeout_s=60), name="there")
     # Only files that are made from now on go through the pool: the one in use and the one that is ready for it do not.
-    rolled = then(SendDirect(target=master(0), count=25, body_bytes=2_000_000, timeout_s=15), name="rolled")
+    rolled = then(SendDirect(target=master(0), count=ROLLED, body_bytes=2_000_000, timeout_s=15), name="rolled")
     demand = [observed(f"sends.codes.{FLUSH_DISK_TIMEOUT}").equals(0)]
     gates = Gates(
         min_acked=0,
         min_acked_before_fault=0,
         in_flight_at_fault=False,
-        preconditions=(observed("sends.answered").equals(SENDS),),
+        preconditions=(observed("sends.answered").equals(SENDS), observed("rolled.stored").equals(ROLLED)),
     )
 
     def steps(*between: tuple[Step, ...]) -> tuple[Step, ...]:

@@ -25,6 +25,7 @@ DISK_BYTES = 512 << 20
 DELAY_S = 3.0
 """How much longer a sync takes: far from what a busy machine needs, and from the five seconds of syncFlushTimeout."""
 ENOUGH = AwaitCount(who="p", what="ok", at_least=1000, from_start=True, timeout_s=120)
+CONSUMING = AwaitCount(who="c", what="delivered", at_least=500, from_start=True, timeout_s=60)
 LOAD = (produce(1, rate=200, threads=16, retries=0, timeout_ms=15_000), consume(1))
 
 
@@ -33,13 +34,15 @@ def test_nothing_is_read_before_it_is_on_the_disk(scenario: Prover) -> None:
     """While every sync takes three seconds longer, no message is given to a consumer a second before its SEND_OK."""
     disks = ClusterNeeds(disk_bytes=DISK_BYTES, flush="sync")
     late = metric("ahead_of_answer_s", window="slow", group="g") < DELAY_S / 3
-    gates = Gates(
-        min_acked=1000, in_flight_at_fault=False, also=(metric("ok_in", window="slow", since="inject") >= 16,)
-    )
+    # Its consumer is at work before, and is given something meanwhile.
+    given = metric("time_to_first_delivery_s", window="slow", group="g") < 3 * DELAY_S
+    answered = metric("ok_in", window="slow", since="inject") >= 16
+    gates = Gates(min_acked=1000, in_flight_at_fault=False, also=(answered, given))
 
     def steps() -> tuple[Step, ...]:
         return plan(
             then(ENOUGH, name="loaded"),
+            then(CONSUMING, name="consuming"),
             outage("slow", SlowDisk(target=master(0), delay_s=DELAY_S), after_s=1, for_s=5 * DELAY_S),
             then(Elapse(seconds=2), name="afterwards"),
         )

@@ -336,3 +336,69 @@ def test_the_command(
     assert main(["compare", str(base), str(candidate)]) == 1
     assert "1 worse" in capsys.readouterr().out
     assert (tmp_path / "reports" / "signoff-a-b" / "signoff.html").is_file()
+
+
+def retold(run: Path, **told: str) -> None:
+    """Another word about a run, in both of its files."""
+    edited(run, lambda verdicts: verdicts["run"].update(told))
+    document = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(document | told))
+
+
+def test_runs_that_were_not_made_in_turn_say_nothing_of_figures(make: Make, tmp_path: Path) -> None:
+    """All of the base and then all of the candidate: a machine that changed in between looks like the release."""
+    slower(make, "base", 5, "4.9.7", 2.0)
+    slower(make, "candidate", 5, "5.3.3", 9.0)
+    for n in range(5):
+        retold(tmp_path / "candidate" / str(n), started_utc=f"2026-11-30T11:0{n}:00+00:00")
+    text, code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert (row["outcome"], code) == ("same", 0)
+    assert "were not made in turn" in text
+    assert "Of the figures none was judged" in (tmp_path / "out" / "signoff.html").read_text()
+
+
+def test_a_figure_that_few_runs_have_hides_no_other(make: Make, tmp_path: Path) -> None:
+    slower(make, "base", 6, "4.9.7", 2.0)
+    slower(make, "candidate", 6, "5.3.3", 9.0)
+    for side in ("base", "candidate"):
+        for n in range(2):
+
+            def change(verdicts: dict[str, Any], at: int = n) -> None:
+                for row in verdicts["guarantees"]:
+                    for scenario in row["scenarios"]:
+                        scenario["figures"]["lag_p99_ms"] = "inf" if at else 10.0
+
+            edited(tmp_path / side / str(n), change)
+    assert put(tmp_path / "base", tmp_path / "candidate", tmp_path)[1] == 1
+
+
+def test_another_shape_of_a_topology_is_not_comparable(make: Make, tmp_path: Path) -> None:
+    candidate = make("b", release="5.3.3")
+    document = json.loads((candidate / "run.json").read_text())
+    document["session"]["topologies"]["1m"]["topology"]["nameservers"] = 2
+    (candidate / "run.json").write_text(json.dumps(document))
+    _text, code, row = put(make("a"), candidate, tmp_path)
+    assert (row["outcome"], code) == ("not comparable", 6)
+    assert "is not the same cluster on both sides: nameservers" in row["why"]
+
+
+def test_what_is_expected_to_be_broken_on_both_sides_may_hold_once(make: Make, tmp_path: Path) -> None:
+    def known(verdicts: dict[str, Any]) -> None:
+        for row in verdicts["guarantees"]:
+            row.update(known="it is a race", expected="broken")
+
+    for name, golden, release in (("a", HELD, "4.9.7"), ("b", BROKEN, "5.3.3")):
+        edited(make(name, golden, release), known)
+    _text, _code, row = put(tmp_path / "a", tmp_path / "b", tmp_path)
+    assert row["outcome"] == "same"
+
+
+def test_the_run_of_an_upgrade_is_of_no_release(make: Make, tmp_path: Path) -> None:
+    candidate = make("b", release="5.3.3")
+    for name in ("verdicts.json", "run.json"):
+        document = json.loads((candidate / name).read_text())
+        (document["run"] if name == "verdicts.json" else document)["options"]["upgrade_to"] = "5.5.0"
+        (candidate / name).write_text(json.dumps(document))
+    edited(candidate, lambda _verdicts: None)
+    with pytest.raises(UsageError, match="moved nodes from one release to another"):
+        put(make("a"), candidate, tmp_path)

@@ -12,6 +12,7 @@ import pytest
 from harness.catalogue import load_catalogue
 from harness.core.errors import SetupError
 from harness.core.verdict import Verdict
+from harness.core.version import Version
 from harness.matrix import Matrix, crossed, drive
 from harness.matrix.cells import read_cell, write_cell
 from harness.matrix.digest import Digests, of_promise, without_words
@@ -25,7 +26,7 @@ ONE = "single-master-outage-stops-service"
 
 
 def promised(spec):
-    return [g.id for g in load_catalogue().promised(load_topology(spec.topology))]
+    return [g.id for g in load_catalogue().promised(load_topology(spec.topology), Version.parse(spec.rocketmq))]
 
 
 @pytest.fixture

@@ -47,6 +47,8 @@ def test_every_way_to_a_newer_release_with_every_client() -> None:
         ((["2m-2s-sync"], ["4.9.7"], ["9.9.9"], ["java"]), "9.9.9"),
         ((["2m-2s-sync"], ["4.9.7"], ["5.3.3"], ["foo"]), "--client 'foo'"),
         ((["1n"], ["4.9.7"], ["5.3.3"], ["java"]), "known are"),
+        ((["1m"], ["4.9.7"], ["5.3.3"], ["java"]), "1m promises nothing of an upgrade"),
+        ((["2m-2s-sync"], ["9.9.9"], ["5.3.3"], ["java"]), "9.9.9"),
     ],
 )
 def test_what_there_is_not_is_refused(words: tuple[list[str], ...], told: str) -> None:
