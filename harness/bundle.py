@@ -31,6 +31,7 @@ from harness.evidence.loading import PACKED
 from harness.recheck import recheck, run_directory, untouched
 from harness.runtime import owner as owners
 from harness.runtime.reaper import remove_tree
+from harness.stored import load_session
 
 SUFFIX: Final = ".bundle.tar.gz"
 MANIFEST: Final = "MANIFEST.json"
@@ -73,7 +74,8 @@ def bundle(run: Path, out: Path | None = None) -> str:
     manifest = _manifest(directory)
     write_atomically(target, lambda part: _write(part, directory, manifest))
     size, digest = target.stat().st_size, _digest(target)
-    return f"{target}: {len(manifest.files)} files of run {manifest.run}, {size:,} bytes, sha256 {digest}"
+    short = "" if load_session(directory)[2].ended_utc else "; the run was cut short, and stays that"
+    return f"{target}: {len(manifest.files)} files of run {manifest.run}, {size:,} bytes, sha256 {digest}{short}"
 
 
 def recheck_bundle(path: Path, state_dir: Path) -> tuple[str, int]:

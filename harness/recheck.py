@@ -71,14 +71,13 @@ def rewrite_report(run: Path) -> str:
     Raises EvidenceError if what is stored of the run was changed since: a page of it would be taken for the run's.
     """
     directory = run_directory(run)
-    session, stored, shared = load_session(directory)
+    session, _stored, shared = load_session(directory)
     if not shared.ended_utc:
         raise EvidenceError(
             f"{run}: the run was cut short and has no report; `rmq-harness recheck {run}` judges it anew"
         )
-    run_then, rows = _stored_verdicts(directory)
-    if edited := _edited(directory, stored, shared, run_then):
-        raise EvidenceError(f"{directory}: {'; '.join(edited)}: restore the files, or see what `recheck` says")
+    rows = _stored_verdicts(directory)[1]
+    untouched(directory)
     write_page(directory, shared, rows, tuple(session.settings.values()))
     return str(directory / "report.html")
 
@@ -229,9 +228,11 @@ def _difference(before: Row, now: Row) -> list[str]:
     where = f"{now.id} on {now.topology}"
     remarks = []
     if before.verdict is not now.verdict:
-        remarks.append(f"{where}: {now.verdict.value} now, {before.verdict.value} when it ran ({now.reason})")
+        told = f"now: {now.reason}; then: {before.reason or 'no reason is stored'}"
+        remarks.append(f"{where}: {now.verdict.value} now, {before.verdict.value} when it ran ({told})")
     if before.verdict is now.verdict and standing(before) is not standing(now):
-        remarks.append(f"{where}: {standing(now).value} now, {standing(before).value} when it ran ({now.known_text})")
+        known = now.known_text or before.known_text
+        remarks.append(f"{where}: {standing(now).value} now, {standing(before).value} when it ran ({known})")
     if before.expected is not now.expected:
         remarks.append(f"{where}: the catalogue expects {now.expected.value} now, {before.expected.value} then")
     then = {s.name: s.verdict for s in before.scenarios}

@@ -243,7 +243,7 @@ def of_this_tree(
 ) -> Matrix:
     """The matrix of the clone that this is. Raises `UsageError` for an installation, which has no suites."""
     suites = (SUITES, LONG_SUITES) if long else (SUITES,)
-    root = _clone()
+    root = _clone(results)
     return Matrix(root, results, SuiteRun(root, reports, suites=suites), say, again, fresh, long)
 
 
@@ -251,13 +251,15 @@ def upgrades_of_this_tree(
     *, results: Path, reports: Path, say: Say, again: Collection[Verdict] = (), fresh: bool = False
 ) -> Matrix:
     """The same of upgrades, on a page of their own, whose verdicts lead to the runs where these are still there."""
-    root = _clone()
+    root = _clone(results)
     links = Links(results, reports)
     run = SuiteRun(root, reports, suites=(UPGRADE_SUITES,))
     return Matrix(root, results, run, say, again, fresh, render=links.upgrades, page="upgrades.md")
 
 
-def _clone() -> Path:
+def _clone(results: Path) -> Path:
+    if results.exists() and not results.is_dir():
+        raise UsageError(f"{results} is not a directory: name another one with --results")
     root = Path(harness.__file__).resolve().parent.parent
     if not (root / SUITES).is_dir():
         raise UsageError("the matrix runs the suites of the repository, and this installation has none: use a clone")
@@ -265,8 +267,9 @@ def _clone() -> Path:
 
 
 def show_status(matrix: Matrix, specs: Sequence[CellSpec]) -> int:
-    """Says what would be run, renders the table, and runs nothing."""
+    """Says what would be run, renders the table and says where it is, and runs nothing."""
     for spec in specs:
         matrix.say(matrix.todo(spec).text())
     matrix.write_table(specs)
+    matrix.say(f"the table of what is stored: {matrix.results / matrix.page}")
     return 0

@@ -70,7 +70,8 @@ def summary(
 def _subject(run: Run, rows: Sequence[Row]) -> str:
     """What was judged, and with which settings of the user's: a table that is passed on must say it by itself."""
     topologies = ", ".join(dict.fromkeys(row.topology for row in rows)) or "no topology"
-    what = f"RocketMQ {run.versions.get('rocketmq', 'of a release that is not recorded')} on {topologies}"
+    to = f" to {run.versions['upgrade to']}" if "upgrade to" in run.versions else ""
+    what = f"RocketMQ {run.versions.get('rocketmq', 'of a release that is not recorded')}{to} on {topologies}"
     return "; with ".join(part for part in (what, _asked_for(run.options)) if part)
 
 

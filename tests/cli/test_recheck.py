@@ -339,3 +339,11 @@ def test_no_report_is_made_of_verdicts_that_were_changed(stored_run):
     edit(stored_run / "verdicts.json", lambda d: d["guarantees"][0]["scenarios"][0].update(acked=99_999))
     with pytest.raises(EvidenceError, match=r"verdicts\.json was changed after the run"):
         rewrite_report(stored_run)
+
+
+def test_no_report_is_rendered_of_evidence_that_was_changed(stored_run):
+    """It would be taken for the run's."""
+    history = next((stored_run / KILL / "history").glob("*.jsonl"))
+    history.write_bytes(history.read_bytes()[:-20])
+    with pytest.raises(EvidenceError, match="was changed after the run"):
+        rewrite_report(stored_run)

@@ -109,9 +109,17 @@ def test_the_command_says_what_it_would_run(tmp_path: Path, capsys: pytest.Captu
     out = capsys.readouterr().out
     assert "2m-2s-sync-4.9.7-to-5.3.3: 4 of 4 rows to run (4 never run)" in out
     assert "2m-2s-sync-5.2.0-to-5.3.3: 4 of 4 rows to run" in out
+    assert str(tmp_path / "upgrades.md") in out
 
 
 @pytest.mark.parametrize("words", [["--from", "4.9.7,", "--to", "5.3.3"], ["--from", "4.9.7", "--to", ""]])
 def test_an_empty_word_is_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["upgrade-matrix", *words]) == 4
     assert "nothing stands" in capsys.readouterr().err
+
+
+def test_results_that_are_a_file_are_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a-file").touch()
+    words = ["upgrade-matrix", "--from=4.9.7", "--to=5.3.3", "--status", f"--results={tmp_path / 'a-file'}"]
+    assert main(words) == 4
+    assert "is not a directory" in capsys.readouterr().err

@@ -146,3 +146,8 @@ def test_a_figure_that_was_measured_is_no_held(sample):
     text = summary(sample.run(), rows)
     assert "costs measured" in " ".join(text.split())
     assert text.splitlines()[-1].startswith("0 held, 1 measured, 0 known broken")
+
+
+def test_an_upgrade_names_both_of_its_releases(sample):
+    run = sample.run().model_copy(update={"versions": {"rocketmq": "5.2.0", "upgrade to": "5.3.3"}})
+    assert "RocketMQ 5.2.0 to 5.3.3 on " in summary(run, sample.rows())
