@@ -18,7 +18,7 @@ from harness.checkers.standstills import stalls_text
 from harness.core.errors import HarnessError
 from harness.core.expectation import COMPARE, Expectation, Forbid, Require
 from harness.core.history import History
-from harness.core.names import DRAIN
+from harness.core.names import DRAIN, FORCED
 from harness.core.verdict import Check, Finding
 
 _OF_DELIVERIES: Final = frozenset({"undelivered", "unread-or-undelivered"})
@@ -38,6 +38,8 @@ def _excuses(history: History, demand: Expectation, check: Check) -> Iterator[st
         return
     if anomaly_of(demand) in _OF_DELIVERIES:
         yield from _backlog(history, demand.params.get("group"))
+    if isinstance(demand, Require):
+        yield from _forced(history)
     near = near_stalls(history, demand)
     stood_still = [stalls_text(near)] if near and moved_by_stalls(history, demand, near) else []
     if not isinstance(demand, Require) or demand.metric in ("observed", "found"):
@@ -54,6 +56,14 @@ def _excuses(history: History, demand: Expectation, check: Check) -> Iterator[st
     yield from stood_still
     if busy and _met_without(history, demand, waited()):
         yield from busy
+
+
+def _forced(history: History) -> Iterator[str]:
+    """Nodes that were to be stopped gracefully and had to be killed: what that costs is another promise's."""
+    for window in history.windows:
+        told = [text for text in window.detail.values() if isinstance(text, str) and FORCED in text]
+        if told:
+            yield f"{window.name} was no graceful stop: {'; '.join(told)}"
 
 
 def _met_without(history: History, demand: Require, rows: pl.Expr) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.cluster.plan import Progress
 from harness.core.errors import NodeDied
+from harness.core.names import FORCED
 from harness.runtime.base import ProcessState, Runtime
 
 
@@ -82,7 +83,7 @@ class Ended:
     forced: bool = False
 
     def __str__(self) -> str:
-        how = "had to be killed" if self.forced else str(self.state)
+        how = FORCED if self.forced else str(self.state)
         return f"{self.node} {how} after {self.took_s:.2f} s"
 
 

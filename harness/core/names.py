@@ -36,6 +36,9 @@ QUIET_S: Final = 20.0
 ACTED: Final = "acted"
 """An event: every step of the scenario was done. `{"faults", "looks"}` are the names of what was injected and seen."""
 
+FORCED: Final = "had to be killed"
+"""In the detail of a fault: a node that was to end by SIGTERM did not, and ended by SIGKILL."""
+
 REFUSED: Final = "refused"
 """The status of a delivery of which the consumer said that it failed: the message is owed to it again."""
 

@@ -1,10 +1,13 @@
 """What excuses a violated demand, what does not, and that no excuse makes anything held."""
 
+import json
+
 import pytest
 
 from harness.checkers.judge import judge
 from harness.core.expectation import Expectation, Forbid, Gates, Require, Rules
 from harness.core.history import History
+from harness.core.op import OpName, OpType, line
 from harness.core.verdict import Judgement, Verdict
 from tests.builder import HistoryBuilder, healthy_run
 
@@ -62,3 +65,32 @@ class TestBacklog:
 
     def test_of_nothing_it_is_inconclusive(self):
         assert judge(History.empty(), Rules(expectations=(UNDELIVERED,))).verdict is Verdict.INCONCLUSIVE
+
+
+class TestForced:
+    """A stop that ended in SIGKILL is none: a metric that it moves is no word on graceful stops."""
+
+    def stopped(self, ended: str) -> HistoryBuilder:
+        h = healthy_run()
+        x = json.dumps({"fault": "stop", "targets": ["broker-a-0"], "detail": {"broker-a-0": ended}})
+        h.add("nemesis", line(OpName.FAULT, OpType.INFO, h.now(), id="end", s="inject", x=x))
+        for action in ("observed", "heal", "recovered"):
+            h.fault("end", action)
+        return h
+
+    @pytest.mark.parametrize(
+        ("ended", "verdict"),
+        [
+            ("broker-a-0 exited with 143 after 2.10 s", Verdict.BROKEN),
+            ("broker-a-0 had to be killed after 60.02 s", Verdict.INCONCLUSIVE),
+        ],
+    )
+    def test_what_it_cost_is_excused(self, thin, ended, verdict):
+        judgement = judged(self.stopped(ended), thin, Require(metric="acked", op="==", bound=0))
+        assert judgement.verdict is verdict
+        assert ("no graceful stop" in judgement.reason) is (verdict is Verdict.INCONCLUSIVE)
+
+    def test_it_excuses_no_loss(self, thin):
+        h = self.stopped("broker-a-0 had to be killed after 60.02 s")
+        h.send("p1", "gone").ok()
+        assert judged(h, thin, Forbid(anomaly="lost")).verdict is Verdict.BROKEN
