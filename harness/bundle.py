@@ -31,7 +31,7 @@ from harness.evidence.loading import PACKED
 from harness.recheck import recheck, run_directory, untouched
 from harness.runtime import owner as owners
 from harness.runtime.reaper import remove_tree
-from harness.stored import load_session
+from harness.stored import load_session, sha256_of
 
 SUFFIX: Final = ".bundle.tar.gz"
 MANIFEST: Final = "MANIFEST.json"
@@ -73,7 +73,7 @@ def bundle(run: Path, out: Path | None = None) -> str:
     untouched(directory)
     manifest = _manifest(directory)
     write_atomically(target, lambda part: _write(part, directory, manifest))
-    size, digest = target.stat().st_size, _digest(target)
+    size, digest = target.stat().st_size, sha256_of(target)
     short = "" if load_session(directory)[2].ended_utc else "; the run was cut short, and stays that"
     return f"{target}: {len(manifest.files)} files of run {manifest.run}, {size:,} bytes, sha256 {digest}{short}"
 
@@ -118,7 +118,7 @@ def _manifest(directory: Path) -> Manifest:
             raise EvidenceError(f"{path} is neither file nor directory: a run has none such; remove it")
         if path.is_file() and path.name != PACKED:
             try:
-                files[name] = Entry(sha256=_digest(path), size=path.stat().st_size)
+                files[name] = Entry(sha256=sha256_of(path), size=path.stat().st_size)
             except OSError as error:
                 raise EvidenceError(
                     f"{path} cannot be read ({error.strerror}): make it readable for this user"
@@ -146,7 +146,7 @@ def _write(part: Path, directory: Path, manifest: Manifest) -> None:
                     if seen.digest.hexdigest() != entry.sha256 or stream.read(1):
                         raise _changing(directory / name)
         raw.flush()
-    size, digest = part.stat().st_size, _digest(part)
+    size, digest = part.stat().st_size, sha256_of(part)
     with part.open("ab") as raw:
         raw.write(_trailer(size, digest))
 
@@ -191,7 +191,7 @@ def _verify(path: Path) -> int:
     """How many bytes are before the trailer. Raises EvidenceError if these are not the bytes that were written."""
     try:
         size = path.stat().st_size - _TRAILER_BYTES
-        digest = _digest(path, max(size, 0))
+        digest = _digest_of_first(path, max(size, 0))
         with path.open("rb") as stream:
             stream.seek(max(size, 0))
             whole = size > 0 and stream.read() == _trailer(size, digest)
@@ -250,7 +250,7 @@ def _put(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, entry: Entry
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as out:
         shutil.copyfileobj(stream, out, _CHUNK)
-    if (target.stat().st_size, _digest(target)) != (entry.size, entry.sha256):
+    if (target.stat().st_size, sha256_of(target)) != (entry.size, entry.sha256):
         raise EvidenceError(f"{path}: {member.name} is not what the manifest says; get the bundle again")
 
 
@@ -271,12 +271,10 @@ class _Head(io.RawIOBase):
         return len(data)
 
 
-def _digest(path: Path, size: int | None = None) -> str:
-    """SHA-256 in hex of a file, or of its first `size` bytes."""
+def _digest_of_first(path: Path, size: int) -> str:
     total = hashlib.sha256()
     with path.open("rb") as stream:
-        left = size if size is not None else -1
-        while data := stream.read(_CHUNK if left < 0 else min(_CHUNK, left)):
+        while size and (data := stream.read(min(_CHUNK, size))):
             total.update(data)
-            left -= len(data) if left >= 0 else 0
+            size -= len(data)
     return total.hexdigest()

@@ -136,7 +136,7 @@ def _table(
         outcome = Text(row.outcome.value, style=_STYLE[row.outcome])
         table.add_row(*row.key, row.base, row.candidate, outcome, Text(shorten(row.why, 200)))
     console.print(table)
-    judged = sum(figure.outcome in ("same", "better", "worse") for row in rows for figure in row.figures)
+    judged = sum(figure.judged for row in rows for figure in row.figures)
     console.print(Text(f"{judged} of {sum(len(row.figures) for row in rows)} figures could be judged"))
     promised = max(stored.run.promised for side in (base, candidate) for stored in side.runs)
     if promised > len(rows):

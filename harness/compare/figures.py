@@ -66,6 +66,11 @@ class Figure:
     outcome: str
     why: str = ""
 
+    @property
+    def judged(self) -> bool:
+        """Whether there were values enough, on equal terms, to say better, same or worse."""
+        return self.outcome in ("same", "better", "worse")
+
 
 def figures(base: Side, candidate: Side, keys: Iterable[Key], why_not: str) -> list[Figure]:
     """Every figure that both sides have; `why_not` says why none may be judged at all, if so."""

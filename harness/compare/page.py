@@ -41,7 +41,7 @@ def signoff_page(
         tallies=[(outcome.value, sum(row.outcome is outcome for row in rows)) for outcome in Outcome],
         line=line,
         code=code,
-        decision=_decision(code, any(f.outcome in ("same", "better", "worse") for row in rows for f in row.figures)),
+        decision=_decision(code, any(figure.judged for row in rows for figure in row.figures)),
         why_not=why_not,
         alpha=ALPHA,
         fewest=fewest_runs(),

@@ -20,6 +20,7 @@ from harness.cli import main
 from harness.core.errors import EvidenceError, UsageError
 from harness.runtime import owner as owners
 from harness.runtime.reaper import clean
+from harness.stored import sha256_of
 
 KILL = "scenarios/1m/kill"
 
@@ -111,7 +112,7 @@ def forged(target: Path, members: dict[str, bytes | str], manifest: dict[str, by
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
     target.write_bytes(raw.getvalue())
-    target.write_bytes(raw.getvalue() + bundles._trailer(len(raw.getvalue()), bundles._digest(target)))
+    target.write_bytes(raw.getvalue() + bundles._trailer(len(raw.getvalue()), sha256_of(target)))
 
 
 @pytest.mark.parametrize(
