@@ -31,6 +31,7 @@ from harness.settings import (
 from harness.topology import MOST_NAMESERVERS, Topology, check_release, known_topologies, load_topology, with_changes
 
 LISTS = ("topology", "broker-conf", "namesrv-conf", "jvm-opt", "guarantee", "allow-missing")
+MOST_REPETITIONS = 1000
 FLAGS = ("strict", "keep", "fresh-clusters")
 
 HELP = {
@@ -53,6 +54,7 @@ HELP = {
     "allow-missing": "tolerate the absence of this capability (repeatable)",
     "strict": "also fail on promised rows that are not tested or known to be broken",
     "fresh-clusters": "give every scenario a cluster of its own, also where the one before left its own clean",
+    "repeat": "run every suite function so many times (1 to 1000): how often each holds, and how its figures spread",
     "keep": "leave the last scenario's cluster up at the end and print how to reach it",
 }
 
@@ -181,9 +183,10 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
         "keep": bool(asked(get, "keep")),
         "upgrade_to": upgrade_to,
         "fresh_clusters": bool(asked(get, "fresh-clusters")),
+        "repeat": _number("repeat", asked(get, "repeat"), MOST_REPETITIONS) or 1,
     }
     changes: dict[str, Any] = {
-        "nameservers": _count("nameservers", asked(get, "nameservers")),
+        "nameservers": _number("nameservers", asked(get, "nameservers"), MOST_NAMESERVERS),
         "flush": choice("flush", flush, FLUSHES) if (flush := asked(get, "flush")) is not None else None,
     }
     with naming("flush", changes["flush"]) if changes["flush"] else nullcontext():
@@ -233,12 +236,12 @@ def _release(option: str, text: str) -> ReleaseSpec:
     return release
 
 
-def _count(option: str, text: str | None) -> int | None:
-    """Raises UsageError for anything that is no number of nameservers."""
+def _number(option: str, text: str | None, most: int) -> int | None:
+    """Raises UsageError for anything that is no whole number from 1 to `most`."""
     if text is None:
         return None
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_NAMESERVERS:
-        raise UsageError(f"--{option} {text!r} is not a number from 1 to {MOST_NAMESERVERS}")
+    if not text.isdecimal() or not text.isascii() or not 1 <= int(text) <= most:
+        raise UsageError(f"--{option} {text!r} is not a number from 1 to {most}")
     return int(text)
 
 

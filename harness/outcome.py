@@ -24,6 +24,10 @@ class Outcome:
     not_tested: str = ""
     broke_off: str = ""
     """Why the suite function ended before scenario and control had: whatever it ran till then shows too little."""
+    function: str = ""
+    repetition: int = 1
+    borrows: bool = False
+    """Its control was run in the first repetition of its suite function, and not in this one."""
 
     @property
     def infrastructure(self) -> bool:
@@ -31,10 +35,11 @@ class Outcome:
         runs = [self.result, *(c.result for c in self.controls)]
         return any(r is not None and r.trouble.startswith("infrastructure") for r in runs)
 
-    def verdict(self) -> tuple[Verdict, str]:
+    def verdict(self, lent: Sequence[ControlResult] | None = None) -> tuple[Verdict, str]:
         """The scenario's verdict, made inconclusive by a control that did not come out as it must or is missing.
 
-        A witnessed violation stays broken whatever the controls say: only "held" needs them.
+        A witnessed violation stays broken whatever the controls say: only "held" needs them. `lent` are those of the
+        first repetition; without them one that borrows is judged as if they had come out, which its row does not.
         """
         if self.result is None and self.broke_off:
             return Verdict.INCONCLUSIVE, self.broke_off
@@ -43,7 +48,10 @@ class Outcome:
         verdict, reason = self.result.judgement.verdict, self.result.judgement.reason
         if verdict is not Verdict.HELD:
             return verdict, reason
-        failed = [self.broke_off] if self.broke_off else unproved(self.result, self.controls)
+        if self.borrows and lent is None and not self.broke_off:
+            return verdict, reason
+        controls = lent if self.borrows and lent is not None else self.controls
+        failed = [self.broke_off] if self.broke_off else unproved(self.result, controls)
         return (Verdict.INCONCLUSIVE, "; ".join(failed)) if failed else (verdict, reason)
 
 
@@ -71,13 +79,16 @@ def unexpected(outcome: Outcome, expected: Expectation) -> tuple[str, ...]:
     return tuple(text for text in violated if named.get(text, frozenset()).isdisjoint(expected.demands))
 
 
-def weighed(outcome: Outcome, expected: Expectation) -> tuple[Verdict, str]:
+def weighed(
+    outcome: Outcome, expected: Expectation, lent: Sequence[ControlResult] | None = None
+) -> tuple[Verdict, str]:
     """What an outcome comes to where the catalogue says what to expect of it.
 
     A violation that is expected excuses itself and nothing else. One witness is enough to call a row broken; to call it
-    broken in no other way than is known, all else that was assumed and demanded must have been seen to be well.
+    broken in no other way than is known, all else that was assumed and demanded must have been seen to be well. `lent`
+    is as in `Outcome.verdict`.
     """
-    verdict, reason = outcome.verdict()
+    verdict, reason = outcome.verdict(lent)
     if verdict is not Verdict.BROKEN or expected.verdict != "broken" or unexpected(outcome, expected):
         return verdict, reason
     assert outcome.result is not None

@@ -40,6 +40,7 @@ def options_json(settings: Settings) -> dict[str, Any]:
         "jvm_opts": {k: list(v) for k, v in settings.jvm_opts.items()},
         "guarantees": list(settings.guarantees),
         "strict": settings.strict,
+        "repeat": settings.repeat,
     }
 
 

@@ -16,6 +16,7 @@ from harness.core.expectation import Expectation, Gates
 from harness.core.verdict import Verdict
 from harness.judging import ControlResult
 from harness.outcome import Outcome
+from harness.repeats import repeated
 from harness.runner import run_scenario
 from harness.scenario import ClusterNeeds, Control, Scenario, Step, rules
 from harness.session import Session
@@ -49,11 +50,17 @@ class NotTested(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SuiteFunction:
-    """The suite function that a prover belongs to: its scenario's name, what it claims, the guarantees it judges."""
+    """The suite function that a prover belongs to: what it is called and claims, and the guarantees it judges."""
 
-    name: str
+    function: str
     claim: str
     guarantees: tuple[str, ...]
+    repetition: int = 1
+
+    @property
+    def name(self) -> str:
+        """What its scenario is called: each repetition is one of its own."""
+        return repeated(self.function, self.repetition)
 
 
 class Prover:
@@ -69,7 +76,12 @@ class Prover:
         self.version = session.equipment.release.version
         self.timers = settings.timers
         self._random = Random(f"{session.seed} {settings.topology.name} {suite.name}")
-        self.outcome = Outcome(suite.guarantees, broke_off="the suite function ended before it ran a scenario")
+        self.outcome = Outcome(
+            suite.guarantees,
+            function=suite.function,
+            repetition=suite.repetition,
+            broke_off="the suite function ended before it ran a scenario",
+        )
 
     def moment(self, least_s: float, most_s: float) -> float:
         """Seconds between these two, drawn anew at each call: `--seed` and the same calls draw the same again.
@@ -167,7 +179,10 @@ class Prover:
         try:
             self.outcome.result = run_scenario(scenario, self._settings, equipment, base / scenario.name, self._say)
             self._trust_no_cluster_of(self.outcome.result.judgement.verdict is Verdict.HELD)
-            if control is not None and self.outcome.result.judgement.verdict is Verdict.HELD:
+            # One control for all repetitions: what it shows is what the check can see, which is the same in each.
+            self.outcome.borrows = control is not None and self._suite.repetition > 1
+            held = self.outcome.result.judgement.verdict is Verdict.HELD
+            if control is not None and held and not self.outcome.borrows:
                 self._say(f"control: {control.scenario.name}")
                 # What is kept is what was judged: a control's cluster never, and it does not end the kept one.
                 unkept = replace(equipment, keeper=None)

@@ -160,7 +160,13 @@ def _changed_verdicts(directory: Path, stored: StoredSession) -> list[str]:
 
 def _outcome(directory: Path, stored: StoredOutcome, problems: dict[str, list[str]]) -> Outcome:
     outcome = Outcome(
-        stored.guarantees, missing=stored.missing, not_tested=stored.not_tested, broke_off=stored.broke_off
+        stored.guarantees,
+        missing=stored.missing,
+        not_tested=stored.not_tested,
+        broke_off=stored.broke_off,
+        function=stored.function,
+        repetition=stored.repetition,
+        borrows=stored.borrows,
     )
     if stored.scenario is not None:
         outcome.result = _judged(directory, stored.scenario, problems)

@@ -10,23 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
 
 from harness.core.errors import UsageError
 from harness.core.guarantee import AS_DOCUMENTED, STOCK_ROW, Expectation, Guarantee
 from harness.core.verdict import Verdict, merge
 from harness.core.version import Version
-from harness.judging import ScenarioResult, on_looks_alone
 from harness.lodging import Equipment
 from harness.outcome import Outcome, spent, unexpected, weighed
 from harness.provenance import git_commit, machine, now_utc, options_json
-from harness.report.rows import Control as ControlRow
-from harness.report.rows import Row, Run, ScenarioRow
+from harness.repeats import repeats_of, spreads_of
+from harness.report.rows import Row, Run
+from harness.row import control_row, figures, lent, reasons, scenario_row
 from harness.settings import Settings
 from harness.stock import stock_row
-
-STORED: Final = "unknown_stored"
-_ADDED_UP: Final = ("invoked", "acked", "failed", "unknown", STORED, "lost", "lost_of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +144,16 @@ class Session:
         return None
 
     def _row(self, settings: Settings, guarantee: Guarantee) -> Row:
-        mine = [o for o in self.outcomes.get(settings.topology.name, ()) if guarantee.id in o.guarantees]
+        mine = self._judging(settings, guarantee)
         ran = [o for o in mine if o.result is not None]
         expected = self._expected(settings, guarantee)
         if any(o.result.inexcusable for o in ran if o.result):
             expected = AS_DOCUMENTED
-        verdicts = [weighed(o, expected) for o in mine]
+        verdicts = [weighed(o, expected, lent(o, mine)) for o in mine]
         verdict = merge(v for v, _ in verdicts)
         nobody = guarantee.untested or "no suite reached this row in this run"
-        reason = "; ".join(r for v, r in verdicts if v is verdict) or nobody
+        repeats = repeats_of(mine, [v for v, _ in verdicts])
+        reason = reasons([r for v, r in verdicts if v is verdict], verdict, repeats) or nobody
         return Row(
             id=guarantee.id,
             topology=settings.topology.name,
@@ -171,14 +168,21 @@ class Session:
             reason=reason,
             figure=guarantee.figure,
             figures=figures(ran),
-            control=control_row(self, ran),
-            scenarios=tuple(scenario_row(self, o, expected) for o in ran),
+            repeats=repeats,
+            spread=spreads_of(ran) if repeats is not None else {},
+            control=control_row(self.directory, ran),
+            scenarios=tuple(scenario_row(self.directory, self.seed, o, expected, lent(o, mine)) for o in ran),
             deviations=tuple(sorted({f"{d[0]}={d[1]}" for o in ran if o.result for d in o.result.deviations})),
             missing=next((o.missing for o in mine if o.missing), None),
             infrastructure=any(o.infrastructure for o in mine),
             waited_s=round(sum(spent(o, "waiting") for o in ran), 1),
             worked_s=round(sum(spent(o, None) - spent(o, "waiting") for o in ran), 1),
         )
+
+    def _judging(self, settings: Settings, guarantee: Guarantee) -> list[Outcome]:
+        """In the order of their repetitions, in whichever order they ended."""
+        mine = [o for o in self.outcomes.get(settings.topology.name, ()) if guarantee.id in o.guarantees]
+        return sorted(mine, key=lambda o: o.repetition)
 
     def _expected(self, settings: Settings, guarantee: Guarantee) -> Expectation:
         subject = self.tested()
@@ -190,87 +194,3 @@ def _releases(settings: Settings, guarantee: Guarantee) -> str:
     if settings.upgrade_name is not None and "two-versions" in guarantee.needs:
         return f"{settings.release_name} to {settings.upgrade_name}"
     return settings.release_name
-
-
-def figures(ran: Sequence[Outcome]) -> dict[str, Any]:
-    """The figures of every scenario of a row; counts are added up, anything else keeps its scenario's name.
-
-    How many unknown sends were found stored is left out if a scenario does not know it of its own.
-    """
-    merged: dict[str, Any] = {}
-    for outcome in ran:
-        assert outcome.result is not None
-        for key, value in outcome.result.judgement.figures.items():
-            if key not in merged:
-                merged[key] = value
-            elif key in _ADDED_UP and isinstance(value, int | float):
-                merged[key] += value
-            else:
-                merged[f"{outcome.result.scenario.name}.{key}"] = value
-    if any(o.result and STORED not in o.result.judgement.figures for o in ran):
-        merged.pop(STORED, None)
-    return merged
-
-
-def control_row(session: Session, ran: Sequence[Outcome]) -> ControlRow | None:
-    """The row's control: the product or fault-off control where there is one, else the planted ones together.
-
-    Of several it says what the first that did not come out showed, and the reason of each.
-    """
-    looks = tuple(dict.fromkeys(text for o in ran if o.result for text in on_looks_alone(o.result, o.controls)))
-    real = [c for o in ran for c in o.controls]
-    if real:
-        worst = next((c for c in real if not c.as_expected), real[0])
-        reasons = {c.control.scenario.name: c.result.judgement.reason for c in real}
-        return ControlRow(
-            kind=worst.control.kind,
-            expected=worst.control.expect.value,
-            observed=worst.result.judgement.verdict.value,
-            ok=all(c.as_expected for c in real),
-            scenarios=tuple(_directory(session, c.result) for c in real),
-            why="; ".join(dict.fromkeys(c.control.why for c in real if c.control.why)),
-            reason="; ".join(f"{n}: {r}" if len(real) > 1 else r for n, r in reasons.items()),
-            on_looks_alone=looks,
-        )
-    planted = [p for o in ran if o.result for p in o.result.planted]
-    if not planted:
-        return None
-    shown = [p for p in planted if p.of_its_own] or planted
-    bad = next((p for p in planted if p.observed is not Verdict.BROKEN), shown[0])
-    demands = ", ".join(dict.fromkeys(p.demand for p in planted))
-    return ControlRow(
-        kind="planted",
-        expected="broken",
-        observed=bad.observed.value,
-        ok=all(p.observed is Verdict.BROKEN for p in planted) and any(p.of_its_own for p in planted),
-        why=f"copies of the recorded history, each with a defect planted against one of: {demands}",
-        reason=bad.reason,
-        on_looks_alone=looks,
-    )
-
-
-def _directory(session: Session, result: ScenarioResult) -> str:
-    """Where a scenario lies below `scenarios/`: what rows call it by."""
-    return str(result.directory.relative_to(session.directory / "scenarios"))
-
-
-def scenario_row(session: Session, outcome: Outcome, expected: Expectation) -> ScenarioRow:
-    """One executed scenario as the row shows it."""
-    result = outcome.result
-    assert result is not None
-    verdict, reason = weighed(outcome, expected)
-    seen = result.judgement.figures
-    return ScenarioRow(
-        name=_directory(session, result),
-        seed=session.seed,
-        history=str(result.directory.relative_to(session.directory) / "history"),
-        verdict=verdict,
-        reason=reason if verdict is not Verdict.HELD else "",
-        acked=int(seen.get("acked", 0)),
-        failed=seen.get("failed"),
-        unknown=seen.get("unknown"),
-        lost=seen.get("lost"),
-        unexpected=unexpected(outcome, expected),
-        before=result.before,
-        figures=dict(seen),
-    )

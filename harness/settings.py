@@ -60,6 +60,8 @@ class Settings:
     strict: bool = False
     keep: bool = False
     fresh_clusters: bool = False
+    repeat: int = 1
+    """How often every suite function is run."""
     upgrade_to: str | None = None
     """The release that nodes are moved to, from `rocketmq`; None where none is."""
 

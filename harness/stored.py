@@ -50,6 +50,9 @@ class StoredOutcome(Data):
     missing: str | None = None
     not_tested: str = ""
     broke_off: str = ""
+    function: str = ""
+    repetition: int = 1
+    borrows: bool = False
 
 
 class StoredTopology(Data):
@@ -115,6 +118,9 @@ def _outcome(directory: Path, topology: str, outcome: Outcome) -> StoredOutcome:
         missing=outcome.missing,
         not_tested=outcome.not_tested,
         broke_off=outcome.broke_off,
+        function=outcome.function,
+        repetition=outcome.repetition,
+        borrows=outcome.borrows,
     )
 
 
@@ -175,6 +181,7 @@ def _settings(topology: Topology, run: Run, stored: StoredSession) -> Settings:
         seed=run.seed,
         guarantees=tuple(options["guarantees"]),
         strict=bool(options["strict"]),
+        repeat=int(options.get("repeat", 1)),
         allow_missing=frozenset(stored.allow_missing),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from types import MappingProxyType
 from typing import Final
 
@@ -43,7 +44,7 @@ KINDS: Final = MappingProxyType(
 FEWEST_VALUES: Final = 4
 """Of a figure on each side: with fewer it is shown, and not judged."""
 _NEVER: Final = 3600.0
-"""What an infinite figure (service that never came back) counts as, in the figure's own unit times 1; see `_value`."""
+"""What an infinite figure (service that never came back) counts as, in the figure's own unit times 1; see `_number`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +109,21 @@ def _samples(
 
 
 def _scenarios(side: Side, key: Key) -> list[str]:
-    return [scenario.name for row in side.rows(key) for scenario in row.scenarios]
+    return [scenario.called for row in side.rows(key) for scenario in row.scenarios]
 
 
 def _value(stored: Stored, key: Key, scenario: str, name: str) -> float | None:
-    """A figure of a run whose scenario could be judged; an infinite one counts as an hour, whatever its unit."""
+    """A figure of a run whose scenario could be judged: of its repetitions the median, of what was lost the sum."""
     row = stored.rows.get(key)
-    found = next((s for s in row.scenarios if s.name == scenario), None) if row is not None else None
-    if found is None or found.verdict.value not in ("held", "broken"):
+    judged = [s for s in row.scenarios if s.called == scenario and s.verdict.value in ("held", "broken")] if row else []
+    values = [value for each in judged if (value := _number(name, each.figures.get(name))) is not None]
+    if not values:
         return None
-    value: JsonValue = found.figures.get(name)
+    return sum(values) if name == "lost" else median(values)
+
+
+def _number(name: str, value: JsonValue) -> float | None:
+    """An infinite one counts as an hour, whatever its unit."""
     if value == "inf":
         return _NEVER * (1000.0 if name.endswith("_ms") else 1.0)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -91,7 +91,7 @@ def _other_shape(base: Side, candidate: Side, topology: str) -> str:
 def other_terms(base: Side, candidate: Side, key: Key) -> list[str]:
     """The scenarios of a row whose figures are not compared, for their load or demands differ between the releases."""
     terms = [{name: stored.terms[name] for stored in side.runs for name in stored.terms} for side in (base, candidate)]
-    names = dict.fromkeys(scenario.name for row in base.rows(key) for scenario in row.scenarios)
+    names = dict.fromkeys(scenario.called for row in base.rows(key) for scenario in row.scenarios)
     differ = [name for name in names if name in terms[0] and name in terms[1] and terms[0][name] != terms[1][name]]
     return [f"figures of {name} are not compared: its load or demands differ" for name in differ]
 
@@ -112,7 +112,7 @@ def _shows_too_little(judged: Sequence[Sequence[Row]], rows: Sequence[Sequence[R
     if lacking:
         words = dict(zip(names, said, strict=True))
         return " and ".join(f"{name} {words[name]}" for name in lacking)
-    ours, theirs = ({s.name for row in kept for s in row.scenarios} for kept in judged)
+    ours, theirs = ({s.called for row in kept for s in row.scenarios} for kept in judged)
     if ours - theirs:
         return f"the candidate lacks {', '.join(sorted(ours - theirs))}"
     return ""
@@ -164,7 +164,7 @@ def _violated(side: Side, key: Key) -> set[str]:
                 rules = Scenario.model_validate(read_json(root / "scenario.json")).rules
                 trouble = str(read_json(root / "result.json").get("trouble", ""))
                 judgement, _planted = judge_directory(root, rules, trouble, from_lines=True)
-                found |= {f"{scenario.name}: {check.demand}" for check in judgement.checks if check.violated}
+                found |= {f"{scenario.called}: {check.demand}" for check in judgement.checks if check.violated}
     return found
 
 

@@ -94,13 +94,13 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One instance of each suite function per topology."""
+    """One instance of each suite function per topology and repetition."""
     if "scenario" not in metafunc.fixturenames:
         return
     session = metafunc.config.stash.get(SESSION, None)
     if session is None:
         return  # refused once, below: here it would be repeated for each file, with a traceback
-    metafunc.parametrize("scenario", list(session.settings), indirect=True, scope="function")
+    metafunc.parametrize("scenario", selection.instances(session), indirect=True, ids=str, scope="function")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -169,7 +169,7 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 def scenario(request: pytest.FixtureRequest) -> Generator[Prover]:
     """The prover of this suite function on this topology; its outcome is filed whatever happens."""
     session = request.config.stash[SESSION]
-    topology = str(request.param)
+    topology = request.param.topology
     prover = outcomes.SuiteProver(
         outcomes.suite_function(request.node), session, session.settings[topology], sayer(request.config)
     )

@@ -39,10 +39,11 @@ def prover_of(item: pytest.Item) -> Prover | None:
 
 
 def suite_function(item: pytest.Item) -> SuiteFunction:
-    """Its name, claim and guarantees."""
+    """Its name, claim and guarantees, and which repetition of it this is."""
+    instance = selection.instance_of(item)
     name = item.name.partition("[")[0].removeprefix("test_").replace("_", "-")
     claim = (getattr(item, "function", None).__doc__ or "").strip()
-    return SuiteFunction(name, claim, tuple(selection.marked(item)))
+    return SuiteFunction(name, claim, tuple(selection.marked(item)), instance.repetition if instance else 1)
 
 
 def note(prover: Prover, error: BaseException) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import pytest
 
@@ -106,11 +107,34 @@ def marked(item: pytest.Item) -> list[str]:
     return [str(arg) for mark in item.iter_markers("guarantee") for arg in mark.args]
 
 
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance of a suite function: on which topology, and its how manieth repetition, from 1."""
+
+    topology: str
+    repetition: int
+
+    def __str__(self) -> str:
+        """As pytest shows it in the name of the test."""
+        return self.topology if self.repetition == 1 else f"{self.topology}-repeat-{self.repetition}"
+
+
+def instances(run: Session) -> list[Instance]:
+    """Those of every suite function: all repetitions of one topology one after the other."""
+    return [Instance(name, n) for name, each in run.settings.items() for n in range(1, each.repeat + 1)]
+
+
+def instance_of(item: pytest.Item) -> Instance | None:
+    """Which instance of a suite function this is; None for any other test."""
+    callspec = getattr(item, "callspec", None)
+    found = callspec.params.get("scenario") if callspec is not None else None
+    return found if isinstance(found, Instance) else None
+
+
 def topology_of(item: pytest.Item) -> str | None:
     """The topology that this instance of a suite function is for; None for any other test."""
-    callspec = getattr(item, "callspec", None)
-    name = callspec.params.get("scenario") if callspec is not None else None
-    return str(name) if name is not None else None
+    found = instance_of(item)
+    return found.topology if found is not None else None
 
 
 def told(left_out: LeftOut) -> list[str]:

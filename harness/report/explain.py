@@ -8,7 +8,7 @@ from harness.core.verdict import Judgement, Verdict
 from harness.report.material import Promise, ScenarioReport
 from harness.report.rows import Row
 from harness.report.terminal import doubt, scenario_counts, verdict_text
-from harness.report.words import NO_BREAK, label_text, not_known, printable, value_text
+from harness.report.words import NO_BREAK, label_text, not_known, printable, spread_text, value_text
 
 
 def row_text(row: Row, scenarios: Sequence[ScenarioReport] = (), promise: Promise | None = None) -> str:
@@ -28,6 +28,8 @@ def row_text(row: Row, scenarios: Sequence[ScenarioReport] = (), promise: Promis
     lines += [f"  {label}: {text}" for label, text in (("but", doubt(row)), ("reason", row.reason)) if text]
     lines += [f"  missing capability: {row.missing}"] if row.missing else []
     lines += [f"  figure: {label_text(k)} = {value_text(k, v)}" for k, v in row.figures.items()]
+    lines += [f"  repeated: {row.repeats.text()}"] if row.repeats is not None else []
+    lines += [f"    {spread_text(name, spread)}" for name, spread in row.spread.items()]
     lines += [f"  differs from the product's defaults: {deviation}" for deviation in row.deviations]
     lines += _control(row)
     for scenario in row.scenarios:

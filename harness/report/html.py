@@ -17,7 +17,17 @@ from harness.report.chart import chart
 from harness.report.material import Promise, ScenarioReport
 from harness.report.rows import Row, Run, Standing, exit_code, standing
 from harness.report.terminal import doubt, scenario_counts, verdict_text
-from harness.report.words import figures_text, label_text, not_known, number, printable, scrub, shorten, value_text
+from harness.report.words import (
+    figures_text,
+    label_text,
+    not_known,
+    number,
+    printable,
+    scrub,
+    shorten,
+    spread_text,
+    value_text,
+)
 
 _MARKS: Final = {
     Standing.HELD: ("held", "✓"),
@@ -115,6 +125,7 @@ def _environment() -> Environment:
         "not_known": not_known,
         "counts": scenario_counts,
         "shorten": shorten,
+        "spread": lambda pair: spread_text(pair[0], pair[1]),
         "figure": lambda pair: value_text(pair[0], pair[1]),
         "second": lambda value: "–" if value is None else f"{value:,.2f}",
         "number": number,

@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue, ValidationError, field_validator, model_v
 
 from harness.core.errors import EvidenceError
 from harness.core.expectation import Data
+from harness.core.spread import Repeats, Spread
 from harness.core.verdict import Verdict
 
 SCHEMA: Final = 1
@@ -63,7 +64,13 @@ class ScenarioRow(Data):
     lost: int | None = None
     unexpected: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
+    repetition: int = 1
     figures: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @property
+    def called(self) -> str:
+        """Its name, without the number of its repetition."""
+        return self.name if self.repetition == 1 else self.name.removesuffix(f"-repeat-{self.repetition}")
 
     @field_validator("history")
     @classmethod
@@ -77,7 +84,8 @@ class Row(Data):
     `known` is False, or why the catalogue expects this row to be broken for this version, Java and client; `expected`
     says the same as a verdict. `missing` names the capability whose absence blocked (part of) the row;
     `infrastructure` marks trouble of the machine or the cluster, not of the product. `figure` marks a
-    promise of how much rather than whether: one that held was measured, and how much it is says the figure. `waited_s`
+    promise of how much rather than whether: one that held was measured, and how much it is says the figure. `repeats`
+    and `spread` say how repetitions came out, and how each figure of time or share spreads over them. `waited_s`
     was spent waiting for the product's own timers, `worked_s` doing everything else.
     """
 
@@ -94,6 +102,8 @@ class Row(Data):
     reason: str = ""
     figure: bool = False
     figures: dict[str, JsonValue] = Field(default_factory=dict)
+    repeats: Repeats | None = None
+    spread: dict[str, Spread] = Field(default_factory=dict)
     control: Control | None = None
     scenarios: tuple[ScenarioRow, ...] = ()
     deviations: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from harness.core.verdict import Verdict
 from harness.report.rows import Control, Row, Run, ScenarioRow, Standing, exit_code, standing
-from harness.report.words import NO_BREAK, figures_text, printable, shorten
+from harness.report.words import NO_BREAK, figures_text, printable, shorten, spread_text
 
 _STYLE: Final = {
     Standing.HELD: "green",
@@ -58,7 +58,7 @@ def summary(
     tested = [row for row in rows if row.verdict is not Verdict.NOT_TESTED]
     if tested:
         console.print(_table(tested))
-    for text in (*_reasons(tested), *_not_tested(rows)):
+    for text in (*_reasons(tested), *_repeats(tested), *_not_tested(rows)):
         console.print(text)
     code, line = exit_code(rows, strict=strict, allow_missing=allow_missing, promised=run.promised)
     console.print(Text(line, style="bold" if code == 0 else "bold red"))
@@ -162,6 +162,15 @@ def _reasons(rows: Sequence[Row]) -> list[Text]:
         reason = shorten("; ".join(part for part in (doubt(row), row.reason) if part), _REASON_MOST)
         head = Text(f"{row.id} ({row.topology}): {verdict_text(row)}: ", style=_STYLE[stand])
         texts.append(head.append(reason + known, style="default"))
+    return texts
+
+
+def _repeats(rows: Sequence[Row]) -> list[Text]:
+    texts = []
+    for row in rows:
+        if row.repeats is not None:
+            texts.append(Text(f"{row.id} ({row.topology}): {row.repeats.text()}"))
+            texts += [Text(f"  {spread_text(name, spread)}") for name, spread in row.spread.items()]
     return texts
 
 

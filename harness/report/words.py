@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from harness.core.names import IN_TURNS
+from harness.core.spread import Quantile, Spread
 from harness.core.verdict import Assumption
 from harness.core.wording import several
 
@@ -107,6 +108,25 @@ def figures_text(figures: Mapping[str, Any], *, most: int = 2) -> str:
         others = [(k, v) for k, v in figures.items() if k not in _LEADING and isinstance(v, (int, float, str))]
         parts += [f"{label_text(k)}{NO_BREAK}{value_text(k, v)}" for k, v in others[:most]]
     return "; ".join(_joined(part) for part in parts if part)
+
+
+def spread_text(name: str, spread: Spread) -> str:
+    """`rto max: median 0.12 s (0.1 to 0.2), p95 0.31 s (0.25 to ?), most 0.33 s of 30`; bounds are at 95 %.
+
+    `?` is a bound that so few values do not give; `never` is a value that was not reached within its repetition.
+    """
+
+    def told(value: float | str | None) -> str:
+        return "?" if value is None else "never" if isinstance(value, str) else value_text(name, value)
+
+    def quantile(found: Quantile) -> str:
+        return f"{told(found.value)} ({told(found.low)} to {told(found.high)})"
+
+    never = f", of which {spread.never} never" if spread.never else ""
+    return (
+        f"{label_text(name)}: median {quantile(spread.median)}, p95 {quantile(spread.p95)}, "
+        f"most {told(spread.most)} of {spread.n}{never}"
+    )
 
 
 def number(value: float) -> str:

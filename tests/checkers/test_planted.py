@@ -13,8 +13,9 @@ from harness.core.verdict import Assumption, Check, Judgement, Verdict
 from harness.judging import ControlResult, PlantedControl, ScenarioResult, judge_planted, on_looks_alone, unproved
 from harness.outcome import Outcome, unexpected, weighed
 from harness.report.rows import Control as ControlRow
+from harness.row import control_row
 from harness.scenario import Control, Scenario
-from harness.session import Session, control_row
+from harness.session import Session
 from tests.builder import healthy_run
 
 LOST = Forbid(anomaly="lost")
@@ -67,7 +68,7 @@ class TestUnplanted:
         verdict, reason = Outcome(("g",), result).verdict()
         assert verdict is Verdict.INCONCLUSIVE
         assert "'0 lost'" in reason
-        row = control_row(SESSION, [Outcome(("g",), result)])
+        row = control_row(SESSION.directory, [Outcome(("g",), result)])
         assert row is not None
         assert not row.ok
 
@@ -95,7 +96,7 @@ class TestLooks:
         verdict, reason = Outcome(("g",), result).verdict()
         assert verdict is Verdict.INCONCLUSIVE
         assert "route.all" in reason
-        row = control_row(SESSION, [Outcome(("g",), result)])
+        row = control_row(SESSION.directory, [Outcome(("g",), result)])
         assert row is not None
         assert not row.ok
 
@@ -103,7 +104,7 @@ class TestLooks:
         result = held(thin, SEEN)
         outcome = Outcome(("g",), result, (control(SEEN),))
         assert outcome.verdict()[0] is Verdict.HELD
-        row = control_row(SESSION, [outcome])
+        row = control_row(SESSION.directory, [outcome])
         assert row is not None
         assert (row.kind, row.ok, row.on_looks_alone) == ("product", True, ())
 
@@ -123,12 +124,12 @@ class TestLooks:
     def test_beside_others_they_are_named_in_the_row(self, thin):
         outcome = Outcome(("g",), held(thin, SEEN, LOST))
         assert outcome.verdict()[0] is Verdict.HELD
-        row = control_row(SESSION, [outcome])
+        row = control_row(SESSION.directory, [outcome])
         assert row is not None
         assert (row.kind, row.ok, row.on_looks_alone) == ("planted", True, (SEEN.text(),))
 
     def test_also_beside_a_control_that_did_not_try_them(self, thin):
-        row = control_row(SESSION, [Outcome(("g",), held(thin, SEEN, LOST), (control(LOST),))])
+        row = control_row(SESSION.directory, [Outcome(("g",), held(thin, SEEN, LOST), (control(LOST),))])
         assert row is not None
         assert row.on_looks_alone == (SEEN.text(),)
 

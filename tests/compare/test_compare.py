@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -402,3 +403,35 @@ def test_the_run_of_an_upgrade_is_of_no_release(make: Make, tmp_path: Path) -> N
     edited(candidate, lambda _verdicts: None)
     with pytest.raises(UsageError, match="moved nodes from one release to another"):
         put(make("a"), candidate, tmp_path)
+
+
+def repeat(run: Path, latencies_ms: tuple[float, ...]) -> None:
+    """As if `--repeat` had run its scenario that often."""
+    root = run / "scenarios/1m/kill"
+    for n in range(2, len(latencies_ms) + 1):
+        shutil.copytree(root, root.with_name(f"kill-repeat-{n}"))
+
+    def change(verdicts: dict[str, Any]) -> None:
+        for row in verdicts["guarantees"]:
+            for scenario in list(row["scenarios"]):
+                row["scenarios"] = [
+                    scenario
+                    | {"name": scenario["name"] + f"-repeat-{n}" * (n > 1), "repetition": n}
+                    | {"figures": {"latency_p50_ms": at, "lost": n}}
+                    for n, at in enumerate(latencies_ms, 1)
+                ]
+
+    edited(run, change)
+    document = json.loads((run / "run.json").read_text())
+    document["session"]["evidence"] = checksums(run)
+    (run / "run.json").write_text(json.dumps(document))
+
+
+def test_repetitions_are_one_value_of_their_run(make: Make, tmp_path: Path) -> None:
+    """Their median, or the sum of what was lost: what was measured within a run is no sample of runs."""
+    repeat(make("base/0", release="4.9.7"), (2.0,))
+    repeat(make("candidate/0", release="5.3.3"), (3.0, 90.0, 1.0))
+    _text, _code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    values = {figure["name"]: (figure["base"], figure["candidate"]) for figure in row["figures"]}
+    assert values == {"latency_p50_ms": ([2.0], [3.0]), "lost": ([1.0], [6.0])}
+    assert row["outcome"] == "same"

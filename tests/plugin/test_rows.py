@@ -9,8 +9,9 @@ from harness.core.verdict import Judgement, Verdict
 from harness.judging import ControlResult, PlantedControl, ScenarioResult
 from harness.outcome import Outcome
 from harness.report.rows import Control as ControlRow
+from harness.row import control_row, figures
 from harness.scenario import Control, Scenario
-from harness.session import Session, control_row, figures
+from harness.session import Session
 
 RUN = Path("/run")
 
@@ -46,7 +47,7 @@ def session() -> Session:
 
 def test_a_control_says_where_it_lies_what_it_is_and_what_the_judge_said() -> None:
     ran = Outcome(("g",), result("kill"), (control("kill--worse", Verdict.BROKEN, "48 lost of 5,077"),))
-    assert control_row(session(), [ran]) == ControlRow(
+    assert control_row(session().directory, [ran]) == ControlRow(
         kind="product",
         expected="broken",
         observed="broken",
@@ -60,7 +61,7 @@ def test_a_control_says_where_it_lies_what_it_is_and_what_the_judge_said() -> No
 def test_several_controls_are_told_apart() -> None:
     good = Outcome(("g",), result("a"), (control("a--worse", Verdict.BROKEN, "48 lost of 5,077"),))
     weak = Outcome(("g",), result("b"), (control("b--worse", Verdict.HELD, "0 lost of 9,000"),))
-    row = control_row(session(), [good, weak])
+    row = control_row(session().directory, [good, weak])
     assert row is not None
     assert (row.ok, row.observed) == (False, "held")
     assert row.scenarios == ("1m/a--worse", "1m/b--worse")
@@ -69,11 +70,11 @@ def test_several_controls_are_told_apart() -> None:
 
 def test_a_planted_control_names_the_demands_it_was_planted_against() -> None:
     planted = tuple(PlantedControl(d, Verdict.BROKEN, f"1 {d[2:]} of 5,077") for d in ("0 lost", "0 phantom"))
-    row = control_row(session(), [Outcome(("g",), result("kill", planted=planted))])
+    row = control_row(session().directory, [Outcome(("g",), result("kill", planted=planted))])
     assert row is not None
     assert (row.kind, row.scenarios, row.reason) == ("planted", (), "1 lost of 5,077")
     assert row.why.endswith("one of: 0 lost, 0 phantom")
 
 
 def test_without_any_control_there_is_none() -> None:
-    assert control_row(session(), [Outcome(("g",), result("kill"))]) is None
+    assert control_row(session().directory, [Outcome(("g",), result("kill"))]) is None
