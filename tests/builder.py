@@ -161,11 +161,17 @@ class HistoryBuilder:
         targets: tuple[str, ...] = (MASTER,),
         lasting: bool = False,
         at_s: float | None = None,
+        **detail: Any,
     ) -> None:
         """The transitions of a fault, each a tick apart; without any named, all four."""
+        about = {"fault": name, "targets": targets, "lasting": lasting, "detail": detail}
         for action in actions or ("inject", "observed", "heal", "recovered"):
-            x = json.dumps({"fault": name, "targets": targets, "lasting": lasting}) if action == "inject" else None
+            x = json.dumps(about) if action == "inject" else None
             self.add("nemesis", line(OpName.FAULT, OpType.INFO, self.now(at_s), id=name, s=action, x=x))
+
+    def route(self, process: str, *brokers: str, at_s: float | None = None) -> None:
+        x = json.dumps({"writable": dict.fromkeys(brokers, "10.0.0.1:10911"), "queues": 4 * len(brokers)})
+        self.add(process, line(OpName.ROUTE, OpType.INFO, self.now(at_s), tp=TOPIC, x=x))
 
     def observe(self, name: str, value: Any) -> None:
         self.add("scenario", line(OpName.OBSERVE, OpType.INFO, self.now(), s=name, x=json.dumps(value)))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from harness.checkers import counts, gates, observed, timing, turns
+from harness.checkers import counts, gates, observed, stages, timing, turns
 from harness.checkers.copies import diverged, redelivered
 from harness.checkers.excuses import excuse
 from harness.checkers.finders import find
@@ -101,6 +101,8 @@ def figures(history: History, phase: str, checks: list[Check] | None = None) -> 
             wanted[f"lag_{name}"] = partial(observed.observed, history, name=f"{timing.REPLICATION_LAG}.{name}")
         wanted["lag_p99_bytes"] = lambda: int(observed.observed(history, name=f"{timing.REPLICATION_LAG}.p99_bytes"))
         wanted["rpo_ms"] = lambda: round(timing.rpo_ms(history, phase=phase), 3)
+    if (fault := stages.watched(history)) is not None:
+        wanted |= {name: partial(_rounded, stage, history, fault) for name, stage in stages.STAGES.items()}
     for look in history.observations:
         if turns.is_look(look.value):
             wanted[IN_TURNS] = partial(turns.in_words, history, look.name)
@@ -115,6 +117,10 @@ def figures(history: History, phase: str, checks: list[Check] | None = None) -> 
             continue
     seen |= _loss_figures(history, phase, checks or [])
     return {k: "inf" if isinstance(v, float) and math.isinf(v) else v for k, v in seen.items()}
+
+
+def _rounded(stage: Callable[[History, str], float], history: History, fault: str) -> float:
+    return round(stage(history, fault), 3)
 
 
 def _loss_figures(history: History, phase: str, checks: list[Check]) -> dict[str, Any]:

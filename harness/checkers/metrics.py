@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from harness.checkers import counts, delays, despite, groups, observed, timing, turns, usage
+from harness.checkers import counts, delays, despite, groups, observed, stages, timing, turns, usage
 from harness.checkers.finders import FINDERS, known
 from harness.core.expectation import Forbid, Rules
 from harness.core.history import History
@@ -62,6 +62,9 @@ METRICS: Final[Mapping[str, Callable[..., float]]] = MappingProxyType(
         "observed_ratio": observed.observed_ratio,
         "observed_difference": observed.observed_difference,
         "step_s": observed.step_s,
+        "rerouted_s": stages.rerouted_s,
+        "first_ok_s": stages.first_ok_s,
+        "full_service_s": stages.full_service_s,
         "stops_using_s": usage.stops_using_s,
         "turns_ratio": turns.turns_ratio,
     }

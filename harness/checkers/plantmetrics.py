@@ -41,6 +41,9 @@ def mutations(history: History, demand: Require) -> Iterator[History]:
     if demand.metric == "ahead_of_answer_s":
         later_ns = int(abs(demand.bound) * 2e9) + 1_000_000_000
         yield edit.with_sends(history, pl.col("outcome") == "ok", complete_ns=pl.col("complete_ns") + later_ns)
+    if demand.metric == "rerouted_s":
+        yield from _routes(history, demand)
+        return
     if demand.metric == "step_s":
         yield replace(history, steps=tuple(replace(s, end_ns=s.start_ns + int(4e18)) for s in history.steps))
         yield replace(history, steps=tuple(replace(s, end_ns=s.start_ns) for s in history.steps))
@@ -60,6 +63,15 @@ def mutations(history: History, demand: Require) -> Iterator[History]:
 def _observations(history: History, name: str, demand: Require) -> Iterator[History]:
     for value in (demand.bound + 1, demand.bound - 1, demand.bound, 1.0, 0.0, 1e18, -1e18):
         yield edit.with_observation(history, name, value)
+
+
+def _routes(history: History, demand: Require) -> Iterator[History]:
+    """Each client learns so much later of every change of its route; or of none that comes after the fault."""
+    begin = narrow.instant(history, str(demand.params.get("window")), "inject")
+    late_ns = int((abs(demand.bound) + 1) * 2e9)
+    late = (replace(r, time_ns=r.time_ns + late_ns * (r.time_ns >= begin)) for r in history.routes)
+    yield replace(history, routes=tuple(late))
+    yield replace(history, routes=tuple(r for r in history.routes if r.time_ns < begin))
 
 
 def _turns(history: History, name: str) -> Iterator[History]:

@@ -32,6 +32,7 @@ _METRICS: Final = MappingProxyType(
         "ok_despite": _RAISED,  # acknowledged in time, and written down late
         **dict.fromkeys(("failed", "unknown"), _RAISED),  # a client times out by itself, also before it has sent
         **dict.fromkeys(("step_s", "stops_using_s", "time_to_first_delivery_s"), _RAISED),
+        **dict.fromkeys(("rerouted_s", "first_ok_s", "full_service_s"), _RAISED),
         **dict.fromkeys(("duplicates_delivered", "duplicate_ratio"), _RAISED),
         **dict.fromkeys(("success_ratio", "invoked", "acked", "ok_in", "invoked_in", "delivered"), _LOWERED),
         **dict.fromkeys(("members_served", "least_delivered_ratio", "queues_in_use"), _LOWERED),
@@ -77,7 +78,12 @@ _OF_DELIVERIES: Final = _ANOMALIES | {
     "attempts",
 }
 _OF_STEPS: Final = frozenset({"observed", "step_s"})
-_OPEN_ENDED: Final = frozenset({"outage_s", "time_to_first_delivery_s", "stops_using_s", "taken_over_s"})
+_OPEN_ENDED: Final = frozenset(
+    {
+        *("outage_s", "time_to_first_delivery_s", "stops_using_s", "taken_over_s"),
+        *("rerouted_s", "first_ok_s", "full_service_s"),
+    }
+)
 
 
 def clients_ran(history: History) -> Assumption:

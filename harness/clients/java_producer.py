@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import jpype
@@ -16,9 +17,10 @@ from harness.clients.pace import Pacer, Tally
 from harness.clients.record import Recorder, SendLines
 from harness.clients.senders import Senders
 from harness.core.content import body_of
-from harness.core.errors import UsageError
+from harness.core.errors import ClientError, UsageError
 
 _ROUTE_POLL_S = 0.05
+_ROUTE_LOOK_S = 0.2
 
 
 def make(config: Config, recorder: Recorder) -> JavaProducer:
@@ -88,6 +90,7 @@ class JavaProducer:
         self._prepare_mode()
         if config.wait_route:
             self._await_route()
+        threading.Thread(target=self._follow_route, daemon=True, name="route").start()
         self._senders.start()
 
     def go(self) -> None:
@@ -142,6 +145,26 @@ class JavaProducer:
                 if thrown(error)[0] != "MQClientException":
                     raise
             never.wait(_ROUTE_POLL_S)
+
+    def _follow_route(self) -> None:
+        """Writes down where the client sends to whenever that changes, as long as it can.
+
+        The client makes a new object of a route that changed: to look whether it is another one costs two crossings.
+        """
+        client = self._producer.getDefaultMQProducerImpl()
+        routes, addresses = client.getTopicPublishInfoTable(), client.getmQClientFactory()
+        never, topic, seen, told = threading.Event(), self._config.topic, None, None
+        with suppress(ClientError, jpype.JException):
+            while True:
+                route = routes.get(topic)
+                if route is not None and (seen is None or not route.equals(seen)):
+                    seen = route
+                    queues = [str(queue.getBrokerName()) for queue in route.getMessageQueueList()]
+                    found = {name: str(addresses.findBrokerAddressInPublish(name)) for name in sorted(set(queues))}
+                    if (found, len(queues)) != told:
+                        told = found, len(queues)
+                        self._recorder.route(topic, found, len(queues))
+                never.wait(_ROUTE_LOOK_S)
 
     def _content(self, n: int) -> tuple[str, str]:
         """Keys and body of message n."""

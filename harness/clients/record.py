@@ -55,6 +55,11 @@ class Recorder:
         text = quoted(json.dumps(about, separators=(",", ":")))
         self.write(f'{{"f":"hello","y":"info","t":{now},"x":{text}}}\n')
 
+    def route(self, topic: str, writable: dict[str, str], queues: int) -> None:
+        """Where the client may send from now on: broker name -> address of its master, and how many queues."""
+        text = quoted(json.dumps({"writable": writable, "queues": queues}, separators=(",", ":")))
+        self.write(f'{{"f":"route","y":"info","t":{time.monotonic_ns()},"tp":{quoted(topic)},"x":{text}}}\n')
+
     def event(self, name: str, detail: dict[str, Any]) -> None:
         """Anything else worth a line on the time axis."""
         text = quoted(json.dumps(detail, separators=(",", ":")))

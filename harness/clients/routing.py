@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
-import time
 from dataclasses import dataclass
-from json.encoder import encode_basestring_ascii as quoted
 
 from harness.clients.config import ProducerConfig
 from harness.clients.record import Recorder
@@ -93,6 +90,4 @@ class Routing:
             return
         self.targets = targets
         writable = {broker: address for broker, address in sorted({(t.broker, t.address) for t in targets})}
-        text = quoted(json.dumps({"writable": writable, "queues": len(targets)}, separators=(",", ":")))
-        now = time.monotonic_ns()
-        self._recorder.write(f'{{"f":"route","y":"info","t":{now},"tp":{quoted(self._topic)},"x":{text}}}\n')
+        self._recorder.route(self._topic, writable, len(targets))

@@ -30,7 +30,7 @@ from harness.core.op import OpName, OpType
 from harness.core.tables import RAW_SCHEMA
 from harness.core.window import FaultWindow
 
-__all__ = ["RAW_SCHEMA", "Event", "History", "Observation", "StepMark"]
+__all__ = ["RAW_SCHEMA", "Event", "History", "Observation", "RouteSeen", "StepMark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,15 @@ class Event:
     name: str
     time_ns: int
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSeen:
+    """Where a client may send from that instant on: broker names with a master and queues that may be written."""
+
+    process: str
+    time_ns: int
+    brokers: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,7 @@ class History:
     steps: tuple[StepMark, ...] = ()
     processes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
+    routes: tuple[RouteSeen, ...] = ()
 
     @classmethod
     def from_raw(cls, raw: pl.DataFrame) -> History:
@@ -105,6 +115,11 @@ class History:
             processes={r["p"]: _json(r["x"]) or {} for r in rows if r["f"] == OpName.HELLO.value},
             events=tuple(
                 Event(r["p"], r["s"] or "", r["t"], _json(r["x"]) or {}) for r in rows if r["f"] == OpName.EVENT.value
+            ),
+            routes=tuple(
+                RouteSeen(r["p"], r["t"], frozenset((_json(r["x"]) or {}).get("writable", ())))
+                for r in rows
+                if r["f"] == OpName.ROUTE.value
             ),
         )
 

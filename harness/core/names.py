@@ -45,6 +45,12 @@ REFUSED: Final = "refused"
 READ_ALL: Final = "read-all"
 """An event: the oracle has read a phase. `{"phase", "nodes", "messages"}`: of whom something is recorded, how much."""
 
+DROPPED: Final = "dropped"
+"""An observation of `AwaitRoutes`: when each nameserver no longer routed what a fault had hit."""
+
+REGISTERED: Final = "registered"
+"""An observation of `AwaitRoutes`: when each nameserver routed it again after the heal."""
+
 IN_TURNS: Final = "in_turns"
 """A figure, in words: what one of two loads that took turns came to, against the other."""
 

@@ -324,6 +324,7 @@ def test_every_metric_is_planted_here_or_elsewhere():
     of_delays = {"delay_s", "retry_s", "attempts", "straddled", "ahead_of_answer_s"}
     elsewhere = {
         "test_usage": {"stops_using_s"},
+        "test_stages": {"rerouted_s", "first_ok_s", "full_service_s"},
         "test_groups": of_groups,
         "test_delays": of_delays,
         "test_turns": {"turns_ratio"},
