@@ -32,6 +32,13 @@ class Kind:
 KINDS: Final = MappingProxyType(
     {
         "rto_max_s": Kind(lower_is_better=True, floor=0.25),
+        # The stages of a failover: how late a client tells its route is a fifth of a second, a nameserver a tenth.
+        "dropped_s": Kind(lower_is_better=True, floor=0.25),
+        "rerouted_s": Kind(lower_is_better=True, floor=0.5),
+        "first_ok_s": Kind(lower_is_better=True, floor=0.25),
+        "registered_s": Kind(lower_is_better=True, floor=1.0),
+        "routed_again_s": Kind(lower_is_better=True, floor=1.0),
+        "full_service_s": Kind(lower_is_better=True, floor=1.0),
         "rpo_ms": Kind(lower_is_better=True, floor=50.0),
         "lost": Kind(lower_is_better=True, floor=5.0),
         "lag_p99_ms": Kind(lower_is_better=True, floor=20.0),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.checkers.stages import STAGES
 from harness.compare.figures import Figure
 from harness.compare.sides import Key, Side
 from harness.compare.statistics import fisher
@@ -67,9 +68,11 @@ def compared(base: Side, candidate: Side, key: Key, figures: Sequence[Figure], u
         owed = bool(judged[0]) or broken_now
         return Compared(key, Outcome.NOT_COMPARABLE, *said, why_not, owed, tested, mine)
     outcome, why = _by_verdicts(base, candidate, key, judged)
-    if outcome is Outcome.SAME and any(row.figure for row in (*ours, *theirs)):
-        # What it promises is a figure, told in words: that there is one on both sides says nothing of how much.
-        return Compared(key, Outcome.NOT_COMPARABLE, *said, "a promise of how much: see both reports", figures=mine)
+    promises_figure = any(row.figure for row in (*ours, *theirs))
+    if outcome is Outcome.SAME and promises_figure and not any(f.judged and f.name in STAGES for f in mine):
+        # That there is a figure on both sides says nothing of how much it is; and others are told in words alone.
+        why = "a promise of how much, of which nothing could be judged: see both reports"
+        return Compared(key, Outcome.NOT_COMPARABLE, *said, why, figures=mine)
     worse = [figure for figure in mine if figure.outcome == "worse"]
     better = [figure for figure in mine if figure.outcome == "better"]
     if outcome is not Outcome.WORSE and worse:

@@ -435,3 +435,30 @@ def test_repetitions_are_one_value_of_their_run(make: Make, tmp_path: Path) -> N
     values = {figure["name"]: (figure["base"], figure["candidate"]) for figure in row["figures"]}
     assert values == {"latency_p50_ms": ([2.0], [3.0]), "lost": ([1.0], [6.0])}
     assert row["outcome"] == "same"
+
+
+@pytest.mark.parametrize(
+    ("runs", "figure", "later_s", "outcome"),
+    [
+        (5, "rerouted_s", 4.0, "worse"),
+        (5, "rerouted_s", 0.1, "same"),
+        (4, "rerouted_s", 4.0, "not comparable"),
+        (5, "latency_p50_ms", 0.0, "not comparable"),
+    ],
+)
+def test_a_promise_of_how_much_is_compared_by_its_stages(
+    make: Make, tmp_path: Path, runs: int, figure: str, later_s: float, outcome: str
+) -> None:
+    """Nothing is said of one by figures that it does not promise, nor by too few runs."""
+    for name, release, by in (("base", "4.9.7", 0.0), ("candidate", "5.3.3", later_s)):
+        for n in range(runs):
+
+            def change(verdicts: dict[str, Any], at: float = 1.0 + by + n / 50) -> None:
+                for row in verdicts["guarantees"]:
+                    row["figure"] = True
+                    for scenario in row["scenarios"]:
+                        scenario["figures"] |= {figure: at}
+
+            edited(make(f"{name}/{n}", release=release), change)
+    text, _code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert row["outcome"] == outcome, text
