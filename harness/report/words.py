@@ -12,7 +12,7 @@ from harness.core.spread import Quantile, Spread
 from harness.core.verdict import Assumption
 from harness.core.wording import several
 
-_UNITS: Final = (("_ms", " ms"), ("_us", " µs"), ("_ns", " ns"), ("_s", " s"), ("_bytes", " B"))
+_UNITS: Final = (("_per_s", "/s"), ("_ms", " ms"), ("_us", " µs"), ("_ns", " ns"), ("_s", " s"), ("_bytes", " B"))
 _FILE_URL: Final = re.compile(r"file://(?=/)")
 _HOME: Final = re.compile(r"(?<![\w.\-/])/(?:home/[^/\s\"'<>:,;)]+|Users/[^/\s\"'<>:,;)]+|root(?![\w.\-]))")
 _PATH: Final = re.compile(r"(?<![\w.\-/])(?:~|/(?!/|(?:rmq|dev|proc|sys)/))(?:[\w.@+~%=-]*)(?:/[\w.@+~%=-]+)+")

@@ -39,6 +39,7 @@ def test_the_bound_is_three_over_n_and_never_more_than_one():
         ("rto_s", 1.8342, "1.83 s"),
         ("lag_ms", 12, "12 ms"),
         ("share_ratio", 0.0512, "5.12 %"),
+        ("ok_per_s", 512.4, "512/s"),
         ("sends", 48_211, "48,211"),
         ("sends", 48_211.4, "48,211"),
         ("ok", True, "yes"),
@@ -57,6 +58,7 @@ def test_values_carry_the_unit_of_their_name(name, value, text):
 
 def test_labels_lose_the_unit():
     assert label_text("rto_worst_s") == "rto worst"
+    assert label_text("ok_per_s") == "ok"
     assert label_text("worst_share_ratio") == "worst share"
 
 
