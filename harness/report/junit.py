@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -56,11 +56,36 @@ def junit_xml(run: Run, rows: Sequence[Row], *, strict: bool = False) -> bytes:
     """
     root = ET.Element("testsuites", name="rmq-harness")
     tested = sorted(cases(rows), key=lambda case: case.row.topology)
+    shared = {"run": run.id, "seed": run.seed, "harness": run.harness, "git_commit": run.git_commit}
+    shared |= {f"version.{name}": value for name, value in run.versions.items()}
     for topology, group in groupby(tested, key=lambda case: case.row.topology):
-        _suite(root, run, topology, list(group), strict=strict)
-    ET.indent(root)
-    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return text
+        suite = ET.SubElement(root, "testsuite", name=printable(topology), timestamp=printable(run.started_utc))
+        _properties(suite, shared)
+        _counted(suite, [_case(suite, case, topology, {}, strict=strict) for case in group])
+    return _bytes(root)
+
+
+def junit_of_runs(
+    clusters: Mapping[str, Sequence[tuple[Row, Mapping[str, str]]]], uncounted: Mapping[str, str]
+) -> bytes:
+    """One suite per cluster, named by its key, of rows of any runs; what stands beside each is a property of its cases.
+
+    `uncounted` are runs that prove nothing, and why: an error each, for nothing else would show that they were begun.
+    """
+    root = ET.Element("testsuites", name="rmq-harness")
+    for name, told in clusters.items():
+        suite = ET.SubElement(root, "testsuite", name=printable(name))
+        each = [(case, more) for row, more in told for case in cases([row])]
+        _counted(suite, [_case(suite, case, name, more, strict=False) for case, more in each])
+    if uncounted:
+        suite = ET.SubElement(root, "testsuite", name="runs that are not counted")
+        for place, reason in uncounted.items():
+            element = ET.SubElement(suite, "testcase", classname="runs", name=printable(place))
+            ET.SubElement(element, "error", message=printable(reason)[:1000], type="not-counted").text = printable(
+                reason
+            )
+        _counted(suite, ["errors"] * len(uncounted))
+    return _bytes(root)
 
 
 def case_failed(case: Case, *, strict: bool) -> bool:
@@ -89,25 +114,25 @@ def _message(*parts: str) -> str:
     return "; ".join(dict.fromkeys(part for part in parts if part))
 
 
-def _suite(root: ET.Element, run: Run, topology: str, group: Sequence[Case], *, strict: bool) -> None:
-    suite = ET.SubElement(root, "testsuite", name=printable(topology), timestamp=printable(run.started_utc))
-    shared = {"run": run.id, "seed": run.seed, "harness": run.harness, "git_commit": run.git_commit}
-    _properties(suite, shared | {f"version.{name}": value for name, value in run.versions.items()})
-    counts = {"tests": len(group), "failures": 0, "errors": 0, "skipped": 0}
-    for case in group:
-        kind = _case(suite, case, strict=strict)
-        if kind:
-            counts[kind] += 1
-    for name, count in counts.items():
-        suite.set(name, str(count))
+def _bytes(root: ET.Element) -> bytes:
+    ET.indent(root)
+    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text
 
 
-def _case(suite: ET.Element, case: Case, *, strict: bool) -> str:
+def _counted(suite: ET.Element, kinds: Sequence[str]) -> None:
+    suite.set("tests", str(len(kinds)))
+    for kind in ("failures", "errors", "skipped"):
+        suite.set(kind, str(kinds.count(kind)))
+
+
+def _case(suite: ET.Element, case: Case, classname: str, more: Mapping[str, str], *, strict: bool) -> str:
     row = case.row
-    element = ET.SubElement(suite, "testcase", classname=printable(row.topology), name=printable(case.name))
+    element = ET.SubElement(suite, "testcase", classname=printable(classname), name=printable(case.name))
     took_s = (row.waited_s + row.worked_s) / max(1, len(row.scenarios))
     element.set("time", f"{took_s:.3f}")
     properties: dict[str, object] = {
+        **more,
         "rocketmq": row.rocketmq,
         "java": row.java,
         "client": row.client,

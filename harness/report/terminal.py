@@ -72,11 +72,11 @@ def _subject(run: Run, rows: Sequence[Row]) -> str:
     topologies = ", ".join(dict.fromkeys(row.topology for row in rows)) or "no topology"
     to = f" to {run.versions['upgrade to']}" if "upgrade to" in run.versions else ""
     what = f"RocketMQ {run.versions.get('rocketmq', 'of a release that is not recorded')}{to} on {topologies}"
-    return "; with ".join(part for part in (what, _asked_for(run.options)) if part)
+    return "; with ".join(part for part in (what, asked_for(run.options)) if part)
 
 
-def _asked_for(options: Mapping[str, JsonValue]) -> str:
-    """The options that change what the nodes run with."""
+def asked_for(options: Mapping[str, JsonValue]) -> str:
+    """The options of a run that change what its nodes run with, as they are written; empty if there are none."""
     words = []
     for name in ("broker_conf", "namesrv_conf"):
         pairs = options.get(name)
