@@ -96,6 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("guarantee", nargs="?", help="its id; without one every id is listed")
     report = command("report", _report, "write report.html of a stored run again and print where it is")
     report.add_argument("run", type=Path, help="a run directory, such as reports/latest")
+    pages = command("index", _index, "write one page, and one JUnit file, over every stored run below a directory")
+    pages.add_argument("directory", type=Path, metavar="DIR", help="a directory of runs, such as reports/nightly")
     bench = command("bench", _bench, "measure bring-up, faults, clients and checkers side by side")
     bench.add_argument("parts", nargs="*", help="some of: bring-up faults clients checkers (default: all)")
     bench.add_argument("--rounds", type=int, default=5)
@@ -243,6 +245,13 @@ def _report(options: argparse.Namespace) -> int:
     from harness.recheck import rewrite_report
 
     print(rewrite_report(options.run))
+    return 0
+
+
+def _index(options: argparse.Namespace) -> int:
+    from harness.index import index
+
+    print(index(options.directory))
     return 0
 
 

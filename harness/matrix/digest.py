@@ -31,6 +31,7 @@ WITHOUT_EFFECT: Final = (
     "harness/cli.py",
     "harness/compare",
     "harness/doctor.py",
+    "harness/index.py",
     "harness/playground.py",
     "harness/plugin",
     "harness/publish.py",
