@@ -16,9 +16,18 @@ PYTEST_OPTIONS = $(addprefix --topology=,$(TOPOLOGY)) $(if $(ROCKETMQ),--rocketm
 
 MATRIX_TOPOLOGIES ?=
 MATRIX_ROCKETMQ ?=
+MATRIX_OPTIONS = $(addprefix --topology=,$(MATRIX_TOPOLOGIES)) $(addprefix --rocketmq=,$(MATRIX_ROCKETMQ)) $(ARGS)
+
+# Taken once: a night that passes midnight stays one.
+ifndef NIGHT
+NIGHT := $(shell date -u +%F)
+endif
+NIGHTS := reports/nightly
+TONIGHT = $(NIGHTS)/$(NIGHT)
+TESTED := harness suites suites-nightly tests topologies Makefile pyproject.toml requirements.lock conftest.py
 
 # A misspelled variable would be no error of make's, and another cluster would be signed off.
-VARIABLES := TOPOLOGY ROCKETMQ ARGS MATRIX_TOPOLOGIES MATRIX_ROCKETMQ PYTHON VENV SHELL
+VARIABLES := TOPOLOGY ROCKETMQ ARGS MATRIX_TOPOLOGIES MATRIX_ROCKETMQ NIGHT PYTHON VENV SHELL
 STRANGE := $(filter-out $(VARIABLES),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 ifneq ($(STRANGE),)
 $(error make knows no variable $(STRANGE): write one of $(VARIABLES))
@@ -26,6 +35,11 @@ endif
 
 ifeq ($(strip $(TOPOLOGY)),)
 $(error TOPOLOGY is empty: name one, as in make signoff TOPOLOGY=2m-2s-sync, or leave it out)
+endif
+
+# It names a directory of this night's own, below the one that the index is over.
+ifneq ($(words $(NIGHT)) $(findstring /,$(NIGHT))$(filter . .. runs cells,$(NIGHT)),1 )
+$(error NIGHT is "$(NIGHT)": name one night, such as NIGHT=2026-12-01, or leave it out)
 endif
 
 # Without it every process that a test starts would compile the harness anew.
@@ -36,7 +50,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## What can be made, and with which variables
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  variables: TOPOLOGY=name(s)  ROCKETMQ=version|path:DIR  ARGS="more pytest options"'
-	@echo '             MATRIX_TOPOLOGIES="..."  MATRIX_ROCKETMQ="..."  PYTHON=python3.12'
+	@echo '             MATRIX_TOPOLOGIES="..."  MATRIX_ROCKETMQ="..."  NIGHT=2026-12-01  PYTHON=python3.12'
 
 setup: $(STAMP) ## A virtual environment with every dependency as locked
 
@@ -61,12 +75,31 @@ signoff: setup ## The suites against one cluster: TOPOLOGY=, ROCKETMQ=, ARGS=
 	$(BIN)/pytest suites/ -n auto $(PYTEST_OPTIONS)
 
 matrix: setup ## Every topology and release that is missing or stale in docs/results; ARGS="--status" says which
-	$(BIN)/rmq-harness matrix $(addprefix --topology=,$(MATRIX_TOPOLOGIES)) $(addprefix --rocketmq=,$(MATRIX_ROCKETMQ)) $(ARGS)
+	$(BIN)/rmq-harness matrix $(MATRIX_OPTIONS)
 
-nightly: setup ## The cells of nightly.yaml anew, the suites that sign-off has no time for, and the long tests
-	@code=0; $(BIN)/rmq-harness matrix --plan nightly.yaml --fresh --results reports/nightly --reports reports/nightly/runs $(ARGS) || code=$$?; \
-	  $(BIN)/pytest suites-nightly $(addprefix --topology=,$(TOPOLOGY)) --reports=reports/nightly/more || code=1; \
-	  $(BIN)/pytest tests -m real || code=1; exit $$code
+# Every part is run whatever became of the one before, but for one that was interrupted; the gravest code is the last word.
+# The long tests are fresh as long as nothing that they run is newer than the beginning of a run of theirs that passed.
+nightly: setup ## The cells of nightly.yaml, the suites sign-off has no time for, the long tests; NIGHT= goes on with one
+	@mkdir -p $(TONIGHT); worst=0; stop=; \
+	part() { \
+	  if [ -n "$$stop" ]; then return 0; fi; \
+	  code=0; "$$@" || code=$$?; \
+	  if [ $$code = 2 ] || [ $$code -ge 128 ]; then stop=1; fi; \
+	  if [ $$worst != 1 ] && { [ $$code = 1 ] || [ $$code -gt $$worst ]; }; then worst=$$code; fi; \
+	}; \
+	longtests() { \
+	  if [ -e $(TONIGHT)/tests.passed ] && [ -z "$$(find $(TESTED) -type f -not -name '*.pyc' -newer $(TONIGHT)/tests.passed -print -quit)" ]; then \
+	    echo 'long tests: up to date'; return 0; \
+	  fi; \
+	  touch $(TONIGHT)/tests.begun; \
+	  $(BIN)/pytest tests -m real --junitxml=$(TONIGHT)/tests.xml && mv $(TONIGHT)/tests.begun $(TONIGHT)/tests.passed; \
+	}; \
+	part $(BIN)/rmq-harness matrix --plan nightly.yaml --results $(TONIGHT) --reports $(TONIGHT)/runs $(MATRIX_OPTIONS); \
+	part $(BIN)/rmq-harness matrix --long $(addprefix --topology=,$(TOPOLOGY)) --rocketmq=$(or $(ROCKETMQ),5.3.3) \
+	  --results $(TONIGHT) --reports $(TONIGHT)/runs $(ARGS); \
+	part longtests; \
+	stop=; part $(BIN)/rmq-harness index $(NIGHTS); \
+	exit $$worst
 
 bench: setup ## Measurements side by side with other tools
 	$(BIN)/rmq-harness bench $(ARGS)
