@@ -8,6 +8,7 @@ import random
 import pytest
 
 from harness.core.spread import Repeats, share_bound, spread
+from harness.report.words import spread_text
 
 
 def test_quantiles_are_values_that_were_seen() -> None:
@@ -67,3 +68,10 @@ def test_how_often_it_held_carries_its_bound() -> None:
 def test_the_bound_is_exact(n: int) -> None:
     """A share so large would have shown itself in n repetitions but for one case in twenty."""
     assert (1 - share_bound(n)) ** n == pytest.approx(0.05)
+
+
+def test_of_what_is_better_the_more_there_is_the_worst_is_told() -> None:
+    """A median and a tail at the good end would hide the one repetition in which half of the sends failed."""
+    text = spread_text("success_ratio", spread([0.5, *[1.0] * 29]))
+    assert "least 50 %" in text
+    assert "most 100 % of 30" in text
