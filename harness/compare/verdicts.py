@@ -132,12 +132,13 @@ def _said(rows: Sequence[Row]) -> str:
 
 
 def _by_verdicts(base: Side, candidate: Side, key: Key, judged: Sequence[Sequence[Row]]) -> tuple[Outcome, str]:
-    broken = [[row for row in rows if row.verdict is Verdict.BROKEN] for rows in judged]
-    (bad, of), (bad_now, of_now) = ((len(b), len(rows)) for b, rows in zip(broken, judged, strict=True))
+    (bad, of), (bad_now, of_now) = map(_broken_of, judged)
+    share = f"broken in {bad} of {of}, now in {bad_now} of {of_now}"
     if not bad and bad_now and all(row.known for rows in judged for row in rows):
         return Outcome.SAME, f"expected to be broken on both sides, and was in {bad_now} of {of_now} of the candidate"
     if not bad and bad_now:
-        return Outcome.WORSE, broken[1][0].reason
+        reason = next(row.reason for row in judged[1] if row.verdict is Verdict.BROKEN)
+        return Outcome.WORSE, f"{share}: {reason}" if any(row.repeats for rows in judged for row in rows) else reason
     if bad and bad_now:
         more = sorted(_violated(candidate, key) - _violated(base, key))
         if more:
@@ -145,12 +146,26 @@ def _by_verdicts(base: Side, candidate: Side, key: Key, judged: Sequence[Sequenc
     if not bad:
         return Outcome.SAME, ""
     p = fisher(bad, of, bad_now, of_now)
-    share = f"broken in {bad} of {of}, now in {bad_now} of {of_now}"
-    if not bad_now and bad == of and of_now == len(candidate.rows(key)):
+    if not bad_now and bad == of and len(judged[1]) == len(candidate.rows(key)):
         return Outcome.BETTER, share
     if p < CHANCE:
         return (Outcome.WORSE if bad_now / of_now > bad / of else Outcome.BETTER), f"{share} (p = {p:.2g})"
     return Outcome.SAME, share if bad_now != of_now or bad != of else ""
+
+
+def _broken_of(rows: Sequence[Row]) -> tuple[int, int]:
+    """How often these rows were broken, of how often they were judged: a run that repeats its scenarios is as many.
+
+    By runs one of thirty repetitions would weigh as much as thirty of thirty, and who repeats more would be broken
+    more often.
+    """
+    each = [
+        (row.repeats.broken, row.repeats.broken + row.repeats.held)
+        if row.repeats is not None
+        else (int(row.verdict is Verdict.BROKEN), 1)
+        for row in rows
+    ]
+    return sum(bad for bad, _ in each), sum(of for _, of in each)
 
 
 def _violated(side: Side, key: Key) -> set[str]:
