@@ -45,7 +45,8 @@ _TERMS: Final = (
 class Found:
     """One run directory as it was read: what of it is counted, and why not all of it is.
 
-    `promised` are the rows that it was to judge, by topology and guarantee, `whole` says that it came to its end, `copy_of` is alike for copies.
+    `promised` are the rows that it was to judge, by topology and guarantee, `whole` says that it came to its end,
+    `copy_of` is alike for copies.
     """
 
     past: Past | None

@@ -33,9 +33,9 @@ def rerouted_s(history: History, *, window: str, back: bool = False, process: st
     """Seconds until no client's route has the broker any more that the fault hit: of the slowest client.
 
     Or, with `back`, from the heal until every client's route has it again. Infinite for a client whose route did not
-    change so before the heal (or the next fault, or the end). Raises MetricUnavailable if nobody was sending, if a client that was
-    recorded no route before the fault, if none of them had the broker in its route then: nobody can be seen to leave
-    what nobody used; or if the fault hit more brokers than one.
+    change so before the heal (or the next fault, or the end). Raises MetricUnavailable if nobody was sending, if a
+    client that was recorded no route before the fault, if none of them had the broker in its route then (what nobody
+    used nobody can be seen to leave), or if the fault hit more brokers than one.
     """
     fault = narrow.window_of(history, window)
     begin = narrow.instant(history, window, "heal" if back else "inject")

@@ -23,10 +23,9 @@ _DECIDES = ("java", "client", "runtime", "timers", "broker_conf", "namesrv_conf"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One run. `roots` are the directories of the rows' own scenarios, by name; `terms` what each was put to,
-    by the name that its repetitions have in common.
+    """One run. `roots` are the directories of the rows' own scenarios, by name; `terms` what each was put to.
 
-    `shapes` say what each topology was.
+    The latter by the name that all repetitions of a scenario have in common. `shapes` say what each topology was.
     `code` is what the run itself ended in, `graver` that this is more than its rows account for, `digest` the SHA-256
     of its `verdicts.json`.
     """

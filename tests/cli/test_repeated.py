@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.catalogue import load_catalogue
+from harness.core.errors import EvidenceError
 from harness.core.verdict import Verdict
 from harness.core.version import Version
 from harness.judging import ControlResult
@@ -70,8 +71,8 @@ def test_it_comes_out_as_it_did(run: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "told"),
     [
-        ("verdicts.json", lambda row: row["spread"]["latency_p99_ms"]["p95"].update(value=0.1), "latency_p99_ms spread"),
-        ("verdicts.json", lambda row: row["spread"]["latency_p99_ms"].update(never=7), "latency_p99_ms spread"),
+        ("verdicts.json", lambda row: row["spread"]["latency_p99_ms"]["p95"].update(value=0.1), "ms spread"),
+        ("verdicts.json", lambda row: row["spread"]["latency_p99_ms"].update(never=7), "ms spread"),
         ("verdicts.json", lambda row: row["repeats"].update(held=300), "held 300 of 300 times"),
         ("verdicts.json", lambda row: row["scenarios"][1]["figures"].update(latency_p50_ms=0.1), "kill-repeat-2: lat"),
         ("run.json", lambda session: session["outcomes"].pop(), "held 2 of 3 times, not tested 1 of 3 times"),
@@ -88,8 +89,6 @@ def test_what_was_changed_of_repetitions_is_noticed(run: Path, name: str, change
 
 
 def test_a_repetition_has_a_number_from_one_on(run: Path) -> None:
-    from harness.core.errors import EvidenceError
-
     edit(run, "run.json", lambda session: session["outcomes"][1].update(repetition=0))
     with pytest.raises(EvidenceError, match="repetition"):
         recheck(run)

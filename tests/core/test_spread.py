@@ -59,7 +59,7 @@ def test_how_often_it_held_carries_its_bound() -> None:
     assert Repeats(held=30).text() == "held 30 of 30 times (broken in at most 9.5 % at 95 %)"
     assert Repeats(held=1, broken=9).text() == "broken 9 of 10 times, held 1 of 10 times"
     assert Repeats(held=8, inconclusive=2).text() == (
-        "held 8 of 10 times, inconclusive 2 of 10 times (broken in at most 31 % at 95 %)"
+        "held 8 of 10 times, inconclusive 2 of 10 times (of the judged broken in at most 31 % at 95 %)"
     )
     assert Repeats(broken=10).text() == "broken 10 of 10 times"
 
