@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.checkers.stages import STAGES
-from harness.compare.figures import Figure
+from harness.compare.figures import KINDS, Figure
 from harness.compare.sides import Key, Side
-from harness.compare.statistics import fisher
+from harness.compare.statistics import fewest_runs, fisher
 from harness.core.verdict import Verdict
 from harness.evidence.files import read_json
 from harness.judging import judge_directory
@@ -69,10 +69,14 @@ def compared(base: Side, candidate: Side, key: Key, figures: Sequence[Figure], u
         return Compared(key, Outcome.NOT_COMPARABLE, *said, why_not, owed, tested, mine)
     outcome, why = _by_verdicts(base, candidate, key, judged)
     promises_figure = any(row.figure for row in (*ours, *theirs))
-    if outcome is Outcome.SAME and promises_figure and not any(f.judged and f.name in STAGES for f in mine):
+    stages = {figure.name for figure in mine if figure.judged and figure.name in STAGES}
+    if outcome is Outcome.SAME and promises_figure and not stages:
         # That there is a figure on both sides says nothing of how much it is; and others are told in words alone.
         why = "a promise of how much, of which nothing could be judged: see both reports"
         return Compared(key, Outcome.NOT_COMPARABLE, *said, why, figures=mine)
+    if outcome is Outcome.SAME and promises_figure and (lacking := _shown(base, key) - stages):
+        why = f"a promise of how much, of which the candidate does not show {', '.join(sorted(lacking))} often enough"
+        return Compared(key, Outcome.NOT_COMPARABLE, *said, why, owed=True, figures=mine)
     worse = [figure for figure in mine if figure.outcome == "worse"]
     better = [figure for figure in mine if figure.outcome == "better"]
     if outcome is not Outcome.WORSE and worse:
@@ -151,6 +155,12 @@ def _by_verdicts(base: Side, candidate: Side, key: Key, judged: Sequence[Sequenc
     if p < CHANCE:
         return (Outcome.WORSE if bad_now / of_now > bad / of else Outcome.BETTER), f"{share} (p = {p:.2g})"
     return Outcome.SAME, share if bad_now != of_now or bad != of else ""
+
+
+def _shown(side: Side, key: Key) -> set[str]:
+    """The stages that are compared and that runs of the side have, of enough of them to be judged."""
+    of_runs = [{name for scenario in row.scenarios for name in scenario.figures} for row in side.rows(key)]
+    return {name for name in STAGES if name in KINDS and sum(name in told for told in of_runs) >= fewest_runs()}
 
 
 def _broken_of(rows: Sequence[Row]) -> tuple[int, int]:

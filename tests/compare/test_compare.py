@@ -528,3 +528,26 @@ def test_a_load_is_known_by_whichever_repetition_there_is(make: Make, tmp_path: 
     _text, _code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
     assert (row["outcome"], row["figures"]) == ("same", [])
     assert "figures of 1m/kill are not compared" in row["why"]
+
+
+@pytest.mark.parametrize(
+    ("shown_in", "outcome", "owed"), [(5, "same", False), (3, "not comparable", True), (0, "not comparable", True)]
+)
+def test_a_stage_that_the_candidate_does_not_show_is_owed(
+    make: Make, tmp_path: Path, shown_in: int, outcome: str, owed: bool
+) -> None:
+    """That another one was judged says nothing of it."""
+    for name, release in (("base", "4.9.7"), ("candidate", "5.3.3")):
+        for n in range(5):
+            both = name == "base" or n < shown_in
+
+            def change(verdicts: dict[str, Any], at: float = 1.0 + n / 50, both: bool = both) -> None:
+                for row in verdicts["guarantees"]:
+                    row["figure"] = True
+                    for scenario in row["scenarios"]:
+                        scenario["figures"] = {"dropped_s": at} | ({"first_ok_s": at} if both else {})
+
+            edited(make(f"{name}/{n}", release=release), change)
+    text, _code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert (row["outcome"], row["owed"]) == (outcome, owed), text
+    assert ("first_ok_s" in row["why"]) is (row["outcome"] != "same")
