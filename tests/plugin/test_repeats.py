@@ -80,6 +80,7 @@ def test_without_the_first_no_planted_defect_stands_in_for_the_control(inner: In
     assert (ended.code, ended.row()["verdict"]) == (6, "inconclusive")
     assert "its control is run in the first repetition" in ended.row()["reason"]
     assert [s["verdict"] for s in ended.row()["scenarios"]] == ["inconclusive"] * 2
+    assert ended.row()["control"] is None, "the one that there was to be was not run, and no other is shown for it"
 
 
 @pytest.mark.parametrize("lacking", ["kill", "kill--worse"])
