@@ -220,8 +220,9 @@ class Prover:
             if surprises:
                 raise Broken(f"{reason} (the catalogue expects it broken, but not by {'; '.join(surprises)})")
             if expected is not None:
-                raise KnownBroken(reason, expected)
+                raise KnownBroken(reason, expected.reason)
             raise Broken(reason)
         # Of several repetitions it is for the row to say: a bug that shows itself now and then is as known as it was.
-        if verdict is Verdict.HELD and expected is not None and self._settings.repeat == 1:
-            raise HeldUnexpectedly(f"the catalogue expects it broken ({expected}), but it held: {reason}")
+        surprising = expected is not None and not expected.sometimes and self._settings.repeat == 1
+        if verdict is Verdict.HELD and expected is not None and surprising:
+            raise HeldUnexpectedly(f"the catalogue expects it broken ({expected.reason}), but it held: {reason}")

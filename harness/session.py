@@ -134,13 +134,13 @@ class Session:
         rows = [weighed(outcome, self._expected(settings, g)) for g in mine] if excused else []
         return next((row for row in rows if row[0] is Verdict.INCONCLUSIVE), outcome.verdict())
 
-    def expected_of(self, settings: Settings, guarantees: Sequence[str]) -> str | None:
-        """Why the catalogue expects these guarantees to be broken here, or None if it expects them to hold."""
+    def expected_of(self, settings: Settings, guarantees: Sequence[str]) -> Expectation | None:
+        """What the catalogue expects, if one of these guarantees is to be broken here; None if they are to hold."""
         for guarantee in self.promised[settings.topology.name]:
             if guarantee.id in guarantees:
                 expected = self._expected(settings, guarantee)
                 if expected.verdict == "broken":
-                    return expected.reason
+                    return expected
         return None
 
     def _row(self, settings: Settings, guarantee: Guarantee) -> Row:
@@ -151,6 +151,9 @@ class Session:
             expected = AS_DOCUMENTED
         verdicts = [weighed(o, expected, lent(o, mine)) for o in mine]
         verdict = merge(v for v, _ in verdicts)
+        sometimes = expected.reason if expected.sometimes else ""
+        if expected.sometimes and verdict is not Verdict.BROKEN:
+            expected = AS_DOCUMENTED
         nobody = guarantee.untested or "no suite reached this row in this run"
         repeats = repeats_of(mine, [v for v, _ in verdicts], settings.repeat)
         reason = reasons([r for v, r in verdicts if v is verdict], verdict, repeats) or nobody
@@ -163,6 +166,7 @@ class Session:
             runtime=settings.runtime,
             timers=guarantee.timers or settings.timers,
             known=expected.reason if expected.verdict == "broken" else False,
+            sometimes=sometimes,
             expected=Verdict(expected.verdict),
             verdict=verdict,
             reason=reason,

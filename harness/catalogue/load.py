@@ -37,6 +37,7 @@ class _Rule(_Strict):
     java: list[int] = []
     client: str = "*"
     demands: list[str] = []
+    sometimes: bool = False
 
 
 class _Control(_Strict):
@@ -162,7 +163,7 @@ def _guarantee(row: _Row, section: str, documents: dict[str, str]) -> Guarantee:
 
 def _rule(rule: _Rule, where: str) -> Rule:
     return Rule(
-        Expectation(rule.verdict, rule.why, rule.source, tuple(rule.demands)),
+        Expectation(rule.verdict, rule.why, rule.source, tuple(rule.demands), rule.sometimes),
         VersionRange.parse(rule.versions),
         Where.parse(rule.where or where),
         tuple(rule.java),

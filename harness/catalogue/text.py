@@ -71,7 +71,7 @@ def _explained(row: Guarantee) -> Iterator[str]:
     yield f"  timers     {row.timers or 'documented or fast'}"
     yield f"  scenarios  {', '.join(row.scenarios) or _elsewhere(row)}"
     for rule in row.rules:
-        yield f"  expected   {rule.expectation.verdict} for {_scope(rule, row)}: {rule.expectation.reason}"
+        yield f"  expected   {_verdict(rule.expectation)} for {_scope(rule, row)}: {rule.expectation.reason}"
         if rule.expectation.demands:
             yield f"             by {', '.join(rule.expectation.demands)} alone"
         yield f"             ({rule.expectation.source})"
@@ -79,6 +79,10 @@ def _explained(row: Guarantee) -> Iterator[str]:
     yield "  expected   held" + (" otherwise" if row.rules else f": nothing is known against it{untried}")
     if row.notes:
         yield f"  notes      {row.notes}"
+
+
+def _verdict(expected: Expectation) -> str:
+    return f"sometimes {expected.verdict}" if expected.sometimes else expected.verdict
 
 
 def _elsewhere(row: Guarantee) -> str:
@@ -101,8 +105,8 @@ def _documented(row: Guarantee) -> Iterator[str]:
     if row.timers:
         yield "- Timers: always the documented ones"
     for rule in row.rules:
-        known = rule.expectation
-        yield f"- Expected **{known.verdict}** for {_scope(rule, row)}{_alone(known)}: {known.reason} ({known.source})"
+        known, scope = rule.expectation, _scope(rule, row)
+        yield f"- Expected **{_verdict(known)}** for {scope}{_alone(known)}: {known.reason} ({known.source})"
     if row.untested:
         yield f"- Not tested: {row.untested}"
     if row.notes:

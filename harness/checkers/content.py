@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from harness.checkers import narrow
+from harness.checkers import narrow, torn
 from harness.checkers.narrow import QUEUE
 from harness.core.content import COMPARED
 from harness.core.history import History
@@ -19,13 +19,15 @@ _SHOWN: Final = ("id", "altered", "phase", "replica", "group", "process", *QUEUE
 def altered(history: History, *, topic: str | None = None) -> Finding:
     """Reads and deliveries of any phase whose body, key or checksum is not what was sent; counts each of them.
 
-    `of` is what was compared. What an older harness recorded was not: it counts neither way. Not proved: that
-    properties other than the key are as they were sent.
+    Without what a power cut tore, which is `torn`. `of` is what was compared. What an older harness recorded was not:
+    it counts neither way. Not proved: that properties other than the key are as they were sent.
     """
     kept = pl.lit(True) if topic is None else narrow.text("topic").str.starts_with(topic)
     reads = compared_reads(history).filter(kept)
     deliveries = compared_deliveries(history).filter(kept)
     bad = [frame.filter(pl.col("altered").is_not_null()) for frame in (reads, deliveries)]
+    if bad[0].height:
+        bad[0] = torn.without_torn(bad[0], history)
     count = sum(frame.height for frame in bad)
     shown = tuple(example for frame in bad for example in narrow.examples(frame, *_SHOWN))[:8]
     figures = {"reads": bad[0].height, "deliveries": bad[1].height} if count else {}

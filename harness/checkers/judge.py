@@ -26,7 +26,10 @@ _OF_READS: Final = frozenset(
 )
 """Finders and metrics that rest on a phase having been read to its end."""
 
-ALWAYS: Final[tuple[Expectation, ...]] = (Forbid(anomaly="altered"),)
+INEXCUSABLE: Final[tuple[Expectation, ...]] = (Forbid(anomaly="altered"),)
+"""Demanded of every history, and nothing that is expected excuses it."""
+
+ALWAYS: Final[tuple[Expectation, ...]] = (*INEXCUSABLE, Forbid(anomaly="torn"))
 """Demanded of every history besides what its rules say: no guarantee allows these."""
 
 

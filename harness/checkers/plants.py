@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from harness.checkers import content, edit, narrow
+from harness.checkers import content, edit, narrow, torn
 from harness.checkers.hit import with_stretch
 from harness.checkers.narrow import QUEUE
 from harness.checkers.order import reordered_delivery as find_reordered_delivery
@@ -292,6 +292,7 @@ PLANTS: Final[Mapping[str, Plant]] = MappingProxyType(
         "offset-gap": offset_gap,
         "offset-reuse": offset_reuse,
         "altered": altered,
+        "torn": torn.tear,
     }
 )
 """What is planted for each anomaly."""

@@ -138,7 +138,8 @@ def _said(rows: Sequence[Row]) -> str:
 def _by_verdicts(base: Side, candidate: Side, key: Key, judged: Sequence[Sequence[Row]]) -> tuple[Outcome, str]:
     (bad, of), (bad_now, of_now) = map(_broken_of, judged)
     share = f"broken in {bad} of {of}, now in {bad_now} of {of_now}"
-    if not bad and bad_now and all(row.known for rows in judged for row in rows):
+    may = all((row.known or row.sometimes) and not row.unexpected for rows in judged for row in rows)
+    if not bad and bad_now and may:
         return Outcome.SAME, f"expected to be broken on both sides, and was in {bad_now} of {of_now} of the candidate"
     if not bad and bad_now:
         reason = next(row.reason for row in judged[1] if row.verdict is Verdict.BROKEN)

@@ -50,12 +50,14 @@ class Expectation:
     """What is known beforehand: the verdict that surprises nobody, why, and where that was read or seen.
 
     `demands` name what is expected to be violated, as `core.expectation` names demands; none = any of the row's.
+    `sometimes`: it shows itself in some runs and in others not, so that one that held surprises nobody either.
     """
 
     verdict: ExpectedVerdict
     reason: str
     source: str = ""
     demands: tuple[str, ...] = ()
+    sometimes: bool = False
 
 
 AS_DOCUMENTED = Expectation("held", "nothing is known against it")

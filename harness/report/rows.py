@@ -82,11 +82,12 @@ class Row(Data):
     """One guarantee on one cluster: the unit of a sign-off.
 
     `known` is False, or why the catalogue expects this row to be broken for this version, Java and client; `expected`
-    says the same as a verdict. `missing` names the capability whose absence blocked (part of) the row;
-    `infrastructure` marks trouble of the machine or the cluster, not of the product. `figure` marks a
-    promise of how much rather than whether: one that held was measured, and how much it is says the figure. `repeats`
-    and `spread` say how repetitions came out, and how each figure of time or share spreads over them. `waited_s`
-    was spent waiting for the product's own timers, `worked_s` doing everything else.
+    says the same as a verdict; `sometimes` why it may come out broken, also where it did not. `missing` names the
+    capability whose absence blocked (part of) the row; `infrastructure` marks trouble of the machine or the cluster,
+    not of the product. `figure` marks a promise of how much rather than whether: one that held was measured, and how
+    much it is says the figure. `repeats` and `spread` say how repetitions came out, and how each figure of time or
+    share spreads over them. `waited_s` was spent waiting for the product's own timers, `worked_s` doing everything
+    else.
     """
 
     id: str = Field(min_length=1)
@@ -97,6 +98,7 @@ class Row(Data):
     runtime: str
     timers: Literal["documented", "fast"]
     known: Literal[False] | str = False
+    sometimes: str = ""
     expected: Verdict = Verdict.HELD
     verdict: Verdict
     reason: str = ""

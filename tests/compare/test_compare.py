@@ -551,3 +551,27 @@ def test_a_stage_that_the_candidate_does_not_show_is_owed(
     text, _code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
     assert (row["outcome"], row["owed"]) == (outcome, owed), text
     assert ("first_ok_s" in row["why"]) is (row["outcome"] != "same")
+
+
+@pytest.mark.parametrize(("unexpected", "outcome"), [([], "same"), (["0 lost"], "worse")])
+def test_what_shows_itself_now_and_then_may_do_so_on_one_side(
+    make: Make, tmp_path: Path, unexpected: list[str], outcome: str
+) -> None:
+    why = "a power cut may tear the newest message"
+
+    def may(verdicts: dict[str, Any]) -> None:
+        for row in verdicts["guarantees"]:
+            row["sometimes"] = why
+
+    def did(verdicts: dict[str, Any]) -> None:
+        may(verdicts)
+        for row in verdicts["guarantees"]:
+            if row["verdict"] == "broken":
+                row |= {"known": why, "expected": "broken"}
+                for scenario in row["scenarios"]:
+                    scenario["unexpected"] = unexpected
+
+    edited(make("base"), may)
+    edited(make("candidate", BROKEN, "5.3.3"), did)
+    text, _code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert row["outcome"] == outcome, text
