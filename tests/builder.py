@@ -198,9 +198,16 @@ class HistoryBuilder:
 
 
 def healthy_run(
-    messages: int = 12, *, slaves: int = 1, group: str | None = "g", orderly: bool = True, compared: bool = True
+    messages: int = 12,
+    *,
+    slaves: int = 1,
+    group: str | None = "g",
+    orderly: bool = True,
+    compared: bool = True,
+    power: bool = False,
 ) -> HistoryBuilder:
     """Two producers, two queues, a fault that bit and healed; all is stored on every replica and delivered once."""
+    fault = "cut-power" if power else "kill"
     h = HistoryBuilder(compared=compared)
     h.observe("healthy.before", True)
     if group:
@@ -218,11 +225,11 @@ def healthy_run(
     for n in range(messages // 2):
         one(n)
     open_send = h.send("p2", "p2-open")
-    h.fault("kill", "inject", "observed")
+    h.fault(fault, "inject", "observed")
     open_send.info()
     for n in range(messages // 2, messages):
         one(n)
-    h.fault("kill", "heal", "recovered")
+    h.fault(fault, "heal", "recovered")
     h.observe("healthy.after", True)
     for replica in [MASTER, SLAVE][: 1 + slaves]:
         for queue, ids in queues.items():

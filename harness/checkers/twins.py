@@ -128,6 +128,7 @@ TWINS: Final[Mapping[str, plants.Plant]] = MappingProxyType(
         "reordered": overlapping,
         "reordered-store": overlapping,
         "altered": altered,
+        "torn": altered,
     }
 )
 """What is harmless beside each anomaly."""

@@ -16,23 +16,23 @@ from tests.builder import MASTER, SLAVE, HistoryBuilder, healthy_run
 KINDS = sorted(FINDERS)
 
 
-def valid() -> History:
+def valid(kind: str) -> History:
     """A run in which nothing went wrong and every finder has something to look at, a refused send included."""
-    h = healthy_run()
+    h = healthy_run(power=kind == "torn")
     h.send("p1", "refused").fail(code=14)
     return h.history()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_valid_history_holds(kind, thin):
-    judged = judge(valid(), Rules(gates=thin, expectations=(Forbid(anomaly=kind),)))
+    judged = judge(valid(kind), Rules(gates=thin, expectations=(Forbid(anomaly=kind),)))
     assert judged.verdict is Verdict.HELD, judged.reason
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_planted_anomaly_is_broken(kind, thin):
     demand = Forbid(anomaly=kind)
-    bad = plant(valid(), demand)
+    bad = plant(valid(kind), demand)
     assert bad is not None
     judged = judge(bad, Rules(gates=thin, expectations=(demand,)))
     assert judged.verdict is Verdict.BROKEN, judged.reason
@@ -44,7 +44,7 @@ def test_one_planted_anomaly_is_broken(kind, thin):
 @pytest.mark.parametrize("kind", sorted(TWINS))
 def test_what_only_looks_like_it_is_not_flagged(kind, thin):
     demand = Forbid(anomaly=kind)
-    alike = twin(valid(), demand)
+    alike = twin(valid(kind), demand)
     assert alike is not None
     judged = judge(alike, Rules(gates=thin, expectations=(demand,)))
     assert judged.verdict is Verdict.HELD, judged.reason
