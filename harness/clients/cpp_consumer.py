@@ -57,7 +57,7 @@ class CppConsumer:
         return self._binding.versions()
 
     def start(self) -> None:
-        """Starts the client and, if so configured, waits until its log says that it owns queues. Raises `ClientError`."""
+        """Starts the client and, if so configured, waits until it logs that it owns queues. Raises `ClientError`."""
         config, client = self._config, self._binding.client
         model = getattr(self._binding.ffi.MessageModel, config.model.upper())
         consumer = client.PushConsumer(config.group, orderly=config.listener == "orderly", message_model=model)
@@ -125,8 +125,11 @@ class CppConsumer:
 
 
 def _await_assignment(topic: str) -> None:
-    """Returns once the library's log tells from which offset it pulls a queue of the topic."""
+    """Returns once the library has logged from which offsets it pulls the topic, and the end of that rebalance."""
     never = threading.Event()
-    begun = re.compile(rf"CONSUME_FROM_LAST_OFFSET, (last|max)Offset\s+of mq:.*{re.escape(topic)}\b.* is:\d+")
+    begun = re.compile(
+        rf"CONSUME_FROM_LAST_OFFSET, (last|max)Offset\s+of mq:[^\n]*\b{re.escape(topic)}\b[^\n]* is:\d+.*finish dorebalance",
+        re.DOTALL,
+    )
     while begun.search(log_text()) is None:
         never.wait(_ASSIGNMENT_POLL_S)

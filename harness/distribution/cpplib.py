@@ -108,8 +108,8 @@ def see_it_load(home: Path) -> None:
         ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
         said = ": " + (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
     raise SetupError(
-        f"the cpp client's library could not be loaded, a Python that tried it {ended}{said}. It needs glibc on its own "
-        "processor; use --client java or --client remoting"
+        f"the cpp client's library could not be loaded, a Python that tried it {ended}{said}. It needs glibc on its "
+        "own processor; use --client java or --client remoting"
     )
 
 

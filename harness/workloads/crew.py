@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from harness.clients.config import Config, ConsumerConfig, JavaSetup, Pin, ProducerConfig
+from harness.clients.config import Config, ConsumerConfig, CppSetup, JavaSetup, Pin, ProducerConfig
 from harness.clients.handle import Progress, Worker
 from harness.clients.spawn import RuntimeSpawner
 from harness.cluster import Cluster
@@ -20,7 +20,7 @@ from harness.core.errors import EvidenceError, HarnessError, UsageError
 from harness.core.names import COUNTS, REFUSED, ROSTER
 from harness.core.op import SCHEMA, OpName, OpType
 from harness.core.refusal import last_attempt
-from harness.distribution import Jre
+from harness.distribution import CppLibrary, Jre
 from harness.runtime.base import Runtime
 from harness.workloads.load import Consume, Load, Produce, is_called, producer_group, workers_of
 
@@ -35,12 +35,13 @@ FAST_REBALANCE = "-Drocketmq.client.rebalance.waitInterval=2000"
 
 @dataclass(frozen=True, slots=True)
 class ClientKit:
-    """What client workers are made of: which client, its jars, and the JRE inside the worker (Java client only)."""
+    """What client workers are made of: which client, its jars and the JRE inside the worker (Java client only)."""
 
     client: str
     version: str
     jars: tuple[Path, ...]
     jre: Jre
+    cpp: CppLibrary | None = None
 
     def java(self, runtime: Runtime, timers: str) -> JavaSetup:
         """The Java set-up as a worker is told it; fast timers shorten the client's rebalance interval of 20 s."""
@@ -50,6 +51,13 @@ class ClientKit:
             version=self.version,
             jvm_flags=(QUIET, *(() if timers == "documented" else (FAST_REBALANCE,))),
         )
+
+    def cpp_setup(self, cluster: Cluster) -> CppSetup:
+        """The C++ client as a worker is told it, and the one broker name, which its answers do not tell."""
+        if self.cpp is None:
+            return CppSetup()
+        shown = cluster.runtime.provide(self.cpp.home, self.cpp.home.name)
+        return CppSetup(shown, self.cpp.version, self.cpp.library, str(cluster.plan.topology.brokers[0].name))
 
 
 class Crew:
@@ -245,6 +253,7 @@ class Crew:
             poll_nameserver_ms=self._poll_ms(load.poll_nameserver_ms),
             heartbeat_ms=self._heartbeat_ms(),
             java=self._kit.java(self._cluster.runtime, self._timers),
+            cpp=self._kit.cpp_setup(self._cluster),
         )
 
     def _pins(self, load: Produce, topic: str) -> tuple[Pin, ...]:
@@ -276,6 +285,7 @@ class Crew:
             poll_nameserver_ms=self._poll_ms(load.poll_nameserver_ms),
             heartbeat_ms=self._heartbeat_ms(),
             java=self._kit.java(self._cluster.runtime, self._timers),
+            cpp=self._kit.cpp_setup(self._cluster),
         )
 
     def _poll_ms(self, wanted: int | None) -> int:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections import Counter
 
 import pytest
 
-from harness.clients.config import ConsumerConfig, CppSetup, Pin, ProducerConfig
-from harness.clients.decisions import decision_of
+from harness.clients.config import CppSetup, ProducerConfig
 from harness.clients.handle import Worker
 from harness.clients.spawn import PlainSpawner
-from harness.core.errors import ClientError, SetupError
+from harness.core.errors import SetupError
 from harness.distribution import default_cache, obtain_cpp
 from harness.wire.codes import RequestCode
 from tests.fakes.broker import FakeCluster
