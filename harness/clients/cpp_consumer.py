@@ -127,9 +127,7 @@ class CppConsumer:
 def _await_assignment(topic: str) -> None:
     """Returns once the library has logged from which offsets it pulls the topic, and the end of that rebalance."""
     never = threading.Event()
-    begun = re.compile(
-        rf"CONSUME_FROM_LAST_OFFSET, (last|max)Offset\s+of mq:[^\n]*\b{re.escape(topic)}\b[^\n]* is:\d+.*finish dorebalance",
-        re.DOTALL,
-    )
+    pulls = rf"CONSUME_FROM_LAST_OFFSET, (last|max)Offset\s+of mq:[^\n]*\b{re.escape(topic)}\b[^\n]* is:\d+"
+    begun = re.compile(rf"{pulls}.*finish dorebalance", re.DOTALL)
     while begun.search(log_text()) is None:
         never.wait(_ASSIGNMENT_POLL_S)

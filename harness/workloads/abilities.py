@@ -7,11 +7,15 @@ from typing import Final
 
 from harness.workloads.load import Consume, Load, Produce
 
+DEFAULT_RETRIES: Final = {"cpp": 4}
+"""How often a client that is not the Java client tries a send again if nobody says otherwise."""
+
 
 def lacks(client: str, load: Load, brokers: int, *, later: bool = False) -> str | None:
     """Why this part of the load cannot be had of the client on a cluster of so many broker names; None: it can.
 
-    `later` says that a step starts it, when messages have been sent already. A load that names a client of its own can be had of that one alone: no other one is at hand.
+    `later` says that a step starts it, when messages have been sent already. A load that names a client of its own can
+    be had of that one alone: no other one is at hand.
     """
     if load.client not in (None, client):
         return f"it is for the {load.client} client, and this run has the {client} client"

@@ -22,6 +22,7 @@ from harness.core.op import SCHEMA, OpName, OpType
 from harness.core.refusal import last_attempt
 from harness.distribution import CppLibrary, Jre
 from harness.runtime.base import Runtime
+from harness.workloads.abilities import DEFAULT_RETRIES
 from harness.workloads.load import Consume, Load, Produce, is_called, producer_group, workers_of
 
 Tell = Callable[[str, Mapping[str, Any]], None]
@@ -69,7 +70,8 @@ class Crew:
     def __init__(self, cluster: Cluster, kit: ClientKit, timers: str, history: Path, tell: Tell) -> None:
         self._cluster = cluster
         self._kit = kit
-        self._timers = timers
+        # What it is recorded to have been told must be so: these timers of the C++ client cannot be set.
+        self._timers = "documented" if kit.client == "cpp" else timers
         self._history = history
         self._tell = tell
         self._spawner = RuntimeSpawner(cluster.runtime)
@@ -242,7 +244,7 @@ class Crew:
             rate_per_s=None if load.rate_per_s is None else load.rate_per_s / load.producers,
             threads=load.threads,
             window=load.window,
-            retries=2 if load.retries is None else load.retries,
+            retries=DEFAULT_RETRIES.get(self._kit.client, 2) if load.retries is None else load.retries,
             timeout_ms=load.timeout_ms,
             body_bytes=load.body_bytes,
             max_messages=load.max_messages,
