@@ -70,8 +70,7 @@ class Crew:
     def __init__(self, cluster: Cluster, kit: ClientKit, timers: str, history: Path, tell: Tell) -> None:
         self._cluster = cluster
         self._kit = kit
-        # What it is recorded to have been told must be so: these timers of the C++ client cannot be set.
-        self._timers = "documented" if kit.client == "cpp" else timers
+        self._timers = timers
         self._history = history
         self._tell = tell
         self._spawner = RuntimeSpawner(cluster.runtime)
@@ -293,7 +292,12 @@ class Crew:
     def _poll_ms(self, wanted: int | None) -> int:
         if wanted is not None:
             return wanted
-        return DOCUMENTED_POLL_MS if self._timers == "documented" else FAST_POLL_NAMESERVER_MS
+        return DOCUMENTED_POLL_MS if self._documented else FAST_POLL_NAMESERVER_MS
 
     def _heartbeat_ms(self) -> int:
-        return DOCUMENTED_POLL_MS if self._timers == "documented" else FAST_HEARTBEAT_MS
+        return DOCUMENTED_POLL_MS if self._documented else FAST_HEARTBEAT_MS
+
+    @property
+    def _documented(self) -> bool:
+        # What a client is recorded to have been told must be so: the timers of the C++ client cannot be set.
+        return self._timers == "documented" or self._kit.client == "cpp"

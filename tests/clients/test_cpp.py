@@ -215,12 +215,15 @@ def test_each_message_is_given_once_with_its_place(given):
     assert not any("a" in d or "s" in d for d in told)
 
 
+BODY = body_of("p1-3", 60)
+
+
 class Message:
     """A message as the wheel's Python layer gives it."""
 
     topic, queue_id, queue_offset, commit_log_offset = "T", 1, 7, 4096
 
-    def __init__(self, body=body_of("p1-3", 60), keys=b"p1-3", reconsume_times=0):
+    def __init__(self, body=BODY, keys=b"p1-3", reconsume_times=0):
         self.body, self.keys, self.reconsume_times = body, keys, reconsume_times
 
 
@@ -229,7 +232,7 @@ class Message:
     [
         (Message(), "p1-3", None),
         (Message(body=None), "p1-3", "body"),
-        (Message(body=body_of("p1-3", 60)[:-1]), "p1-3", "body"),
+        (Message(body=BODY[:-1]), "p1-3", "body"),
         (Message(keys=b"p1-4"), "p1-3", "key"),
         (Message(keys=None), "p1-3", "key"),
         (Message(body=None, keys=None), "unidentified@4096", "body+key"),
