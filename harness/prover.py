@@ -75,6 +75,7 @@ class Prover:
         self.topology = settings.topology
         self.version = session.equipment.release.version
         self.timers = settings.timers
+        self.client = settings.client.partition(":")[0]
         self._random = Random(f"{session.seed} {settings.topology.name} {suite.name}")
         self.outcome = Outcome(
             suite.guarantees,

@@ -26,7 +26,10 @@ from harness.distribution.wheels import Wheel, WheelFetcher, download, unpack
 PACKAGE: Final = "rocketmq"
 """What the wheel's Python package is called."""
 
-_BUNDLED: Final = "librocketmq.so"
+BUNDLED: Final = "bundled"
+"""The library of the wheel itself."""
+
+_FILE: Final = "librocketmq.so"
 _LOAD_TIMEOUT_S: Final = 60
 # At its end the interpreter waits for threads of the library, for ever: this must not come there.
 _LOADS: Final = "import os, rocketmq.client; os._exit(0)"
@@ -34,7 +37,7 @@ _LOADS: Final = "import os, rocketmq.client; os._exit(0)"
 
 @dataclass(frozen=True)
 class CppLibrary:
-    """A C++ client that was seen to load. `home` is for `sys.path`; `library` is `bundled`, or that of the machine."""
+    """A C++ client that was seen to load. `home` is for `sys.path`; `library` is as `whose_library` has it."""
 
     home: Path
     version: str
@@ -69,16 +72,12 @@ def obtain_cpp(cache: Path, *, machine: str | None = None, fetch: WheelFetcher =
     Raises `SetupError` where it cannot be had, where this machine's processor needs an installed librocketmq and there
     is none, and where the library cannot be loaded.
     """
-    pin = pinned()
-    carries = (machine or platform.machine()) == pin.machine
-    installed = None if carries else ctypes.util.find_library(PACKAGE)
-    if not carries and installed is None:
-        raise SetupError(
-            f"the cpp client's wheel carries its library for {pin.machine} alone, and no librocketmq is installed on "
-            "this machine: install one where the loader finds it, or use --client java or --client remoting"
-        )
-    name = f"{pin.wheel.package}-{pin.wheel.version}{'' if carries else '-python'}"
-    home = cache / "cpp" / name
+    pin, library = pinned(), whose_library(machine)
+    if library is None:
+        raise SetupError(f"the cpp client's wheel {none_for(pin)}, or use --client java or --client remoting")
+    carries = library == BUNDLED
+    home = home_of(pin, cache, library)
+    name = home.name
     if not _whole(home, pin, carries=carries):
         with exclusive(cache, name) as scratch:
             if not _whole(home, pin, carries=carries):
@@ -88,7 +87,28 @@ def obtain_cpp(cache: Path, *, machine: str | None = None, fetch: WheelFetcher =
         if not _whole(home, pin, carries=carries):
             raise SetupError(f"{name} does not hold the library that its lock file names: the lock file is wrong")
     see_it_load(home)
-    return CppLibrary(home, pin.wheel.version, installed or "bundled")
+    return CppLibrary(home, pin.wheel.version, library)
+
+
+def whose_library(machine: str | None = None) -> str | None:
+    """`BUNDLED` where the wheel's library is for this processor, else the name of an installed one, else None."""
+    if (machine or platform.machine()) == pinned().machine:
+        return BUNDLED
+    return ctypes.util.find_library(PACKAGE)
+
+
+def none_for(pin: Pinned) -> str:
+    """What is wrong where `whose_library` has none, and what to do."""
+    return (
+        f"carries its library for {pin.machine} alone, and no librocketmq is installed on this machine: install one "
+        "where the loader finds it"
+    )
+
+
+def home_of(pin: Pinned, cache: Path, library: str) -> Path:
+    """Where the client is unpacked: one that stands on an installed library lies elsewhere."""
+    own = "" if library == BUNDLED else "-python"
+    return cache / "cpp" / f"{pin.wheel.package}-{pin.wheel.version}{own}"
 
 
 def see_it_load(home: Path) -> None:
@@ -116,7 +136,7 @@ def see_it_load(home: Path) -> None:
 def _whole(home: Path, pin: Pinned, *, carries: bool) -> bool:
     package = home / PACKAGE
     try:
-        right = not carries or sha256_of(package / _BUNDLED) == pin.library_sha256
+        right = not carries or sha256_of(package / _FILE) == pin.library_sha256
     except OSError:
         return False
     return right and (package / "client.py").is_file()
@@ -128,7 +148,7 @@ def _unpack(wheel: Path, target: Path, *, carries: bool) -> None:
     unpack(wheel, everything)
     package = everything / PACKAGE
     if not carries:
-        (package / _BUNDLED).unlink(missing_ok=True)
+        (package / _FILE).unlink(missing_ok=True)
         shutil.rmtree(package / ".libs", ignore_errors=True)
     target.mkdir()
     package.rename(target / PACKAGE)
