@@ -45,12 +45,13 @@ _TERMS: Final = (
 class Found:
     """One run directory as it was read: what of it is counted, and why not all of it is.
 
-    `promised` are the rows that it was to judge, `whole` says that it came to its end, `copy_of` is alike for copies.
+    `promised` are the rows that it was to judge, by topology and guarantee, `whole` says that it came to its end,
+    `copy_of` is alike for copies.
     """
 
     past: Past | None
     doubt: Doubtful | None
-    promised: frozenset[str] = frozenset()
+    promised: frozenset[tuple[str, str]] = frozenset()
     terms: str = ""
     whole: bool = False
     copy_of: str = ""
@@ -110,7 +111,7 @@ def _read(root: Path, directory: Path) -> Found:
             raise EvidenceError(f"it has no run.json: {CUT_SHORT}, and it never said what it was to judge")
         run, session = _run_and_session(directory)
         at = _instant(run)
-        promised = frozenset(name for told in session.topologies.values() for name in told.promised)
+        promised = _to_judge(run, session)
         terms = json.dumps({name: run.options.get(name) for name in _TERMS}, sort_keys=True)
     except EvidenceError as error:
         return Found(None, Doubtful(place, href, at, _told(error, directory)))
@@ -134,6 +135,19 @@ def _run_and_session(directory: Path) -> tuple[Run, StoredSession]:
     except (KeyError, ValidationError) as error:
         told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"it has no {error}"
         raise EvidenceError(f"run.json: {told}; restore the file") from None
+
+
+def _to_judge(run: Run, session: StoredSession) -> frozenset[tuple[str, str]]:
+    """Of what its topologies promise the rows that a suite function it was to run judges; all, if none is known to."""
+    promised = {(topology, name) for topology, told in session.topologies.items() for name in told.promised}
+    places = [word.rstrip("/") for word in run.replay.split() if word.startswith("suites")]
+    functions = {g.id: (*g.scenarios, *g.nightly) for g in load_catalogue().guarantees}
+    asked = {
+        (topology, name)
+        for topology, name in promised
+        if any(f == at or f.startswith((f"{at}/", f"{at}::")) for f in functions.get(name, ()) for at in places)
+    }
+    return frozenset(asked or promised)
 
 
 def _instant(run: Run) -> datetime:
@@ -199,4 +213,5 @@ def _again(one: Found, found: list[Found]) -> bool:
         for other in found
         if other.whole and other.past is not None and other.terms == one.terms and other.past.at > doubt.at
     )
-    return one.promised <= {name for other in later for name in other.promised}
+    # What a later run promised and no suite function of it was for was judged by nobody.
+    return one.promised <= {(row.topology, row.id) for other in later if other.past for row in other.past.rows}

@@ -51,7 +51,9 @@ class Outcome:
         if self.borrows and lent is None and not self.broke_off:
             return verdict, reason
         controls = lent if self.borrows and lent is not None else self.controls
-        failed = [self.broke_off] if self.broke_off else unproved(self.result, controls)
+        # What would be planted stands in for no control that was to be run.
+        none = ["its control is run in the first repetition, and was not"] if self.borrows and not controls else []
+        failed = [self.broke_off] if self.broke_off else none or unproved(self.result, controls)
         return (Verdict.INCONCLUSIVE, "; ".join(failed)) if failed else (verdict, reason)
 
 

@@ -249,6 +249,31 @@ def _difference(before: Row, now: Row) -> list[str]:
     return remarks or _details(where, before, now)
 
 
+def _of_repetitions(where: str, before: Row, now: Row) -> list[str]:
+    """How often it came out how, how each figure spreads, and the figures of each scenario, of which these are made."""
+    remarks = []
+    if before.repeats is not None and before.repeats != now.repeats:
+        came_out = now.repeats.text() if now.repeats is not None else "there are no repetitions"
+        remarks.append(f"{where}: {came_out} now, {before.repeats.text()} when it ran")
+    remarks += [
+        f"{where}: {name} spread otherwise when it ran"
+        for name in sorted(before.spread)
+        if before.spread[name] != now.spread.get(name)
+    ]
+    there = {scenario.name: scenario.figures for scenario in now.scenarios}
+    for scenario in before.scenarios:
+        found = there.get(scenario.name)
+        if found is None:
+            remarks.append(f"{where}, {scenario.name}: it is stored, and nothing is judged of it now")
+            continue
+        remarks += [
+            f"{where}, {scenario.name}: {name} is {found.get(name)} now, {value} when it ran"
+            for name, value in sorted(scenario.figures.items())
+            if value != found.get(name)
+        ]
+    return remarks
+
+
 def _details(where: str, before: Row, now: Row) -> list[str]:
     """Where a row with the same verdict says something else: figures that nobody counted are no evidence.
 
@@ -259,6 +284,7 @@ def _details(where: str, before: Row, now: Row) -> list[str]:
         for name in sorted(before.figures)
         if before.figures[name] != now.figures.get(name)
     ]
+    remarks += _of_repetitions(where, before, now)
     if before.reason != now.reason and not remarks:
         remarks.append(f"{where}: the reason reads {now.reason!r} now, {before.reason!r} when it ran")
     if before.control != now.control:

@@ -20,16 +20,19 @@ def repeated(function: str, repetition: int) -> str:
     return function if repetition == 1 else f"{function}-repeat-{repetition}"
 
 
-def repeats_of(outcomes: Sequence[Outcome], verdicts: Sequence[Verdict]) -> Repeats | None:
+def repeats_of(outcomes: Sequence[Outcome], verdicts: Sequence[Verdict], asked: int = 1) -> Repeats | None:
     """How the repetitions of a row came out; None where there was one. `verdicts` are those of the outcomes, in order.
 
-    A repetition of several suite functions is as good as the worst of them.
+    A repetition of several suite functions is as good as the worst of them. One of the `asked` that was not reached
+    (-x, a worker that died, deselected) was not tested, unless none was.
     """
     by_number: dict[int, list[Verdict]] = defaultdict(list)
     for outcome, verdict in zip(outcomes, verdicts, strict=True):
         by_number[outcome.repetition].append(verdict)
-    if max(by_number, default=1) == 1:
+    if not by_number or max(asked, *by_number) == 1:
         return None
+    for number in range(1, asked + 1):
+        by_number.setdefault(number, [Verdict.NOT_TESTED])
     counts = Counter(map(merge, by_number.values()))
     return Repeats(
         held=counts[Verdict.HELD],

@@ -62,7 +62,8 @@ def figures(ran: Sequence[Outcome]) -> dict[str, Any]:
 def control_row(run: Path, ran: Sequence[Outcome]) -> ControlRow | None:
     """The row's control: the product or fault-off control where there is one, else the planted ones together.
 
-    Of several it says what the first that did not come out showed, and the reason of each.
+    Of several it says what the first that did not come out showed, and the reason of each. None where one was to be run
+    in the first repetition and was not: what is planted in the others stands in for none.
     """
     looks = tuple(
         dict.fromkeys(text for o in ran if o.result for text in on_looks_alone(o.result, lent(o, ran) or o.controls))
@@ -82,7 +83,7 @@ def control_row(run: Path, ran: Sequence[Outcome]) -> ControlRow | None:
             on_looks_alone=looks,
         )
     planted = [p for o in ran if o.result for p in o.result.planted]
-    if not planted:
+    if not planted or any(o.borrows for o in ran):
         return None
     shown = [p for p in planted if p.of_its_own] or planted
     bad = next((p for p in planted if p.observed is not Verdict.BROKEN), shown[0])

@@ -152,7 +152,7 @@ class Session:
         verdicts = [weighed(o, expected, lent(o, mine)) for o in mine]
         verdict = merge(v for v, _ in verdicts)
         nobody = guarantee.untested or "no suite reached this row in this run"
-        repeats = repeats_of(mine, [v for v, _ in verdicts])
+        repeats = repeats_of(mine, [v for v, _ in verdicts], settings.repeat)
         reason = reasons([r for v, r in verdicts if v is verdict], verdict, repeats) or nobody
         return Row(
             id=guarantee.id,

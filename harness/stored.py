@@ -51,7 +51,7 @@ class StoredOutcome(Data):
     not_tested: str = ""
     broke_off: str = ""
     function: str = ""
-    repetition: int = 1
+    repetition: int = Field(default=1, ge=1)
     borrows: bool = False
 
 

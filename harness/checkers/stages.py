@@ -16,6 +16,7 @@ from typing import Final
 import polars as pl
 
 from harness.checkers import narrow
+from harness.checkers.hit import ended_by_faults
 from harness.checkers.narrow import FOREVER_NS
 from harness.checkers.observed import observed
 from harness.core.errors import MetricUnavailable
@@ -24,26 +25,36 @@ from harness.core.names import DROPPED, REGISTERED
 
 _TAIL_NS: Final = 1_000_000_000
 """A client that goes on for less than a second behind the instant that is counted from need not be acknowledged."""
+_HUNG_NS: Final = 10_000_000_000
+"""No client leaves a send under way for so long by its own time-outs: who begins none meanwhile hangs in it."""
 
 
 def rerouted_s(history: History, *, window: str, back: bool = False, process: str | None = None) -> float:
     """Seconds until no client's route has the broker any more that the fault hit: of the slowest client.
 
     Or, with `back`, from the heal until every client's route has it again. Infinite for a client whose route did not
-    change so before the heal (or the end). Raises MetricUnavailable if a client that was sending recorded no route
-    before the fault, or if the fault hit more brokers than one.
+    change so before the heal (or the next fault, or the end). Raises MetricUnavailable if nobody was sending, if a
+    client that was recorded no route before the fault, if none of them had the broker in its route then (what nobody
+    used nobody can be seen to leave), or if the fault hit more brokers than one.
     """
     fault = narrow.window_of(history, window)
     begin = narrow.instant(history, window, "heal" if back else "inject")
-    until = FOREVER_NS if back or fault.heal_ns is None else fault.heal_ns
-    slowest = 0.0
-    for name in _sending(history, begin, process):
+    until = FOREVER_NS if fault.heal_ns is None else fault.heal_ns
+    if back:
+        until = min((w.inject_ns for w in history.windows if w.inject_ns > begin), default=FOREVER_NS)
+    names = _some_sending(history, begin, process)
+    broker = _hit(history, window)
+    slowest, had = 0.0, False
+    for name in names:
         seen = [route for route in history.routes if route.process == name]
-        if not any(route.time_ns < fault.inject_ns for route in seen):
+        before = [route for route in seen if route.time_ns < fault.inject_ns]
+        if not before:
             raise MetricUnavailable(f"{name} recorded no route before {window!r}: its client tells none")
-        broker = _hit(history, window)
+        had = had or broker in max(before, key=lambda route: route.time_ns).brokers
         at = _since(begin, until, [(route.time_ns, (broker in route.brokers) is back) for route in seen])
         slowest = max(slowest, math.inf if at is None else (at - begin) / 1e9)
+    if not had:
+        raise MetricUnavailable(f"no client that was sending had {broker} in its route before {window!r}")
     return slowest
 
 
@@ -78,6 +89,14 @@ def _bitten_s(history: History, window: str) -> float:
     return (bit - inject) / 1e9
 
 
+def _followed_s(history: History, name: str) -> float:
+    """Until the slowest nameserver said so; infinite where one never did, of which `slowest_s` knows nothing.
+
+    Raises MetricUnavailable where one did not answer.
+    """
+    return observed(history, name=f"{name}.slowest_s") if observed(history, name=f"{name}.all") else math.inf
+
+
 def _since(begin: int, until: int, changes: list[tuple[int, bool]]) -> int | None:
     """The instant behind which it was so, until the end; None if it was not, `begin` if it had been so all along."""
     at: int | None = None
@@ -89,19 +108,33 @@ def _since(begin: int, until: int, changes: list[tuple[int, bool]]) -> int | Non
 
 
 def _slowest_ok(history: History, begin: int, sent_after: int, process: str | None, by: pl.Expr) -> float:
-    names = _sending(history, begin, process)
-    if not names:
-        raise MetricUnavailable("no producer was sending then; there is no first success")
+    names = _some_sending(history, begin, process)
     oks = narrow.acked_of(history, process).filter((pl.col("invoke_ns") >= sent_after) & by)
     first = dict(oks.group_by(narrow.text("process")).agg(pl.col("complete_ns").min()).iter_rows())
     return max((first[name] - begin) / 1e9 if name in first else math.inf for name in names)
 
 
+def _some_sending(history: History, at: int, process: str | None) -> list[str]:
+    """See `_sending`. Raises MetricUnavailable if there is none: of nobody there is no slowest."""
+    names = _sending(history, at, process)
+    if not names:
+        raise MetricUnavailable("no producer was sending then; there is no first success, and no route that is left")
+    return names
+
+
 def _sending(history: History, at: int, process: str | None) -> list[str]:
-    """Producers that had begun by then and went on for a second."""
+    """Producers that had begun by then and went on for a second, or would have but for a send that they hang in."""
     sends = narrow.sends_of(history, process)
-    about = sends.group_by(narrow.text("process")).agg(first=pl.col("invoke_ns").min(), last=pl.col("invoke_ns").max())
-    going = about.filter((pl.col("first") < at) & (pl.col("last") >= at + _TAIL_NS))
+    done = pl.col("complete_ns").fill_null(FOREVER_NS)
+    hung = (
+        (done - pl.col("invoke_ns") >= _HUNG_NS)
+        & (done >= at + _TAIL_NS)
+        & ~narrow.text("process").is_in(sorted(ended_by_faults(history)))
+    )
+    about = sends.group_by(narrow.text("process")).agg(
+        first=pl.col("invoke_ns").min(), last=pl.col("invoke_ns").max(), hung=hung.any()
+    )
+    going = about.filter((pl.col("first") < at) & ((pl.col("last") >= at + _TAIL_NS) | pl.col("hung")))
     return sorted(going.get_column("process").to_list())
 
 
@@ -119,10 +152,10 @@ def _hit(history: History, window: str) -> str:
 STAGES: Final[Mapping[str, Callable[[History, str], float]]] = MappingProxyType(
     {
         "bitten_s": _bitten_s,
-        "dropped_s": lambda history, _: observed(history, name=f"{DROPPED}.slowest_s"),
+        "dropped_s": lambda history, _: _followed_s(history, DROPPED),
         "rerouted_s": lambda history, window: rerouted_s(history, window=window),
         "first_ok_s": lambda history, window: first_ok_s(history, window=window),
-        "registered_s": lambda history, _: observed(history, name=f"{REGISTERED}.slowest_s"),
+        "registered_s": lambda history, _: _followed_s(history, REGISTERED),
         "routed_again_s": lambda history, window: rerouted_s(history, window=window, back=True),
         "full_service_s": lambda history, window: full_service_s(history, window=window),
     }

@@ -154,17 +154,17 @@ class JavaProducer:
         client = self._producer.getDefaultMQProducerImpl()
         routes, addresses = client.getTopicPublishInfoTable(), client.getmQClientFactory()
         never, topic, seen, told = threading.Event(), self._config.topic, None, None
-        with suppress(ClientError, jpype.JException):
-            while True:
+        while self._recorder.failed is None:
+            with suppress(ClientError, jpype.JException):  # of a look that failed the next one tells
                 route = routes.get(topic)
                 if route is not None and (seen is None or not route.equals(seen)):
-                    seen = route
                     queues = [str(queue.getBrokerName()) for queue in route.getMessageQueueList()]
                     found = {name: str(addresses.findBrokerAddressInPublish(name)) for name in sorted(set(queues))}
                     if (found, len(queues)) != told:
-                        told = found, len(queues)
                         self._recorder.route(topic, found, len(queues))
-                never.wait(_ROUTE_LOOK_S)
+                        told = found, len(queues)
+                    seen = route
+            never.wait(_ROUTE_LOOK_S)
 
     def _content(self, n: int) -> tuple[str, str]:
         """Keys and body of message n."""

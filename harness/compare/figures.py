@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 from types import MappingProxyType
 from typing import Final
 
@@ -120,13 +120,16 @@ def _scenarios(side: Side, key: Key) -> list[str]:
 
 
 def _value(stored: Stored, key: Key, scenario: str, name: str) -> float | None:
-    """A figure of a run whose scenario could be judged: of its repetitions the median, of what was lost the sum."""
+    """A figure of a run whose scenario could be judged: of its repetitions the median, of what was lost the mean.
+
+    A sum would grow with how often the scenario was repeated, and a median hides what one in three loses.
+    """
     row = stored.rows.get(key)
     judged = [s for s in row.scenarios if s.called == scenario and s.verdict.value in ("held", "broken")] if row else []
     values = [value for each in judged if (value := _number(name, each.figures.get(name))) is not None]
     if not values:
         return None
-    return sum(values) if name == "lost" else median(values)
+    return fmean(values) if name == "lost" else median(values)
 
 
 def _number(name: str, value: JsonValue) -> float | None:

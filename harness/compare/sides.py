@@ -25,7 +25,7 @@ _DECIDES = ("java", "client", "runtime", "timers", "broker_conf", "namesrv_conf"
 class Stored:
     """One run. `roots` are the directories of the rows' own scenarios, by name; `terms` what each was put to.
 
-    `shapes` say what each topology was.
+    The latter by the name that all repetitions of a scenario have in common. `shapes` say what each topology was.
     `code` is what the run itself ended in, `graver` that this is more than its rows account for, `digest` the SHA-256
     of its `verdicts.json`.
     """
@@ -115,13 +115,15 @@ def _load(told: str, directory: Path) -> Stored:
         by_key[row.id, row.topology] = row
     session = load_session(directory)[1]
     code = session.exit_code
-    names = [scenario.name for row in rows for scenario in row.scenarios]
-    roots = {name: directory / "scenarios" / name for name in names}
+    scenarios = {scenario.name: scenario for row in rows for scenario in row.scenarios}
+    roots = {name: directory / "scenarios" / name for name in scenarios}
+    # Of repetitions whichever there is: all are put to the same.
+    first = {scenario.called: roots[name] for name, scenario in reversed(scenarios.items())}
     return Stored(
         run,
         by_key,
         roots,
-        {name: _terms(read_json(root / "scenario.json")) for name, root in roots.items()},
+        {called: _terms(read_json(root / "scenario.json")) for called, root in first.items()},
         {name: _shape(stored.topology) for name, stored in session.topologies.items()},
         code,
         code is not None and graver(code, exit_code(rows)[0]) != exit_code(rows)[0],

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.checkers.stages import STAGES
-from harness.compare.figures import Figure
+from harness.compare.figures import KINDS, Figure
 from harness.compare.sides import Key, Side
-from harness.compare.statistics import fisher
+from harness.compare.statistics import fewest_runs, fisher
 from harness.core.verdict import Verdict
 from harness.evidence.files import read_json
 from harness.judging import judge_directory
@@ -69,10 +69,14 @@ def compared(base: Side, candidate: Side, key: Key, figures: Sequence[Figure], u
         return Compared(key, Outcome.NOT_COMPARABLE, *said, why_not, owed, tested, mine)
     outcome, why = _by_verdicts(base, candidate, key, judged)
     promises_figure = any(row.figure for row in (*ours, *theirs))
-    if outcome is Outcome.SAME and promises_figure and not any(f.judged and f.name in STAGES for f in mine):
+    stages = {figure.name for figure in mine if figure.judged and figure.name in STAGES}
+    if outcome is Outcome.SAME and promises_figure and not stages:
         # That there is a figure on both sides says nothing of how much it is; and others are told in words alone.
         why = "a promise of how much, of which nothing could be judged: see both reports"
         return Compared(key, Outcome.NOT_COMPARABLE, *said, why, figures=mine)
+    if outcome is Outcome.SAME and promises_figure and (lacking := _shown(base, key) - stages):
+        why = f"a promise of how much, of which the candidate does not show {', '.join(sorted(lacking))} often enough"
+        return Compared(key, Outcome.NOT_COMPARABLE, *said, why, owed=True, figures=mine)
     worse = [figure for figure in mine if figure.outcome == "worse"]
     better = [figure for figure in mine if figure.outcome == "better"]
     if outcome is not Outcome.WORSE and worse:
@@ -132,12 +136,13 @@ def _said(rows: Sequence[Row]) -> str:
 
 
 def _by_verdicts(base: Side, candidate: Side, key: Key, judged: Sequence[Sequence[Row]]) -> tuple[Outcome, str]:
-    broken = [[row for row in rows if row.verdict is Verdict.BROKEN] for rows in judged]
-    (bad, of), (bad_now, of_now) = ((len(b), len(rows)) for b, rows in zip(broken, judged, strict=True))
+    (bad, of), (bad_now, of_now) = map(_broken_of, judged)
+    share = f"broken in {bad} of {of}, now in {bad_now} of {of_now}"
     if not bad and bad_now and all(row.known for rows in judged for row in rows):
         return Outcome.SAME, f"expected to be broken on both sides, and was in {bad_now} of {of_now} of the candidate"
     if not bad and bad_now:
-        return Outcome.WORSE, broken[1][0].reason
+        reason = next(row.reason for row in judged[1] if row.verdict is Verdict.BROKEN)
+        return Outcome.WORSE, f"{share}: {reason}" if any(row.repeats for rows in judged for row in rows) else reason
     if bad and bad_now:
         more = sorted(_violated(candidate, key) - _violated(base, key))
         if more:
@@ -145,12 +150,32 @@ def _by_verdicts(base: Side, candidate: Side, key: Key, judged: Sequence[Sequenc
     if not bad:
         return Outcome.SAME, ""
     p = fisher(bad, of, bad_now, of_now)
-    share = f"broken in {bad} of {of}, now in {bad_now} of {of_now}"
-    if not bad_now and bad == of and of_now == len(candidate.rows(key)):
+    if not bad_now and bad == of and len(judged[1]) == len(candidate.rows(key)):
         return Outcome.BETTER, share
     if p < CHANCE:
         return (Outcome.WORSE if bad_now / of_now > bad / of else Outcome.BETTER), f"{share} (p = {p:.2g})"
     return Outcome.SAME, share if bad_now != of_now or bad != of else ""
+
+
+def _shown(side: Side, key: Key) -> set[str]:
+    """The stages that are compared and that runs of the side have, of enough of them to be judged."""
+    of_runs = [{name for scenario in row.scenarios for name in scenario.figures} for row in side.rows(key)]
+    return {name for name in STAGES if name in KINDS and sum(name in told for told in of_runs) >= fewest_runs()}
+
+
+def _broken_of(rows: Sequence[Row]) -> tuple[int, int]:
+    """How often these rows were broken, of how often they were judged: a run that repeats its scenarios is as many.
+
+    By runs one of thirty repetitions would weigh as much as thirty of thirty, and who repeats more would be broken
+    more often.
+    """
+    each = [
+        (row.repeats.broken, row.repeats.broken + row.repeats.held)
+        if row.repeats is not None
+        else (int(row.verdict is Verdict.BROKEN), 1)
+        for row in rows
+    ]
+    return sum(bad for bad, _ in each), sum(of for _, of in each)
 
 
 def _violated(side: Side, key: Key) -> set[str]:

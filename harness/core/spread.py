@@ -55,13 +55,14 @@ class Repeats(Data):
         """`held 30 of 30 times (broken in at most 9.5 % of them, at 95 %)`, `broken 9 of 10 times, held once`.
 
         The bound is one on repetitions, each of which is a fault, a recovery, a reading: a loss that comes with one
-        failover in twenty is no matter of how many messages were sent.
+        failover in twenty is no matter of how many messages were sent. It says nothing of what nobody could judge.
         """
         words = ("broken", "held", "inconclusive", "not tested")
         counts = [(word, getattr(self, word.replace(" ", "_"))) for word in words]
         told = [f"{word} {count} of {self.of} times" for word, count in counts if count]
+        of = "of the judged " if self.held < self.of else ""
         bound = (
-            f" (broken in at most {100 * share_bound(self.held):.2g} % at 95 %)"
+            f" ({of}broken in at most {100 * share_bound(self.held):.2g} % at 95 %)"
             if self.held and not self.broken
             else ""
         )

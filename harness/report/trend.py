@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from statistics import median
 from typing import Final
 
 from markupsafe import Markup, escape
@@ -15,6 +16,8 @@ from harness.report.words import label_text, value_text
 
 NO_END: Final = "no end seen"
 """What an infinite figure says: what was waited for did not come while the run lasted."""
+_WORST: Final = frozenset({"rto_max_s"})
+"""Figures of which the page says that they are the longest there was."""
 _WIDTH: Final = 150
 _HEIGHT: Final = 34
 _EDGE: Final = 5
@@ -25,18 +28,23 @@ def values(course: Course, name: str, most: int) -> tuple[float | None, ...]:
     """A figure in each of the last `most` runs of a course, the oldest first; None where a run has none.
 
     It is that of one scenario, the first of the newest row that has any, for two scenarios are not comparable. One
-    that came to no verdict has none. Infinite is one whose end was not seen.
+    that came to no verdict has none. Infinite is one whose end was not seen. Of repetitions it is the longest outage of
+    them all, and the median of anything else.
     """
     shown = course.judged[-most:]
-    scenario = next((one.row.scenarios[0].name for one in reversed(shown) if one.row.scenarios), None)
+    scenario = next((one.row.scenarios[0].called for one in reversed(shown) if one.row.scenarios), None)
     return tuple(_value(one, scenario, name) for one in shown)
 
 
 def _value(judged: Judged, scenario: str | None, name: str) -> float | None:
-    found = next((s for s in judged.row.scenarios if s.name == scenario), None)
-    if found is None or found.verdict not in (Verdict.HELD, Verdict.BROKEN):
+    mine = [s for s in judged.row.scenarios if s.called == scenario and s.verdict in (Verdict.HELD, Verdict.BROKEN)]
+    known = [value for each in mine if (value := _number(each.figures.get(name))) is not None]
+    if not known:
         return None
-    value: JsonValue = found.figures.get(name)
+    return max(known) if name in _WORST else median(known)
+
+
+def _number(value: JsonValue) -> float | None:
     if value == "inf":
         return math.inf
     known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

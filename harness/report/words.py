@@ -111,9 +111,10 @@ def figures_text(figures: Mapping[str, Any], *, most: int = 2) -> str:
 
 
 def spread_text(name: str, spread: Spread) -> str:
-    """`rto max: median 0.12 s (0.1 to 0.2), p95 0.31 s (0.25 to ?), most 0.33 s of 30`; bounds are at 95 %.
+    """`rto max: least 0.1 s, median 0.12 s (0.1 to 0.2), p95 0.31 s (0.25 to ?), most 0.33 s of 30`, bounds at 95 %.
 
-    `?` is a bound that so few values do not give; `never` is a value that was not reached within its repetition.
+    The least is the worst of a share or a rate. `?` is a bound that so few values do not give; `never` is a value that
+    was not reached within its repetition.
     """
 
     def told(value: float | str | None) -> str:
@@ -124,8 +125,8 @@ def spread_text(name: str, spread: Spread) -> str:
 
     never = f", of which {spread.never} never" if spread.never else ""
     return (
-        f"{label_text(name)}: median {quantile(spread.median)}, p95 {quantile(spread.p95)}, "
-        f"most {told(spread.most)} of {spread.n}{never}"
+        f"{label_text(name)}: least {told(spread.least)}, median {quantile(spread.median)}, "
+        f"p95 {quantile(spread.p95)}, most {told(spread.most)} of {spread.n}{never}"
     )
 
 

@@ -88,6 +88,76 @@ class TestStages:
         h.send("p3", "p3-1", at_s=10.5).info(at_s=13.5)
         assert measure(h.history(), "first_ok_s", LOST) == pytest.approx(3.0)
 
+    @pytest.mark.parametrize("metric", ["rerouted_s", "first_ok_s"])
+    def test_where_nobody_was_sending_there_is_no_telling(self, metric):
+        h = HistoryBuilder()
+        h.route("p1", *BOTH, at_s=1.0)
+        h.send("p1", "a", at_s=9.0).ok(at_s=9.1)
+        h.fault("lost", "inject", at_s=10.0)
+        h.fault("lost", "observed", at_s=10.2)
+        h.fault("lost", "heal", at_s=40.0)
+        with pytest.raises(MetricUnavailable, match="no producer was sending"):
+            measure(h.history(), metric, LOST)
+
+    def test_after_a_fault_that_lasts_no_route_comes_back(self):
+        h = HistoryBuilder()
+        h.route("p1", *BOTH, at_s=1.0)
+        h.send("p1", "a", at_s=9.0).ok(at_s=9.1)
+        h.fault("lost", "inject", at_s=10.0)
+        h.fault("lost", "observed", at_s=10.2)
+        h.route("p1", "broker-b", at_s=11.0)
+        h.send("p1", "b", at_s=20.0).ok(broker="broker-b", at_s=20.1)
+        with pytest.raises(MetricUnavailable):
+            measure(h.history(), "rerouted_s", LOST | {"back": True})
+
+    def test_of_a_broker_that_no_client_had_nobody_was_seen_to_leave_it(self):
+        h = HistoryBuilder()
+        h.route("p1", "broker-b", at_s=1.0)
+        for n, at_s in enumerate((9.0, 20.0)):
+            h.send("p1", str(n), at_s=at_s).ok(broker="broker-b", at_s=at_s + 0.1)
+        h.fault("lost", "inject", at_s=10.0)
+        h.fault("lost", "observed", at_s=10.2)
+        h.fault("lost", "heal", at_s=40.0)
+        with pytest.raises(MetricUnavailable, match="had broker-a in its route"):
+            measure(h.history(), "rerouted_s", LOST)
+
+    @pytest.mark.parametrize("answered", [None, 49.0])
+    @pytest.mark.parametrize("metric", ["first_ok_s", "rerouted_s", "full_service_s"])
+    def test_who_hangs_in_a_send_was_never_served_again(self, metric, answered):
+        """Begun before the fault and not answered until the end: it did not stop, it could not go on."""
+        h = failover()
+        h.route("p3", *BOTH, at_s=1.0)
+        h.send("p3", "p3-0", at_s=9.0).ok(at_s=9.1)
+        hangs = h.send("p3", "p3-1", at_s=9.5)
+        if answered is not None:
+            hangs.info(at_s=answered)
+        assert measure(h.history(), metric, LOST) == math.inf
+
+    def test_who_had_only_so_many_to_send_need_not_be_served(self):
+        h = failover()
+        h.hello("p3", role="producer", max_messages=2)
+        h.route("p3", *BOTH, at_s=1.0)
+        h.send("p3", "p3-0", at_s=9.0).ok(at_s=9.1)
+        h.send("p3", "p3-1", at_s=9.5).info(at_s=12.5)
+        assert measure(h.history(), "first_ok_s", LOST) == pytest.approx(3.0)
+
+    def test_a_nameserver_that_never_dropped_it_is_the_slowest(self):
+        """`slowest_s` is of those that did."""
+        for name, stage in ((DROPPED, "dropped_s"), (REGISTERED, "registered_s")):
+            h = failover()
+            h.observe(name, {"all": False, "slowest_s": 0.3})
+            assert figures(h.history(), "final")[stage] == "inf"
+            h.observe(name, {"all": None, "slowest_s": 0.3})
+            assert stage not in figures(h.history(), "final")
+
+    def test_who_came_back_before_the_next_fault_came_back(self):
+        h = failover()
+        h.fault("again", "inject", at_s=60.0)
+        for p in ("p1", "p2"):
+            h.route(p, "broker-b", at_s=61.0)
+            h.send(p, f"{p}-z", at_s=70.0).ok(broker="broker-b", at_s=70.1)
+        assert measure(h.history(), "rerouted_s", LOST | {"back": True}) == pytest.approx(4.0)
+
     def test_of_a_cut_it_is_the_node_at_the_end_of_every_link(self):
         h = HistoryBuilder()
         h.route("p1", *BOTH, at_s=1.0)

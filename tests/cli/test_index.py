@@ -319,3 +319,31 @@ def test_a_real_run_is_read(stored_run, tmp_path):
     assert "1m, RocketMQ 4.9.7, Java 25, client java, fast timers Guarantee" in words.text["c0"]
     assert "a-run/report.html" in words.links
     assert "doubtful" not in words.text
+
+
+def test_rows_that_a_later_run_promised_and_no_suite_of_it_judges_were_not_judged_again(tmp_path):
+    """A sign-off promises what only the nightly suites judge: it takes no error of theirs away."""
+    nightly, both = "failover-stages", (row("failover-stages", "not-tested"), row(KILL))
+    store(tmp_path / "1", "2026-12-01T02:00", *both, ended=False, ran=(), replay="pytest suites-nightly --topology=1m")
+    store(tmp_path / "2", "2026-12-01T03:00", *both, ran=(KILL,), replay="pytest suites/ --topology=1m")
+    assert "not judged again" in read(tmp_path).text["doubtful"]
+    assert cases(tmp_path)["1"] == "error"
+    store(tmp_path / "3", "2026-12-01T04:00", row(nightly), row(KILL, "not-tested"), ran=(nightly,))
+    assert "all of it was judged again" in read(tmp_path).text["doubtful"], "it was to judge nothing of a sign-off's"
+    assert "1" not in cases(tmp_path)
+
+
+def test_the_longest_outage_of_repetitions_is_that_of_all(tmp_path):
+    """The first alone would hide the one in which service never came back."""
+    once = row(KILL).scenarios[0]
+    others = [
+        once.model_copy(update={"name": f"1m/{KILL}-repeat-{n}", "repetition": n, "figures": figures})
+        for n, figures in ((2, {"rto_max_s": 9.5, "ok_per_s": 100.0}), (3, {"rto_max_s": 0.5, "ok_per_s": 400.0}))
+    ]
+    store(tmp_path / "1", "2026-12-01T02:00", row(KILL, scenarios=(once, *others)))
+    words = read(tmp_path).text["c0"]
+    assert "once 9.5 s" in words
+    assert "once 400 /s" in words or "once 400/s" in words
+    never = others[1].model_copy(update={"figures": {"rto_max_s": "inf"}})
+    store(tmp_path / "2", "2026-12-02T02:00", row(KILL, scenarios=(once, others[0], never)))
+    assert "last no end seen" in read(tmp_path).text["c0"]

@@ -405,7 +405,7 @@ def test_the_run_of_an_upgrade_is_of_no_release(make: Make, tmp_path: Path) -> N
         put(make("a"), candidate, tmp_path)
 
 
-def repeat(run: Path, latencies_ms: tuple[float, ...]) -> None:
+def repeat(run: Path, latencies_ms: tuple[float, ...], lost: int | None = None) -> None:
     """As if `--repeat` had run its scenario that often."""
     root = run / "scenarios/1m/kill"
     for n in range(2, len(latencies_ms) + 1):
@@ -417,7 +417,7 @@ def repeat(run: Path, latencies_ms: tuple[float, ...]) -> None:
                 row["scenarios"] = [
                     scenario
                     | {"name": scenario["name"] + f"-repeat-{n}" * (n > 1), "repetition": n}
-                    | {"figures": {"latency_p50_ms": at, "lost": n}}
+                    | {"figures": {"latency_p50_ms": at, "lost": n if lost is None else lost}}
                     for n, at in enumerate(latencies_ms, 1)
                 ]
 
@@ -428,12 +428,12 @@ def repeat(run: Path, latencies_ms: tuple[float, ...]) -> None:
 
 
 def test_repetitions_are_one_value_of_their_run(make: Make, tmp_path: Path) -> None:
-    """Their median, or the sum of what was lost: what was measured within a run is no sample of runs."""
+    """Their median, or the mean of what was lost: what was measured within a run is no sample of runs."""
     repeat(make("base/0", release="4.9.7"), (2.0,))
     repeat(make("candidate/0", release="5.3.3"), (3.0, 90.0, 1.0))
     _text, _code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
     values = {figure["name"]: (figure["base"], figure["candidate"]) for figure in row["figures"]}
-    assert values == {"latency_p50_ms": ([2.0], [3.0]), "lost": ([1.0], [6.0])}
+    assert values == {"latency_p50_ms": ([2.0], [3.0]), "lost": ([1.0], [2.0])}
     assert row["outcome"] == "same"
 
 
@@ -462,3 +462,92 @@ def test_a_promise_of_how_much_is_compared_by_its_stages(
             edited(make(f"{name}/{n}", release=release), change)
     text, _code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
     assert row["outcome"] == outcome, text
+
+
+def repeated(run: Path, broken: int, of: int) -> Path:
+    """As if `--repeat of` had run its scenario, and so many of them had come out as it did."""
+
+    def change(verdicts: dict[str, Any]) -> None:
+        verdicts["run"]["options"]["repeat"] = of
+        row = verdicts["guarantees"][0]
+        assert (row["verdict"] == "broken") is bool(broken)
+        row["repeats"] = {"held": of - broken, "broken": broken, "inconclusive": 0, "not_tested": 0}
+        for scenario in row["scenarios"]:
+            scenario["figures"] = {}  # the two histories have others, which would be told
+
+    edited(run, change)
+    document = json.loads((run / "run.json").read_text())
+    document["options"]["repeat"] = of
+    (run / "run.json").write_text(json.dumps(document))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "outcome"),
+    [
+        # Broken now and then on both sides; whether a run has it depends on how many repetitions it has.
+        (((0, 1), (0, 1), (1, 1), (0, 1), (0, 1)), ((3, 30),) * 5, "same"),
+        (((2, 30),) * 5, ((0, 1),) * 5, "same"),
+        (((1, 30),) * 5, ((20, 30),) * 5, "worse"),
+        (((20, 30),) * 5, ((1, 30),) * 5, "better"),
+        (((30, 30),), ((0, 30),), "better"),
+        (((1, 30),), ((0, 30),), "same"),
+        (((0, 30),), ((1, 30),), "worse"),
+    ],
+)
+def test_how_often_is_counted_by_repetitions(
+    make: Make, tmp_path: Path, base: Any, candidate: Any, outcome: str
+) -> None:
+    for name, release, each in (("base", "4.9.7", base), ("candidate", "5.3.3", candidate)):
+        for n, (broken, of) in enumerate(each):
+            repeated(make(f"{name}/{n}", BROKEN if broken else HELD, release), broken, of)
+    text, _code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert row["outcome"] == outcome, text
+
+
+def test_more_repetitions_do_not_lose_more(make: Make, tmp_path: Path) -> None:
+    for n in range(5):
+        repeat(make(f"base/{n}", release="4.9.7"), (2.0,), lost=100 + n)
+        repeat(make(f"candidate/{n}", release="5.3.3"), (2.0,) * 4, lost=100 + n)
+    text, _code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert row["outcome"] == "same", text
+
+
+def test_a_load_is_known_by_whichever_repetition_there_is(make: Make, tmp_path: Path) -> None:
+    """Of a candidate that lacks the first one, the load is that of the others."""
+    for n in range(5):
+        repeat(make(f"base/{n}", release="4.9.7"), (2.0,))
+        repeat(make(f"candidate/{n}", release="5.3.3"), (9.0, 9.0))
+        other_load(tmp_path / "candidate" / str(n))
+
+        def without_first(verdicts: dict[str, Any]) -> None:
+            for row in verdicts["guarantees"]:
+                row["scenarios"] = row["scenarios"][1:]
+
+        edited(tmp_path / "candidate" / str(n), without_first)
+    _text, _code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert (row["outcome"], row["figures"]) == ("same", [])
+    assert "figures of 1m/kill are not compared" in row["why"]
+
+
+@pytest.mark.parametrize(
+    ("shown_in", "outcome", "owed"), [(5, "same", False), (3, "not comparable", True), (0, "not comparable", True)]
+)
+def test_a_stage_that_the_candidate_does_not_show_is_owed(
+    make: Make, tmp_path: Path, shown_in: int, outcome: str, owed: bool
+) -> None:
+    """That another one was judged says nothing of it."""
+    for name, release in (("base", "4.9.7"), ("candidate", "5.3.3")):
+        for n in range(5):
+            both = name == "base" or n < shown_in
+
+            def change(verdicts: dict[str, Any], at: float = 1.0 + n / 50, both: bool = both) -> None:
+                for row in verdicts["guarantees"]:
+                    row["figure"] = True
+                    for scenario in row["scenarios"]:
+                        scenario["figures"] = {"dropped_s": at} | ({"first_ok_s": at} if both else {})
+
+            edited(make(f"{name}/{n}", release=release), change)
+    text, _code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert (row["outcome"], row["owed"]) == (outcome, owed), text
+    assert ("first_ok_s" in row["why"]) is (row["outcome"] != "same")

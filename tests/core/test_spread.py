@@ -8,6 +8,7 @@ import random
 import pytest
 
 from harness.core.spread import Repeats, share_bound, spread
+from harness.report.words import spread_text
 
 
 def test_quantiles_are_values_that_were_seen() -> None:
@@ -58,7 +59,7 @@ def test_how_often_it_held_carries_its_bound() -> None:
     assert Repeats(held=30).text() == "held 30 of 30 times (broken in at most 9.5 % at 95 %)"
     assert Repeats(held=1, broken=9).text() == "broken 9 of 10 times, held 1 of 10 times"
     assert Repeats(held=8, inconclusive=2).text() == (
-        "held 8 of 10 times, inconclusive 2 of 10 times (broken in at most 31 % at 95 %)"
+        "held 8 of 10 times, inconclusive 2 of 10 times (of the judged broken in at most 31 % at 95 %)"
     )
     assert Repeats(broken=10).text() == "broken 10 of 10 times"
 
@@ -67,3 +68,10 @@ def test_how_often_it_held_carries_its_bound() -> None:
 def test_the_bound_is_exact(n: int) -> None:
     """A share so large would have shown itself in n repetitions but for one case in twenty."""
     assert (1 - share_bound(n)) ** n == pytest.approx(0.05)
+
+
+def test_of_what_is_better_the_more_there_is_the_worst_is_told() -> None:
+    """A median and a tail at the good end would hide the one repetition in which half of the sends failed."""
+    text = spread_text("success_ratio", spread([0.5, *[1.0] * 29]))
+    assert "least 50 %" in text
+    assert "most 100 % of 30" in text

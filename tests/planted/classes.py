@@ -1,4 +1,4 @@
-"""Changes one method of one class, by javassist: `python -m tests.planted.classes CLASS METHOD SOURCE WHERE JAR...`.
+"""Changes one method of one class, by javassist: `python -m tests.planted.classes CLASS METHOD SOURCE JAR...`.
 
 Writes the bytes of the changed class to its output.
 """
@@ -12,21 +12,17 @@ import jpype
 from harness.distribution import default_cache, obtain_jre
 
 
-def changed(name: str, method: str, source: str, where: str, jars: list[str]) -> bytes:
-    """The class with the source before or behind the body of its method."""
+def changed(name: str, method: str, source: str, jars: list[str]) -> bytes:
+    """The class with the source before the body of its method."""
     jpype.startJVM(str(obtain_jre("25", default_cache()).libjvm), classpath=[j for j in jars if "/javassist-" in j])
     pool = jpype.JClass("javassist.ClassPool")(False)
     pool.appendSystemPath()
     for jar in jars:
         pool.appendClassPath(jar)
     found = pool.get(name)
-    body = found.getDeclaredMethod(method)
-    if where == "behind":
-        body.insertAfter(source)
-    else:
-        body.insertBefore(source)
+    found.getDeclaredMethod(method).insertBefore(source)
     return bytes(found.toBytecode())
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(changed(*sys.argv[1:5], sys.argv[5:]))
+    sys.stdout.buffer.write(changed(*sys.argv[1:4], sys.argv[4:]))

@@ -16,14 +16,13 @@ from harness.distribution import default_cache, obtain_release
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """Java source put before or behind the body of a method; `$_` is what it returns."""
+    """Java source put before the body of a method; `$1` is its first argument."""
 
     jar: str
     classes: tuple[str, ...]
     """the first that the release has"""
     method: str
     source: str
-    behind: bool = False
 
 
 def _sleep(ms: int) -> str:
@@ -31,6 +30,7 @@ def _sleep(ms: int) -> str:
 
 
 _PROCESSOR = "org.apache.rocketmq.broker.processor.SendMessageProcessor"
+_STATUS = "org.apache.rocketmq.store.PutMessageStatus"
 _HA = "org.apache.rocketmq.store.ha."
 DEFECTS: Final = MappingProxyType(
     {
@@ -43,13 +43,12 @@ DEFECTS: Final = MappingProxyType(
             "transferData",
             _sleep(100),
         ),
-        # A slave that did not answer in time (12) is no reason to say anything but SEND_OK (0).
+        # A slave that did not answer in time is no reason to say anything but SEND_OK.
         "timeout-is-ok": Defect(
             "broker",
             (_PROCESSOR,),
             "handlePutMessageResult",
-            "if ($3 != null && $3.getCode() == 12) { $3.setCode(0); }",
-            behind=True,
+            f"if ($1.getPutMessageStatus() == {_STATUS}.FLUSH_SLAVE_TIMEOUT) $1.setPutMessageStatus({_STATUS}.PUT_OK);",
         ),
     }
 )
@@ -68,9 +67,7 @@ def plant(name: str, version: str, directory: Path) -> Path:
         there = next(c for c in defect.classes if f"{c.replace('.', '/')}.class" in packed.namelist())
     # In a process of its own: a JVM cannot be started twice in one.
     words = [sys.executable, "-m", "tests.planted.classes", there, defect.method, defect.source]
-    changed = subprocess.run(
-        [*words, "behind" if defect.behind else "before", *map(str, release.jars)], check=True, stdout=subprocess.PIPE
-    ).stdout
+    changed = subprocess.run([*words, *map(str, release.jars)], check=True, stdout=subprocess.PIPE).stdout
     _replace(jar, f"{there.replace('.', '/')}.class", changed)
     return directory
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.core.verdict import Verdict
 from harness.recheck import recheck
-from tests.plugin.conftest import CONTROLLED, Inner, Stub
+from tests.plugin.conftest import ANY_BREAK, CONTROLLED, MISSING, SUITE, Inner, Stub
 
 pytest_plugins = ["pytester"]
 
@@ -71,6 +71,56 @@ def test_without_the_first_the_others_have_no_control(inner: Inner) -> None:
     looks = CONTROLLED.replace('forbid("lost")', 'observed("seen").equals(1)')
     ended = inner("--repeat=2", "-k", "repeat-2", suite=looks)
     assert (ended.code, ended.row()["verdict"]) == (6, "inconclusive")
+
+
+def test_without_the_first_no_planted_defect_stands_in_for_the_control(inner: Inner, stub: Stub) -> None:
+    """A worker that died with the first repetition leaves the others alone as this does."""
+    ended = inner("--repeat=3", "-k", "repeat-2 or repeat-3", suite=CONTROLLED)
+    assert stub.ran == ["kill-repeat-2", "kill-repeat-3"]
+    assert (ended.code, ended.row()["verdict"]) == (6, "inconclusive")
+    assert "its control is run in the first repetition" in ended.row()["reason"]
+    assert [s["verdict"] for s in ended.row()["scenarios"]] == ["inconclusive"] * 2
+    assert ended.row()["control"] is None, "the one that there was to be was not run, and no other is shown for it"
+
+
+@pytest.mark.parametrize("lacking", ["kill", "kill--worse"])
+def test_a_first_one_that_lacked_something_lends_no_control(inner: Inner, stub: Stub, lacking: str) -> None:
+    stub.outcomes[lacking] = MISSING
+    ended = inner("--repeat=2", "--allow-missing=power-cut", suite=CONTROLLED)
+    assert (ended.code, ended.row()["verdict"]) == (6, "inconclusive")
+    assert ended.row()["repeats"] == {"held": 0, "broken": 0, "inconclusive": 1, "not_tested": 1}
+
+
+def test_repetitions_that_were_not_reached_are_told(inner: Inner, stub: Stub) -> None:
+    ended = inner("--repeat=4", "-k", "not repeat-3 and not repeat-4", suite=CONTROLLED)
+    assert ended.row()["repeats"] == {"held": 2, "broken": 0, "inconclusive": 0, "not_tested": 2}
+    ended = inner("--repeat=4", "-k", "not repeat", suite=CONTROLLED)
+    assert ended.row()["repeats"] == {"held": 1, "broken": 0, "inconclusive": 0, "not_tested": 3}
+    assert "held 1 of 4 times, not tested 3 of 4 times" in ended
+
+
+def test_a_row_that_nobody_reached_was_not_repeated(inner: Inner) -> None:
+    ended = inner("--repeat=2", suite=CONTROLLED)
+    assert ended.row("at-least-once")["repeats"] is None
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_of_what_is_known_to_be_broken_not_every_repetition_need_be(inner: Inner, stub: Stub, number: int) -> None:
+    """A row deviates as a whole or not at all: a bug that shows itself now and then is as known as it was."""
+    suite = SUITE.replace("process-kill-loses-nothing", ANY_BREAK).replace('forbid("lost")', 'forbid("duplicate")')
+    stub.outcomes |= {"kill": Verdict.BROKEN, "kill-repeat-2": Verdict.BROKEN, "kill-repeat-3": Verdict.BROKEN}
+    stub.outcomes["kill" if number == 1 else f"kill-repeat-{number}"] = Verdict.HELD
+    ended = inner("--repeat=3", f"--guarantee={ANY_BREAK}", "--rocketmq=4.9.7", suite=suite)
+    assert ended.row(ANY_BREAK)["repeats"]["broken"] == 2
+    assert "2 known broken" not in ended
+    assert ended.code == 0, ended.text
+    assert "1 known broken" in ended
+
+
+def test_what_is_known_to_be_broken_and_held_every_time_is_a_deviation(inner: Inner, stub: Stub) -> None:
+    suite = SUITE.replace("process-kill-loses-nothing", ANY_BREAK)
+    ended = inner("--repeat=3", f"--guarantee={ANY_BREAK}", "--rocketmq=4.9.7", suite=suite)
+    assert (ended.code, ended.row(ANY_BREAK)["verdict"]) == (1, "held")
 
 
 def test_moments_are_drawn_anew_and_the_seed_draws_them_again(inner: Inner) -> None:

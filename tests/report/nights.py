@@ -39,6 +39,7 @@ def store(
     ran: tuple[str, ...] | None = None,
     code: int | None = None,
     options: dict[str, Any] | None = None,
+    replay: str = "",
 ) -> Path:
     """A run directory with these rows; `ran` are the guarantees that a suite function was run for (None: all)."""
     place.mkdir(parents=True)
@@ -50,6 +51,7 @@ def store(
         started_utc=f"{started}:00+00:00",
         ended_utc=f"{started}:59+00:00" if ended else "",
         options=given | (options or {}),
+        replay=replay,
     )
     (place / "verdicts.json").write_text(verdicts_json(run, rows))
     (place / "report.html").write_text("a page")
