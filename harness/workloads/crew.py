@@ -290,14 +290,11 @@ class Crew:
         )
 
     def _poll_ms(self, wanted: int | None) -> int:
-        if wanted is not None:
-            return wanted
-        return DOCUMENTED_POLL_MS if self._documented else FAST_POLL_NAMESERVER_MS
+        return self._own_ms(FAST_POLL_NAMESERVER_MS) if wanted is None else wanted
 
     def _heartbeat_ms(self) -> int:
-        return DOCUMENTED_POLL_MS if self._documented else FAST_HEARTBEAT_MS
+        return self._own_ms(FAST_HEARTBEAT_MS)
 
-    @property
-    def _documented(self) -> bool:
+    def _own_ms(self, fast_ms: int) -> int:
         # What a client is recorded to have been told must be so: the timers of the C++ client cannot be set.
-        return self._timers == "documented" or self._kit.client == "cpp"
+        return DOCUMENTED_POLL_MS if self._timers == "documented" or self._kit.client == "cpp" else fast_ms
