@@ -21,7 +21,7 @@ from harness.faults.select import SELECTORS, select
 from harness.planning import groups_of, names_of_topics, topology_of
 from harness.scenario import Heal, Inject, Look, Scenario
 from harness.topology import Topology
-from harness.workloads.abilities import lacks
+from harness.workloads.abilities import lacks, unseen
 from harness.workloads.load import Load, Produce, is_called, workers_of
 from harness.workloads.probes import (
     AwaitDropped,
@@ -91,12 +91,16 @@ def check(scenario: Scenario, declared: Topology) -> None:
 
 
 def check_client(scenario: Scenario, declared: Topology, client: str) -> None:
-    """Raises ClientLacks with what this client cannot do of it; `client` is as `--client` has it."""
-    brokers = len(topology_of(scenario.cluster, declared).brokers)
+    """Raises ClientLacks with what this client cannot do of it, or does not tell; `client` is as `--client` has it."""
+    brokers, name = len(topology_of(scenario.cluster, declared).brokers), client.partition(":")[0]
     for number, load in enumerate(scenario.loads()):
-        reason = lacks(client.partition(":")[0], load, brokers, later=number >= len(scenario.load))
+        reason = lacks(name, load, brokers, later=number >= len(scenario.load))
         if reason is not None:
             raise ClientLacks(f"scenario {scenario.name}, load {load.name!r}: {reason}")
+    for demand in scenario.rules.expectations:
+        what = demand.anomaly if isinstance(demand, Forbid) else str(demand.params.get("anomaly", demand.metric))
+        if (reason := unseen(name, what)) is not None:
+            raise ClientLacks(f"scenario {scenario.name}: {reason}")
 
 
 def _check_heals(scenario: Scenario) -> None:

@@ -23,6 +23,21 @@ def lacks(client: str, load: Load, brokers: int, *, later: bool = False) -> str 
     return None if reasons is None else next(reasons(load, brokers, later), None)
 
 
+_NO_PLACE: Final = "the cpp client does not tell queue and offset of what it sent"
+_UNSEEN: Final = {
+    "cpp": {
+        **dict.fromkeys(("lost-inside", "reordered", "reordered-store", "queue_share_deviation"), _NO_PLACE),
+        "rerouted_s": "the cpp client does not tell its route",
+    }
+}
+
+
+def unseen(client: str, demanded: str) -> str | None:
+    """Why an anomaly or a metric cannot be judged by what this client records; None: it can."""
+    reason = _UNSEEN.get(client, {}).get(demanded)
+    return None if reason is None else f"{demanded} cannot be judged: {reason}"
+
+
 def _remoting(load: Load, _brokers: int, _later: bool) -> Iterator[str]:
     if isinstance(load, Produce) and load.mode == "transaction":
         yield "the remoting client has no transactions"

@@ -11,7 +11,7 @@ from harness import preflight
 from harness.core.errors import ClientLacks
 from harness.faults import Kill, master
 from harness.prover import NotTested, Prover, SuiteFunction
-from harness.scenario import ClusterNeeds, Scenario, at, forbid, plan, rules, then
+from harness.scenario import ClusterNeeds, Scenario, at, forbid, metric, plan, rules, then
 from harness.settings import Settings
 from harness.topology import load_topology
 from harness.workloads.abilities import lacks
@@ -95,6 +95,26 @@ def test_it_is_the_topology_of_the_scenario_that_counts_and_the_name_of_the_clie
     with pytest.raises(ClientLacks, match="needs one broker name"):
         preflight.check_client(elsewhere, load_topology("1m"), "cpp")
     preflight.check_client(elsewhere, load_topology("1m"), "java:4.9.7")
+
+
+@pytest.mark.parametrize(
+    "demand",
+    [
+        forbid("lost-inside"),
+        forbid("reordered-store"),
+        metric("found", anomaly="reordered").equals(0),
+        metric("queue_share_deviation") < 0.1,
+        metric("rerouted_s", window="kill") < 3,
+    ],
+    ids=str,
+)
+def test_what_the_client_does_not_tell_is_not_demanded_of_it(demand: Any) -> None:
+    asked = scenario(rules=rules(forbid("lost"), demand))
+    with pytest.raises(
+        ClientLacks, match=r"cannot be judged: the cpp client does not tell (queue and offset|its route)"
+    ):
+        preflight.check_client(asked, load_topology("1m"), "cpp")
+    preflight.check_client(asked, load_topology("1m"), "java:5.3.3")
 
 
 @pytest.mark.parametrize("of_the_control", [False, True])
