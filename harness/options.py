@@ -43,7 +43,7 @@ HELP = {
     "upgrade-to": "the release that suites/upgrade moves nodes to: a version or path:DIR (with --upgrade-from)",
     "runtime": "where nodes run: local (default)",
     "java": "the JRE of the nodes: 25 (default), 21, 17, 11 or path:DIR",
-    "client": "the client under load: java (default), java:VERSION or remoting",
+    "client": "the client under load: java (default), java:VERSION, remoting or cpp",
     "timers": "fast (default) or documented: the product's own 30 s and 2 min timers",
     "broker-conf": "K=V passed to every broker; last word wins (repeatable)",
     "namesrv-conf": "K=V passed to every nameserver (repeatable)",
@@ -261,13 +261,14 @@ def _topologies(names: Iterable[str]) -> list[Topology]:
 
 
 def parse_client(value: str) -> str:
-    """`java`, `java:VERSION` or `remoting`. Raises UsageError, also for a version whose jars are not pinned."""
+    """`java`, `java:VERSION`, `remoting` or `cpp`. Raises UsageError, also for a version whose jars are not pinned."""
     name, colon, version = value.partition(":")
     if name not in CLIENTS:
         choice("client", value, CLIENTS)  # which says so
     known = [str(v) for v in supported_clients()]
     if colon and (name != "java" or version not in known):
-        raise UsageError(f"--client {value!r} is not supported; choose remoting, java, or java: and one of {known}")
+        names = f"remoting, cpp, java, or java: and one of {known}"
+        raise UsageError(f"--client {value!r} is not supported; choose {names}")
     return value
 
 

@@ -14,13 +14,14 @@ from pydantic import BaseModel
 from harness.checkers.metrics import validate
 from harness.clients.outcome import TABLE
 from harness.cluster.roster import Roster
-from harness.core.errors import UsageError
+from harness.core.errors import ClientLacks, UsageError
 from harness.core.expectation import Forbid, Rules
 from harness.core.names import DRAIN, RESTART_FAILED
 from harness.faults.select import SELECTORS, select
 from harness.planning import groups_of, names_of_topics, topology_of
 from harness.scenario import Heal, Inject, Look, Scenario
 from harness.topology import Topology
+from harness.workloads.abilities import lacks, unseen
 from harness.workloads.load import Load, Produce, is_called, workers_of
 from harness.workloads.probes import (
     AwaitDropped,
@@ -87,6 +88,19 @@ def check(scenario: Scenario, declared: Topology) -> None:
         _check_targets(scenario, nodes)
     except UsageError as slip:
         raise UsageError(f"scenario {scenario.name}: {slip}") from None
+
+
+def check_client(scenario: Scenario, declared: Topology, client: str) -> None:
+    """Raises ClientLacks with what this client cannot do of it, or does not tell; `client` is as `--client` has it."""
+    brokers, name = len(topology_of(scenario.cluster, declared).brokers), client.partition(":")[0]
+    for number, load in enumerate(scenario.loads()):
+        reason = lacks(name, load, brokers, later=number >= len(scenario.load))
+        if reason is not None:
+            raise ClientLacks(f"scenario {scenario.name}, load {load.name!r}: {reason}")
+    for demand in scenario.rules.expectations:
+        what = demand.anomaly if isinstance(demand, Forbid) else str(demand.params.get("anomaly", demand.metric))
+        if (reason := unseen(name, what)) is not None:
+            raise ClientLacks(f"scenario {scenario.name}: {reason}")
 
 
 def _check_heals(scenario: Scenario) -> None:

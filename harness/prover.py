@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from harness import preflight
-from harness.core.errors import CapabilityMissing, HarnessError, UsageError
+from harness.core.errors import CapabilityMissing, ClientLacks, HarnessError, UsageError
 from harness.core.expectation import Expectation, Gates
 from harness.core.verdict import Verdict
 from harness.judging import ControlResult
@@ -45,7 +45,7 @@ class HeldUnexpectedly(Exception):
 
 
 class NotTested(Exception):
-    """This machine lacks what the scenario needs: a skip."""
+    """This machine, or the client that was asked for, lacks what the scenario needs: a skip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ class Prover:
         self.topology = settings.topology
         self.version = session.equipment.release.version
         self.timers = settings.timers
+        self.client = settings.client.partition(":")[0]
         self._random = Random(f"{session.seed} {settings.topology.name} {suite.name}")
         self.outcome = Outcome(
             suite.guarantees,
@@ -160,7 +161,7 @@ class Prover:
         """The same with a scenario that was built by hand.
 
         Raises UsageError for a second one of a suite function, and for names in it or its control that stand for
-        nothing.
+        nothing; NotTested for what this machine or the client lacks.
         """
         if self.outcome.result is not None:
             raise UsageError(
@@ -169,9 +170,14 @@ class Prover:
         for declared in (scenario, *((control.scenario,) if control is not None else ())):
             try:
                 preflight.check(declared, self.topology)
+                preflight.check_client(declared, self.topology, self._settings.client)
             except UsageError as slip:
                 self.outcome.broke_off = str(slip)
                 raise
+            except ClientLacks as lack:
+                # Not a capability of the machine: there is nothing that --allow-missing could tolerate.
+                self.outcome.not_tested, self.outcome.broke_off = str(lack), ""
+                raise NotTested(str(lack)) from None
         equipment = self._session.equipment
         assert equipment is not None
         base = self._session.directory / "scenarios" / self.topology.name

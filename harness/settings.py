@@ -14,7 +14,7 @@ from harness.core.errors import UsageError
 from harness.topology.model import Topology
 
 RUNTIMES = ("local",)
-CLIENTS = ("java", "remoting")
+CLIENTS = ("java", "remoting", "cpp")
 TIMERS = ("fast", "documented")
 FLUSHES = ("async", "sync")
 ENV_PREFIX = "RMQ_HARNESS_"

@@ -33,7 +33,7 @@ EACH = 1500
 """Messages of one producer, half of which the broker must ask about."""
 CHECK_MS = 10_000
 """A broker asks 15 times and then gives up: it must still ask when the silent one is gone."""
-LOAD = produce(2, rate=40, mode="transaction", client="java", max_messages=EACH, timeout_ms=10_000, retries=0)
+LOAD = produce(2, rate=40, mode="transaction", max_messages=EACH, timeout_ms=10_000, retries=0)
 UNDER_WAY = AwaitCount(who="p", what="ok", at_least=100, from_start=True, timeout_s=120)
 KNOWN = plan(then(UNDER_WAY, name="loaded"), then(Elapse(seconds=HEARTBEAT_S + SLACK_S), name="known"))
 """The producers send, and every broker has heard of them."""

@@ -33,9 +33,8 @@ SETTLE_S = 90
 """Many times what the broker waits before it asks, and between two rounds of asking."""
 ALL_PRODUCERS = "+".join(f"client/p-{n}" for n in range(1, PRODUCERS + 1))
 CONF = {"transactionTimeOut": "3000", "transactionCheckInterval": "3000"}
-LOAD = produce(
-    PRODUCERS, rate=150 * PRODUCERS, mode="transaction", client="java", max_messages=EACH, timeout_ms=10_000, retries=0
-)
+# However often a client tries to store a half message: each copy ends as its number says.
+LOAD = produce(PRODUCERS, rate=150 * PRODUCERS, mode="transaction", max_messages=EACH, timeout_ms=10_000)
 UNDER_WAY = AwaitCount(who="p", what="ok", at_least=600, from_start=True, timeout_s=120)
 SETTLED = AwaitDelivered(timeout_s=SETTLE_S)
 HALVES = "RMQ_SYS_TRANS_HALF_TOPIC"
@@ -96,7 +95,7 @@ def test_a_broker_that_rejects_transactions_takes_none(scenario: Prover) -> None
     """With rejectTransactionMessage=true every half message is refused with 16, and nothing of it is stored."""
     plain = produce(1, rate=200)
     enough = AwaitCount(who="p", what="ok", at_least=500, from_start=True, timeout_s=120)
-    half = produce(1, rate=100, name="tx", mode="transaction", client="java", max_messages=REFUSED, retries=0)
+    half = produce(1, rate=100, name="tx", mode="transaction", max_messages=REFUSED, retries=0)
 
     def tried(what: Literal["fail", "invoked"]) -> tuple[Step, ...]:
         return plan(

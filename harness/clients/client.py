@@ -52,13 +52,15 @@ Factory = Callable[[Config, Recorder], Client]
 _KNOWN: Final = {
     ("java", "producer"): "harness.clients.java_producer:make",
     ("java", "consumer"): "harness.clients.java_consumer:make",
+    ("cpp", "producer"): "harness.clients.cpp_producer:make",
+    ("cpp", "consumer"): "harness.clients.cpp_consumer:make",
     ("remoting", "producer"): "harness.clients.remoting_producer:make",
     ("remoting", "consumer"): "harness.clients.remoting_consumer:make",
 }
 
 
 def make(config: Config, recorder: Recorder) -> Client:
-    """The client that `config` names, not started: `java`, `remoting`, or any factory as `module:name`.
+    """The client that `config` names, not started: `java`, `cpp`, `remoting`, or any factory as `module:name`.
 
     Imports only what that client needs. Raises `UsageError` for a client that does not exist.
     """

@@ -26,6 +26,20 @@ class JavaSetup:
 
 
 @dataclass(frozen=True, slots=True)
+class CppSetup:
+    """Where the C++ client comes from. `path` is what the worker puts on `sys.path`.
+
+    `library` is `bundled`, or the librocketmq of the machine. `broker` is the one broker name of the cluster: no answer
+    of this client tells it.
+    """
+
+    path: str = ""
+    version: str = ""
+    library: str = ""
+    broker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Pin:
     """One queue of one broker, for sends that must not be routed. `address` is needed by the remoting client alone."""
 
@@ -41,7 +55,7 @@ class ProducerConfig:
     `rate_per_s` None is as fast as possible. `threads` send in all modes but async, in which `window` bounds what is in
     flight. In mode orderly the key of message n is `n % keys`, all messages of a key are sent by one thread, and the
     queue is chosen by the key's hash over the queues of the moment. In mode transaction the local transaction of
-    message n comes to `Decision(n % 4)` of `java_transactions`. `pins` replaces routing by these queues, in turn,
+    message n comes to `Decision(n % 4)` of `decisions`. `pins` replaces routing by these queues, in turn,
     without retry. The defaults are the product's own, but `timeout_ms`: 3 s would hide the statuses of slow
     replication. `properties` may hold WAIT = "false". `wait_route` makes `ready` wait until there is a route.
     """
@@ -69,6 +83,7 @@ class ProducerConfig:
     retry_on_not_ok: bool = False
     wait_route: bool = True
     java: JavaSetup = JavaSetup()
+    cpp: CppSetup = CppSetup()
     history_path: str = ""
     role: Literal["producer"] = "producer"
 
@@ -80,7 +95,7 @@ class ProducerConfig:
             )
         if self.mode not in get_args(Mode):
             raise UsageError(f"producer {self.process!r}: mode {self.mode!r} is none of {', '.join(get_args(Mode))}")
-        if self.mode == "transaction" and self.client != "java":
+        if self.mode == "transaction" and self.client not in ("java", "cpp"):
             raise UsageError(
                 f"producer {self.process!r}: the {self.client} client has no transactions; use the java client"
             )
@@ -131,6 +146,7 @@ class ConsumerConfig:
     replica: str = ""
     replica_name: str = ""
     java: JavaSetup = JavaSetup()
+    cpp: CppSetup = CppSetup()
     history_path: str = ""
     role: Literal["consumer"] = "consumer"
 
@@ -138,8 +154,8 @@ class ConsumerConfig:
         """Raises `UsageError` for what cannot be consumed."""
         if not self.topics:
             raise UsageError(f"consumer {self.process!r} has no topics; name at least one")
-        if self.client == "java" and not self.group:
-            raise UsageError(f"consumer {self.process!r} has no group; the java client needs one")
+        if self.client in ("java", "cpp") and not self.group:
+            raise UsageError(f"consumer {self.process!r} has no group; the {self.client} client needs one")
         _positive(self, "batch", "threads", "poll_nameserver_ms", "heartbeat_ms")
 
 
@@ -162,9 +178,11 @@ def from_json(fields: Mapping[str, Any]) -> Config:
         raise UsageError(f"role {role!r} is neither producer nor consumer")
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
     java: dict[str, Any] = dict(values.get("java") or {})
+    cpp: dict[str, Any] = dict(values.get("cpp") or {})
     try:
         java = {key: tuple(value) if isinstance(value, list) else value for key, value in java.items()}
         values["java"] = JavaSetup(**java)
+        values["cpp"] = CppSetup(**cpp)
         if role == "producer":
             values["pins"] = tuple(Pin(**pin) for pin in values.get("pins") or ())
         config: Config = known[role](**values)

@@ -1,46 +1,18 @@
-"""The local transactions of a Java producer: what becomes of each half message, decided by its number alone."""
+"""The local transactions of a Java producer."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from enum import IntEnum
 from typing import Any, Final
 
 import jpype
 
 from harness.clients import outcome
+from harness.clients.decisions import decision_of
 
 _PACKAGE: Final = "org.apache.rocketmq.client.producer"
 PRODUCER: Final = f"{_PACKAGE}.TransactionMQProducer"
-
-
-class Decision(IntEnum):
-    """What the local transaction of message n comes to: `Decision(n % 4)`.
-
-    The number alone decides, so that whoever is asked, of any process of the group and any number of times, answers
-    what was recorded.
-    """
-
-    COMMIT = 0
-    ROLLBACK = 1
-    COMMIT_WHEN_ASKED = 2
-    ROLLBACK_WHEN_ASKED = 3
-
-    @property
-    def commits(self) -> bool:
-        """In the end the message is to be seen."""
-        return self in (Decision.COMMIT, Decision.COMMIT_WHEN_ASKED)
-
-    @property
-    def at_once(self) -> bool:
-        """The broker is told when the transaction ends; else it is told that this is not known, and must ask."""
-        return self in (Decision.COMMIT, Decision.ROLLBACK)
-
-
-def decision_of(message_id: str) -> Decision:
-    """The decision on the message of this id, `<process>-<n>`. Raises ValueError for another id."""
-    return Decision(int(message_id.rpartition("-")[2]) % len(Decision))
 
 
 def listener(decided: Callable[[int, int, outcome.Outcome, str], None]) -> Any:

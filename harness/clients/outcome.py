@@ -98,9 +98,17 @@ TABLE: Final[tuple[Rule, ...]] = (
     _error("ConnectionLost", INFO, "the connection ended with the request pending"),
     _error("ReplyTimeout", INFO, "no answer in time"),
     _error("Malformed", INFO, "an answer that cannot be read"),
+    # The C++ client tries up to five times, an ordered send up to four, and says "No route info" of whatever came of
+    # it: also of what was answered SLAVE_NOT_AVAILABLE or FLUSH_SLAVE_TIMEOUT and stored once for each attempt.
+    _unsent("ProducerSendSyncFailed", "the client's own check of the message", needle="the message body"),
+    _unsent("ProducerSendOrderlyFailed", "the client's own check of the message", needle="the message body"),
+    _error("ProducerSendSyncFailed", INFO, "after several attempts, whatever the text says"),
+    _error("ProducerSendOrderlyFailed", INFO, "after several attempts, whatever the text says"),
+    _error("ProducerSendOnewayFailed", INFO, "after several attempts, and without a text of its own"),
+    _error("RocketMQException", INFO, "the C++ client: a half message failed, after several attempts"),
 )
-"""First match wins. NoRoute is the remoting client's; `MQBrokerException` is looked up by its response code,
-and so is the MQClientException ("Send [1] times, still failed") that relays one."""
+"""First match wins. NoRoute is the remoting client's, `Producer...Failed` the C++ client's; `MQBrokerException` is
+looked up by its response code, and so is the MQClientException ("Send [1] times, still failed") that relays one."""
 
 _STATUSES: Final = {rule.name: rule for rule in TABLE if rule.kind == "status"}
 

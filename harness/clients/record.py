@@ -78,9 +78,10 @@ class SendLines:
         """Message n is about to be sent."""
         return f'{{"f":"send","y":"invoke","t":{time_ns},"c":{n},"id":{self._id}{n}","tp":{self._topic}}}\n'
 
-    def ended(self, n: int, time_ns: int, outcome: str, status: str) -> str:
-        """Message n ended with a status that says nothing of where it is."""
-        return f'{{"f":"send","y":"{outcome}","t":{time_ns},"c":{n},"id":{self._id}{n}","s":"{status}"}}\n'
+    def ended(self, n: int, time_ns: int, outcome: str, status: str, broker: str = "") -> str:
+        """Message n ended with a status that says nothing of where it is, but for the broker name if that is known."""
+        place = f',"b":{quoted(broker)}' if broker else ""
+        return f'{{"f":"send","y":"{outcome}","t":{time_ns},"c":{n},"id":{self._id}{n}","s":"{status}"{place}}}\n'
 
     def done(self, n: int, time_ns: int, outcome: str, status: str, place: tuple[str, int, int], code: str = "") -> str:
         """Message n was answered with a status; `place` is broker, queue and offset, `code` a number or nothing."""

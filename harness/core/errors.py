@@ -28,6 +28,10 @@ class CapabilityMissing(SetupError):
         self.reason = reason
 
 
+class ClientLacks(SetupError):
+    """The client that was asked for cannot express what a scenario needs: that is not tested, and nobody's fault."""
+
+
 class NodeDied(SetupError):
     """A process of the cluster ended by itself. The message carries the last lines of its log."""
 

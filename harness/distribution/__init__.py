@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.distribution.archive import ArchivePlan, archive_flags
+from harness.distribution.cpplib import CppLibrary, obtain_cpp
 from harness.distribution.jre import JavaSpec, Jre, obtain_jre, parse_java
 from harness.distribution.release import (
     Release,
@@ -17,6 +18,7 @@ from harness.distribution.store import default_cache
 
 __all__ = [
     "ArchivePlan",
+    "CppLibrary",
     "JavaSpec",
     "Jre",
     "Release",
@@ -24,6 +26,7 @@ __all__ = [
     "archive_flags",
     "default_cache",
     "obtain_client",
+    "obtain_cpp",
     "obtain_jre",
     "obtain_release",
     "parse_java",

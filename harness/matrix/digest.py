@@ -118,6 +118,7 @@ class Digests:
         client = spec.client.partition(":")[2] or DEFAULT_CLIENT
         locks = self._root / "harness" / "distribution" / "locks"
         names = [f"rocketmq-{spec.rocketmq}.lock", f"rocketmq-client-{client}.lock", "jre.lock"]
+        names += ["cpp.lock"] if spec.client == "cpp" else []
         names += [f"rocketmq-{spec.upgrade_to}.lock"] if spec.upgrade_to is not None else []
         texts = {name: meaning(locks / name) for name in names if (locks / name).is_file()}
         return digest(texts | {"topology": json.dumps(shape, sort_keys=True)})

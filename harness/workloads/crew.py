@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from harness.clients.config import Config, ConsumerConfig, JavaSetup, Pin, ProducerConfig
+from harness.clients.config import Config, ConsumerConfig, CppSetup, JavaSetup, Pin, ProducerConfig
 from harness.clients.handle import Progress, Worker
 from harness.clients.spawn import RuntimeSpawner
 from harness.cluster import Cluster
@@ -20,8 +20,9 @@ from harness.core.errors import EvidenceError, HarnessError, UsageError
 from harness.core.names import COUNTS, REFUSED, ROSTER
 from harness.core.op import SCHEMA, OpName, OpType
 from harness.core.refusal import last_attempt
-from harness.distribution import Jre
+from harness.distribution import CppLibrary, Jre
 from harness.runtime.base import Runtime
+from harness.workloads.abilities import DEFAULT_RETRIES
 from harness.workloads.load import Consume, Load, Produce, is_called, producer_group, workers_of
 
 Tell = Callable[[str, Mapping[str, Any]], None]
@@ -35,12 +36,13 @@ FAST_REBALANCE = "-Drocketmq.client.rebalance.waitInterval=2000"
 
 @dataclass(frozen=True, slots=True)
 class ClientKit:
-    """What client workers are made of: which client, its jars, and the JRE inside the worker (Java client only)."""
+    """What client workers are made of: which client, its jars and the JRE inside the worker (Java client only)."""
 
     client: str
     version: str
     jars: tuple[Path, ...]
     jre: Jre
+    cpp: CppLibrary | None = None
 
     def java(self, runtime: Runtime, timers: str) -> JavaSetup:
         """The Java set-up as a worker is told it; fast timers shorten the client's rebalance interval of 20 s."""
@@ -50,6 +52,13 @@ class ClientKit:
             version=self.version,
             jvm_flags=(QUIET, *(() if timers == "documented" else (FAST_REBALANCE,))),
         )
+
+    def cpp_setup(self, cluster: Cluster) -> CppSetup:
+        """The C++ client as a worker is told it, and the one broker name, which its answers do not tell."""
+        if self.cpp is None:
+            return CppSetup()
+        shown = cluster.runtime.provide(self.cpp.home, self.cpp.home.name)
+        return CppSetup(shown, self.cpp.version, self.cpp.library, str(cluster.plan.topology.brokers[0].name))
 
 
 class Crew:
@@ -234,7 +243,7 @@ class Crew:
             rate_per_s=None if load.rate_per_s is None else load.rate_per_s / load.producers,
             threads=load.threads,
             window=load.window,
-            retries=2 if load.retries is None else load.retries,
+            retries=DEFAULT_RETRIES.get(self._kit.client, 2) if load.retries is None else load.retries,
             timeout_ms=load.timeout_ms,
             body_bytes=load.body_bytes,
             max_messages=load.max_messages,
@@ -245,6 +254,7 @@ class Crew:
             poll_nameserver_ms=self._poll_ms(load.poll_nameserver_ms),
             heartbeat_ms=self._heartbeat_ms(),
             java=self._kit.java(self._cluster.runtime, self._timers),
+            cpp=self._kit.cpp_setup(self._cluster),
         )
 
     def _pins(self, load: Produce, topic: str) -> tuple[Pin, ...]:
@@ -276,12 +286,15 @@ class Crew:
             poll_nameserver_ms=self._poll_ms(load.poll_nameserver_ms),
             heartbeat_ms=self._heartbeat_ms(),
             java=self._kit.java(self._cluster.runtime, self._timers),
+            cpp=self._kit.cpp_setup(self._cluster),
         )
 
     def _poll_ms(self, wanted: int | None) -> int:
-        if wanted is not None:
-            return wanted
-        return DOCUMENTED_POLL_MS if self._timers == "documented" else FAST_POLL_NAMESERVER_MS
+        return self._own_ms(FAST_POLL_NAMESERVER_MS) if wanted is None else wanted
 
     def _heartbeat_ms(self) -> int:
-        return DOCUMENTED_POLL_MS if self._timers == "documented" else FAST_HEARTBEAT_MS
+        return self._own_ms(FAST_HEARTBEAT_MS)
+
+    def _own_ms(self, fast_ms: int) -> int:
+        # What a client is recorded to have been told must be so: the timers of the C++ client cannot be set.
+        return DOCUMENTED_POLL_MS if self._timers == "documented" or self._kit.client == "cpp" else fast_ms

@@ -37,7 +37,6 @@ UNDECIDED = produce(
     name="tx",
     rate=50,
     mode="transaction",
-    client="java",
     topic=3,
     max_messages=SOME,
     retries=0,

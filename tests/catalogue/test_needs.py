@@ -29,6 +29,7 @@ class Listener(Prover):
         self.topology = load_topology(topology)
         self.version = Version.parse(version)
         self.timers = "fast"
+        self.client = "java"
         self.needs: set[str] = set()
         self._random = Random(1)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from harness import doctor as room
+from harness.core.errors import SetupError
 from harness.runtime import owner as owners
 from harness.runtime.base import CAPABILITIES, NAMESPACES, POWER_CUT
 from harness.runtime.owner import Owner, ProcessMark
@@ -94,3 +95,27 @@ def test_a_place_that_cannot_be_written_to_stands_in_the_way(monkeypatch, tmp_pa
     assert "use another one (RMQ_HARNESS_CACHE)" in text
     assert "The default run is not possible here: cache." in text
     assert not (tmp_path / "state").exists()
+
+
+def test_a_machine_without_a_cpp_library_is_told_and_runs_the_rest(examine, monkeypatch):
+    monkeypatch.setattr(room, "whose_library", lambda: None)
+    text, code = examine()
+    assert code == 0
+    assert "no librocketmq is installed on this machine: install one where the loader finds it" in text
+
+
+@pytest.mark.parametrize(("words", "mark"), [(None, "ok "), ("it was killed by SIGSEGV", "-- ")])
+def test_a_cpp_client_in_the_cache_is_tried_out(examine, monkeypatch, tmp_path, words, mark):
+    def load(_home):
+        if words is not None:
+            raise SetupError(words)
+
+    monkeypatch.setattr(room, "whose_library", lambda: "bundled")
+    monkeypatch.setattr(room, "see_it_load", load)
+    assert "library bundled, not downloaded yet" in examine()[0]
+    (tmp_path / "cache" / "cpp" / "rocketmq-client-python-0.5.0rc2").mkdir(parents=True)
+    text, code = examine()
+    assert code == 0
+    (line,) = [line for line in text.splitlines() if "cpp client" in line]
+    assert line.startswith(mark)
+    assert line.endswith(words or "seen to load")

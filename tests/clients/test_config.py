@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness.clients.config import ConsumerConfig, JavaSetup, Pin, ProducerConfig, from_json, to_json
+from harness.clients.config import ConsumerConfig, CppSetup, JavaSetup, Pin, ProducerConfig, from_json, to_json
 from harness.core.errors import UsageError
 
 JAVA = JavaSetup(("a.jar", "b.jar"), "libjvm.so", "4.9.7", ("-Xmx1g",))
@@ -16,6 +16,7 @@ JAVA = JavaSetup(("a.jar", "b.jar"), "libjvm.so", "4.9.7", ("-Xmx1g",))
         ProducerConfig("p1", "n:1", "T"),
         ProducerConfig("p1", "n:1", "T", java=JAVA, pins=(Pin("a", 1, "h:1"),), properties={"WAIT": "false"}, keys=3),
         ConsumerConfig("c1", "n:1", ("T", "U"), group="g", java=JAVA, batch=7),
+        ProducerConfig("p1", "n:1", "T", client="cpp", mode="transaction", cpp=CppSetup("/lib", "1", "bundled", "a")),
     ],
 )
 def test_a_configuration_survives_the_pipe(config):
@@ -48,7 +49,8 @@ def test_a_configuration_survives_the_pipe(config):
         ({"role": "producer", "process": "p", "namesrv": "", "topic": "T", "rate_per_s": 0}, "rate_per_s 0"),
         ({"role": "producer", "process": "p", "namesrv": "", "topic": "T", "window": 0}, "window 0"),
         ({"role": "consumer", "process": "c", "namesrv": "", "topics": []}, "no topics"),
-        ({"role": "consumer", "process": "c", "namesrv": "", "topics": ["T"]}, "no group"),
+        ({"role": "consumer", "process": "c", "namesrv": "", "topics": ["T"]}, "the java client needs one"),
+        ({"role": "consumer", "process": "c", "namesrv": "", "topics": ["T"], "client": "cpp"}, "the cpp client needs"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(fields, message):

@@ -71,6 +71,12 @@ ERRORS = [
     ("ReplyTimeout", None, "", "info", "info"),
     ("Malformed", None, "", "info", "info"),
     ("WireError", None, "", "info", "info"),
+    ("ProducerSendSyncFailed", None, "No route info of this topic: T,error:-1,in file x.cpp", "info", "info"),
+    ("ProducerSendSyncFailed", None, "the message body size over max value, MAX: 131072", "fail", "fail"),
+    ("ProducerSendOrderlyFailed", None, "No route info of this topic, ,error:-1", "info", "info"),
+    ("ProducerSendOrderlyFailed", None, "the message body size over max value", "fail", "fail"),
+    ("ProducerSendOnewayFailed", None, "the message body size over max value", "info", "info"),
+    ("RocketMQException", None, "the message body size over max value", "info", "info"),
 ]
 
 

@@ -276,9 +276,9 @@ class FakeBroker(FakeServer):
 
     def _heartbeat(self, connection: FakeConnection, frame: Frame) -> None:
         fields = json.loads(frame.body)
-        for group in fields["consumerDataSet"]:
+        for group in fields.get("consumerDataSet", ()):
             self.groups[group["groupName"]][fields["clientID"]] = connection
-        for group in fields["producerDataSet"]:
+        for group in fields.get("producerDataSet", ()):
             self.producers[group["groupName"]][fields["clientID"]] = connection
         connection.reply(frame, 0)
 

@@ -231,6 +231,7 @@ class Dry(Prover):
 
     def __init__(self, suite: SuiteFunction, topology: str, version: Version, timers: str) -> None:
         self._suite, self.topology, self.version, self.timers = suite, load_topology(topology), version, timers
+        self.client = "java"
         self._random = Random(1)
         self.proved: list[Scenario] = []
 

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
-from harness.clients.config import ConsumerConfig
+from harness.clients.config import ConsumerConfig, CppSetup, ProducerConfig
 from harness.core.errors import UsageError
 from harness.core.names import REFUSED
 from harness.core.op import OpName, OpType, line
-from harness.workloads.crew import Crew
+from harness.distribution import CppLibrary
+from harness.topology import load_topology
+from harness.workloads.crew import ClientKit, Crew
+from harness.workloads.load import consume, produce
 
 
 def test_a_group_that_nobody_joined_is_not_given_everything(tmp_path: Path) -> None:
@@ -76,3 +79,22 @@ def test_what_was_refused_is_waited_for(tmp_path: Path, attempts: int, missing: 
     crew._producers["p-1"] = "t"
     crew._consumed["g"] = [ConsumerConfig("c-1", "", ("t",), group="g", max_reconsume=2)]
     assert crew.undelivered("g") == missing
+
+
+def test_what_the_cpp_client_is_recorded_to_have_been_told_is_what_it_does(tmp_path: Path) -> None:
+    """Its timers and retries cannot be set, and of its answers nobody learns the broker name: that is the cluster's."""
+    home, jre = tmp_path / "rocketmq-client-python-1", tmp_path / "jre"
+    java: Any = SimpleNamespace(home=jre, libjvm=jre / "libjvm.so", version="25")
+    kit = ClientKit(client="cpp", version="4.9.7", jars=(), jre=java, cpp=CppLibrary(home, "1", "bundled"))
+    cluster = SimpleNamespace(
+        runtime=SimpleNamespace(provide=lambda _directory, name: f"/rmq/.lib/{name}"),
+        nameserver_list=lambda: "n:1",
+        plan=SimpleNamespace(topology=load_topology("1m-1s-sync")),
+    )
+    crew = Crew(cluster, kit, "fast", tmp_path, lambda name, detail: None)  # type: ignore[arg-type]
+    (sends,), (takes,) = crew._configs(produce(1), ["t"]), crew._configs(consume(1), ["t"])
+    told = CppSetup("/rmq/.lib/rocketmq-client-python-1", "1", "bundled", "broker-a")
+    assert (sends.client, takes.client, sends.cpp, takes.cpp) == ("cpp", "cpp", told, told)
+    assert {c.poll_nameserver_ms for c in (sends, takes)} == {c.heartbeat_ms for c in (sends, takes)} == {30_000}
+    assert isinstance(sends, ProducerConfig)
+    assert sends.retries == 4

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.clients.java_transactions import Decision, decision_of
+from harness.clients.decisions import Decision, decision_of
 from harness.clients.outcome import of_status
 
 
