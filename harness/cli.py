@@ -194,9 +194,10 @@ def _exec(options: argparse.Namespace) -> int:
 
 
 def _clean(_options: argparse.Namespace) -> int:
+    from harness.foreign import clean_foreign
     from harness.runtime.reaper import clean
 
-    removed = clean(state_dir())
+    removed = [*clean(state_dir()), *clean_foreign(state_dir())]
     print("\n".join(removed) if removed else "nothing was left behind")
     return 0
 

@@ -10,7 +10,8 @@ from tempfile import TemporaryFile
 
 from harness.core.errors import CapabilityMissing, SetupError, UsageError
 from harness.core.guarantee import Guarantee
-from harness.distribution import Jre, Release, obtain_client, obtain_jre, obtain_release, parse_java, parse_release
+from harness.distribution import Jre, Release, obtain_jre, obtain_release, parse_java, parse_release
+from harness.foreign import adopt, obtain_kit
 from harness.heed import check_jvm_opts, check_keys
 from harness.keep import Keeper
 from harness.lodging import Equipment
@@ -21,9 +22,7 @@ from harness.runtime.probe import probe_capabilities
 from harness.runtime.reaper import clean
 from harness.settings import Settings
 from harness.warm import warm
-from harness.workloads.crew import ClientKit
 
-DEFAULT_CLIENT = "4.9.7"
 MIN_FREE_DISK_BYTES = 2 << 30
 MIN_MEMORY_BYTES = 2 << 30
 
@@ -38,6 +37,8 @@ def equip(
     """
     check_places(settings.reports, settings.state)
     check_room(settings, clusters)
+    if settings.found is not None:
+        return adopt(settings, settings.found, say)
     first = "rocketmq" if settings.upgrade_to is None else "upgrade-from"
     check_paths(settings.rocketmq, settings.java, settings.cache, option=first)
     if settings.upgrade_to is not None:
@@ -56,11 +57,7 @@ def equip(
     check_jvm_opts(settings, jre)
     warm(release, jre, cache=settings.cache, state=settings.state, say=say)
     upgrade = _obtain_upgrade(settings, release, jre, say)
-    name, _, version = settings.client.partition(":")
-    jars = obtain_client(version or DEFAULT_CLIENT, settings.cache) if name == "java" else ()
-    # The client's JVM lives inside a worker: it runs on the installed runtime, whatever Java the nodes run on.
-    client_jre = obtain_jre("25", settings.cache)
-    kit = ClientKit(client=name, version=version or DEFAULT_CLIENT, jars=jars, jre=client_jre)
+    kit = obtain_kit(settings)
     keeper = Keeper(settings.state) if settings.keep else None
     pool = None if settings.keep or settings.fresh_clusters else Pool()
     return Equipment(
