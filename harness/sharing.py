@@ -119,7 +119,7 @@ def has_spares_for(scenario: Scenario) -> bool:
 
 
 def _renamed(value: Any, names: Mapping[str, Mapping[str, str]], key: str = "") -> Any:
-    """`names` says, for a key that may hold a name, what stands for which; a list is of what its key is the plural of."""
+    """`names` says, for a key that may hold a name, what stands for which; lists stand for their singular."""
     if isinstance(value, dict):
         return {at: _renamed(part, names, at) for at, part in value.items()}
     if isinstance(value, list):
