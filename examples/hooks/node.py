@@ -58,9 +58,10 @@ def _leave_a_starter(pid: int, order: Path) -> None:
     words = [os.fsdecode(word) for word in (proc / "cmdline").read_bytes().split(b"\0")[:-1]]
     env = dict(os.fsdecode(w).partition("=")[::2] for w in (proc / "environ").read_bytes().split(b"\0") if w)
     cwd = str((proc / "cwd").readlink())
+    # Opened before the node may be gone.
+    spaces = [os.open(proc / "ns" / kind, os.O_RDONLY) for kind in ("net", "uts", "ipc")]
     if os.fork() == 0:
         os.setsid()
-        spaces = [os.open(proc / "ns" / kind, os.O_RDONLY) for kind in ("net", "uts", "ipc")]
         for space in spaces:
             _enter(space)
         out = os.open("/dev/null", os.O_RDWR)
