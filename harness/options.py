@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from harness.cluster.discovery import discover
+from harness.cluster.discovery import discover, parse_places
 from harness.core.errors import UsageError
 from harness.core.version import Version
 from harness.distribution import ReleaseSpec, default_cache, parse_java, parse_release, supported_clients
@@ -243,7 +242,7 @@ def _of_existing(get: Callable[[str], Any]) -> Settings:
             )
     hooks = parse_hooks("hook", asked(get, "hook") or [])
     common = _common(get, frozenset((*CAPABILITIES, *REACH)))
-    found = discover(_places(asked(get, "namesrv") or []))
+    found = discover(parse_places(asked(get, "namesrv") or []))
     return Settings(
         topology=found.topology,
         rocketmq=str(found.version),
@@ -253,22 +252,6 @@ def _of_existing(get: Callable[[str], Any]) -> Settings:
         hooks=hooks,
         **common,
     )
-
-
-def _places(items: list[str]) -> list[str]:
-    """Raises UsageError for what is no HOST:PORT, for one that is given twice, and for none."""
-    places = [part.strip() for item in items for part in re.split("[,;]", item) if part.strip()]
-    if not places:
-        raise UsageError("--runtime existing needs --namesrv HOST:PORT[,HOST:PORT]: every nameserver of the cluster")
-    for place in places:
-        host, _, port = place.rpartition(":")
-        if not re.fullmatch(r"[A-Za-z0-9._-]+", host) or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise UsageError(f"--namesrv {place!r} is not HOST:PORT; write for example --namesrv 10.0.0.5:9876")
-        if places.count(place) > 1:
-            raise UsageError(f"--namesrv {place!r} is given twice: name each nameserver once")
-    if len(places) > MOST_NAMESERVERS:
-        raise UsageError(f"--namesrv names {len(places)} nameservers, {MOST_NAMESERVERS} at most are supported")
-    return places
 
 
 def names_a_cluster(get: Callable[[str], Any]) -> bool:

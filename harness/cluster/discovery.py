@@ -13,7 +13,7 @@ from harness.cluster.notes import noted, remove
 from harness.cluster.plan import PROBE_TOPIC
 from harness.core.errors import UsageError, WireError
 from harness.core.version import Version
-from harness.topology import Role, Topology
+from harness.topology import MOST_NAMESERVERS, Role, Topology
 from harness.topology.found import Found
 from harness.wire.errors import Refused
 from harness.wire.replies import MASTER_ID
@@ -29,6 +29,25 @@ _ELECTS: Final = {"enableDLegerCommitLog": "a DLedger group", "enableControllerM
 
 Tables = Mapping[str, Mapping[int, str]]
 """Broker name -> id -> address."""
+
+
+def parse_places(items: Sequence[str]) -> list[str]:
+    """Reads what --namesrv says: nameservers with `,` or `;` between them.
+
+    Raises UsageError for what is no HOST:PORT, for one that is given twice, and for none.
+    """
+    places = [part.strip() for item in items for part in re.split("[,;]", item) if part.strip()]
+    if not places:
+        raise UsageError("--runtime existing needs --namesrv HOST:PORT[,HOST:PORT]: every nameserver of the cluster")
+    for place in places:
+        host, _, port = place.rpartition(":")
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", host) or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise UsageError(f"--namesrv {place!r} is not HOST:PORT; write for example --namesrv 10.0.0.5:9876")
+        if places.count(place) > 1:
+            raise UsageError(f"--namesrv {place!r} is given twice: name each nameserver once")
+    if len(places) > MOST_NAMESERVERS:
+        raise UsageError(f"--namesrv names {len(places)} nameservers, {MOST_NAMESERVERS} at most are supported")
+    return places
 
 
 def discover(nameservers: Sequence[str]) -> Found:

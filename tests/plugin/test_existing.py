@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+import harness.equip
 from harness import options
 from harness.core.errors import UsageError
 from harness.core.version import Version
 from harness.plugin.beginning import _without_paths
 from harness.provenance import options_json
 from harness.runtime.base import NODE_KILL, POWER_CUT
+from harness.runtime.existing import missing_here
 from harness.settings import Settings
 from harness.topology import load_topology
 from harness.topology.found import Found
@@ -149,3 +153,53 @@ def test_a_run_is_of_what_was_found(inner: Inner, stub: Stub, asked: list[list[s
         text = (ended.run / file).read_text()
         assert "s3cret" not in text, file
         assert "10.0.0.5" not in text, file
+
+
+LACKING = '''
+from harness.suite import *
+
+@guarantee("process-kill-loses-nothing")
+def test_kill(scenario):
+    """A killed process loses nothing."""
+    scenario(
+        load=[produce()],
+        demand=[forbid("lost")],
+        control=scenario.control(
+            "worse", load=[produce()], demand=[forbid("lost")], cluster=ClusterNeeds(replication="async"), why="so"
+        ),
+    )
+'''
+CALM = '''
+from harness.suite import *
+
+@guarantee("process-kill-loses-nothing")
+def test_calm(scenario):
+    """Without a fault."""
+    scenario(load=[produce()], demand=[forbid("lost")])
+'''
+
+
+@pytest.fixture
+def unable(stub: Stub, asked: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that may do nothing to nodes."""
+    equip = stub.equip
+    monkeypatch.setattr(harness.equip, "equip", lambda *a, **k: replace(equip(*a, **k), capabilities=missing_here({})))
+
+
+@pytest.mark.usefixtures("unable")
+def test_a_control_that_cannot_be_run_keeps_its_scenario_from_being_run(inner: Inner, stub: Stub) -> None:
+    ended = inner("--runtime=existing", "--namesrv=a:1", topology=None, suite=LACKING)
+    assert stub.ran == []
+    assert (ended.row()["verdict"], ended.row()["missing"]) == ("not-tested", "node-config")
+    assert ended.code == 6, "no scenario was executed"
+
+
+@pytest.mark.usefixtures("unable")
+def test_a_row_that_was_shown_in_part_says_so_and_ends_well(inner: Inner, stub: Stub) -> None:
+    words = ("--runtime=existing", "--namesrv=a:1", "--guarantee=process-kill-loses-nothing")
+    ended = inner(*words, topology=None, suite=LACKING + CALM)
+    assert stub.ran == ["calm"]
+    assert ended.row()["verdict"] == "held"
+    assert "; in part only, for kill was not run: capability 'node-config' is missing" in ended.row()["reason"]
+    assert ended.code == 0
+    assert inner(*words, "--strict", topology=None, suite=LACKING + CALM).code == 0

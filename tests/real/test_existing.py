@@ -1,4 +1,4 @@
-"""A cluster brought up by `rmq-harness up`, used as one that somebody else runs; its owner's hooks kill and start it."""
+"""A cluster brought up by `rmq-harness up`, used as one that somebody else runs, without hooks and with."""
 
 from __future__ import annotations
 
