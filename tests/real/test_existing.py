@@ -66,7 +66,7 @@ class Up:
         )
 
     def workers(self) -> int:
-        return int(self.inside("grep -lz harness.clients.worker /proc/[0-9]*/cmdline 2>/dev/null | wc -l")[1])
+        return int(self.inside("grep -lz '[h]arness.clients.worker' /proc/[0-9]*/cmdline 2>/dev/null | wc -l")[1])
 
     def down(self) -> None:
         self._harness("down", self.run_id)
