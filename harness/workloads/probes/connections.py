@@ -63,7 +63,7 @@ class AwaitDropped(Probe):
     def _holds(self, stage: Stage, node: str) -> bool | None:
         """Whether this broker holds a connection from the worker's own address; None if it does not answer."""
         own = stage.cluster.runtime.nodes[self.who].address
-        group = stage.cluster.plan.prefix + producer_group(self.who.rpartition("-")[0])
+        group = producer_group(self.who.rpartition("-")[0])
         try:
             held = stage.cluster.admin.producers(stage.cluster.address(node), group)
         except HarnessError:
