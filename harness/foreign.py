@@ -74,8 +74,8 @@ def targets_of(found: Found) -> dict[str, Target]:
     }
 
 
-def clean_foreign(state: Path) -> list[str]:
-    """Removes what dead runs left on clusters of others; one line each, also for what could not be removed."""
+def clean_foreign(state: Path) -> tuple[list[str], bool]:
+    """Removes what dead runs left on clusters of others; one line each, and whether nothing stays there."""
     said: list[str] = []
-    clean_notes(state / NOTES, said.append)
-    return said
+    whole = clean_notes(state / NOTES, said.append)
+    return said, whole

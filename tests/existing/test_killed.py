@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.cluster import notes
 from harness.waiting import wait_for
 from tests.existing.conftest import Theirs
 from tests.real.conftest import born, command, parents
@@ -68,6 +70,15 @@ def environment(base: Path) -> dict[str, str]:
     return kept | {"RMQ_HARNESS_STATE": str(base / "state")}
 
 
+def clean(base: Path) -> tuple[int, str]:
+    """`rmq-harness clean` of that state: its code and what it said."""
+    words = [sys.executable, "-m", "harness", "clean"]
+    done = subprocess.run(
+        words, cwd=ROOT, env=environment(base), capture_output=True, text=True, timeout=150, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
 def loaded(run: Run) -> list[int]:
     """Waits until it is under way; the pids of its clients."""
     assert run.stdout is not None
@@ -91,15 +102,23 @@ def test_kill_9_leaves_no_client_and_clean_removes_the_topics(
     run.wait()
     wait_for(lambda: not any(map(born, workers)), what="every client to be gone", timeout_s=10)
     assert any(name.startswith("rmqh-") for name in cluster.names())
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", "clean"], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True,
-        timeout=150, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "topics and groups rmqh-" in done.stdout
+    code, said = clean(tmp_path)
+    assert code == 0
+    assert "topics and groups rmqh-" in said
     assert cluster.names() == set()
     assert list((tmp_path / "state" / "work").iterdir()) == []
     assert list((tmp_path / "state" / "foreign").iterdir()) == []
+
+
+def test_clean_removes_what_a_dead_run_noted(theirs: Theirs, tmp_path: Path) -> None:
+    cluster = theirs()
+    note = notes.noted("r", "rmqh-0a1b2c-1-", cluster.namesrv, [cluster.brokers["broker-a-0"].address], [])
+    notes.write(tmp_path / "state" / "foreign", replace(note, boot="another"))
+    cluster.brokers["broker-a-0"].known_groups.add("rmqh-0a1b2c-1-g")
+    code, said = clean(tmp_path)
+    assert (code, cluster.names()) == (0, set())
+    assert "topics and groups rmqh-0a1b2c-1-*" in said
+    assert clean(tmp_path) == (0, "nothing was left behind\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

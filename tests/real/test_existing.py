@@ -12,12 +12,10 @@ import pytest
 
 from harness.runtime.base import NAMESPACES
 from harness.runtime.probe import probe_capabilities
-from harness.waiting import wait_for
 
 pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).parents[2]
-HARNESS = f"{sys.executable} -m harness"
 PYTEST = f"{sys.executable} -m pytest -p no:cacheprovider --reports $HOME/reports"
 EXISTING = f"{PYTEST} --runtime existing --namesrv $NAMESRV_ADDR --guarantee at-least-once"
 HOOK = f"{sys.executable} examples/hooks/node.py"
@@ -58,16 +56,6 @@ class Up:
         done = self._harness(*self._line(command))
         return done.returncode, done.stdout + done.stderr
 
-    def begin(self, command: str) -> subprocess.Popen[str]:
-        """Becomes the command; kill -9 of it is kill -9 of the command."""
-        words = self._words(*self._line(f"exec {command}"))
-        return subprocess.Popen(
-            words, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-
-    def workers(self) -> int:
-        return int(self.inside("grep -lz '[h]arness.clients.worker' /proc/[0-9]*/cmdline 2>/dev/null | wc -l")[1])
-
     def down(self) -> None:
         self._harness("down", self.run_id)
 
@@ -106,22 +94,4 @@ def test_with_its_owners_hooks_brokers_are_killed_and_come_back(cluster: Up) -> 
     assert "broker-killed: observed" in text
     assert "broker-restarted: recovered" in text
     assert "1 held" in text
-    assert topics_of_ours(cluster) == []
-
-
-def test_kill_9_leaves_no_client_and_clean_removes_the_topics(cluster: Up) -> None:
-    run = cluster.begin(f"{EXISTING} {CALM}")
-    assert run.stdout is not None
-    for line in run.stdout:
-        if "loaded: " in line:
-            break
-    assert cluster.workers() > 0
-    run.kill()
-    run.wait()
-    run.stdout.close()
-    wait_for(lambda: cluster.workers() == 0, what="every client to be gone", timeout_s=10)
-    assert topics_of_ours(cluster)
-    code, text = cluster.inside(f"{HARNESS} clean")
-    assert code == 0, text
-    assert "topics and groups rmqh-" in text
     assert topics_of_ours(cluster) == []
