@@ -194,11 +194,13 @@ def _exec(options: argparse.Namespace) -> int:
 
 
 def _clean(_options: argparse.Namespace) -> int:
+    from harness.foreign import clean_foreign
     from harness.runtime.reaper import clean
 
     removed = clean(state_dir())
-    print("\n".join(removed) if removed else "nothing was left behind")
-    return 0
+    theirs, whole = clean_foreign(state_dir())
+    print("\n".join([*removed, *theirs]) or "nothing was left behind")
+    return 0 if whole else HarnessError.exit_code
 
 
 def _recheck(options: argparse.Namespace) -> int:

@@ -10,16 +10,8 @@ from tempfile import TemporaryFile
 
 from harness.core.errors import CapabilityMissing, SetupError, UsageError
 from harness.core.guarantee import Guarantee
-from harness.distribution import (
-    Jre,
-    Release,
-    obtain_client,
-    obtain_cpp,
-    obtain_jre,
-    obtain_release,
-    parse_java,
-    parse_release,
-)
+from harness.distribution import Jre, Release, obtain_cpp, obtain_jre, obtain_release, parse_java, parse_release
+from harness.foreign import adopt, obtain_kit
 from harness.heed import check_jvm_opts, check_keys
 from harness.keep import Keeper
 from harness.lodging import Equipment
@@ -30,9 +22,7 @@ from harness.runtime.probe import probe_capabilities
 from harness.runtime.reaper import clean
 from harness.settings import Settings
 from harness.warm import warm
-from harness.workloads.crew import ClientKit
 
-DEFAULT_CLIENT = "4.9.7"
 MIN_FREE_DISK_BYTES = 2 << 30
 MIN_MEMORY_BYTES = 2 << 30
 
@@ -47,6 +37,8 @@ def equip(
     """
     check_places(settings.reports, settings.state)
     check_room(settings, clusters)
+    if settings.found is not None:
+        return adopt(settings, settings.found, say)
     first = "rocketmq" if settings.upgrade_to is None else "upgrade-from"
     check_paths(settings.rocketmq, settings.java, settings.cache, option=first)
     if settings.upgrade_to is not None:
@@ -59,19 +51,15 @@ def equip(
         raise CapabilityMissing(NAMESPACES, reason)
     for line in missing(capabilities, judged):
         say(line)
-    name, _, version = settings.client.partition(":")
-    # Before the jars of a whole release: this one may not be there for this machine.
-    cpp = obtain_cpp(settings.cache) if name == "cpp" else None
+    if settings.client == "cpp":  # before the jars of a whole release: this one may not be there for this machine
+        obtain_cpp(settings.cache)
     say(f"RocketMQ {settings.rocketmq}, Java {settings.java}: obtaining and verifying")
     release, jre = obtain(settings.rocketmq, settings.java, settings.cache, option=first)
     check_keys(settings, settings.rocketmq, release.version, say)
     check_jvm_opts(settings, jre)
     warm(release, jre, cache=settings.cache, state=settings.state, say=say)
     upgrade = _obtain_upgrade(settings, release, jre, say)
-    jars = obtain_client(version or DEFAULT_CLIENT, settings.cache) if name == "java" else ()
-    # The client's JVM lives inside a worker: it runs on the installed runtime, whatever Java the nodes run on.
-    client_jre = obtain_jre("25", settings.cache)
-    kit = ClientKit(client=name, version=version or DEFAULT_CLIENT, jars=jars, jre=client_jre, cpp=cpp)
+    kit = obtain_kit(settings)
     keeper = Keeper(settings.state) if settings.keep else None
     pool = None if settings.keep or settings.fresh_clusters else Pool()
     return Equipment(

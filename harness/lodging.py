@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
 from harness.cluster import Cluster, ClusterPlan
+from harness.cluster.adopted import Adopted
 from harness.cluster.footprint import Footprint
 from harness.core.errors import HarnessError
+from harness.core.tenants import prefix_of_run
 from harness.distribution import Jre, Release
 from harness.evidence import write_json
 from harness.keep import Keeper
@@ -20,7 +23,7 @@ from harness.runtime.base import Runtime
 from harness.runtime.local import LocalRuntime
 from harness.scenario import Scenario
 from harness.settings import Settings
-from harness.sharing import spares, why_alone
+from harness.sharing import spares, under, why_alone
 from harness.workloads.crew import ClientKit
 
 Say = Callable[[str], None]
@@ -44,6 +47,10 @@ class Equipment:
     keeper: Keeper | None = None
     pool: Pool | None = None
     upgrade: Release | None = None
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    """Scenarios on a cluster of others are numbered: each has names of its own there."""
+    token: str = field(default_factory=lambda: uuid4().hex[:6])
+    """The run's own word in these names."""
 
 
 class Lodging:
@@ -72,6 +79,9 @@ class Lodging:
         if self._equipment.keeper is not None:
             self._equipment.keeper.release()
         self.scenario, self.took, self.before = self._declared, {}, ()
+        if self._settings.found is not None:
+            number = next(self._equipment.numbers)
+            self.scenario = under(self._declared, prefix_of_run(self._equipment.token, number))
         taken = self._equipment.pool.take(self._declared, self._plan) if self._equipment.pool is not None else None
         if taken is None:
             self._store()
@@ -129,7 +139,9 @@ class Lodging:
             if shares:
                 topics, groups = spares()
                 plan = replace(plan, spare_topics=topics, spare_groups=groups)
-            cluster = failing.enter_context(Cluster(plan, runtime, self._say))
+            ours = plan.foreign is None
+            made = Cluster(plan, runtime, self._say) if ours else Adopted(plan, runtime, run_id, self._say)
+            cluster = failing.enter_context(made)
             started = cluster.start()
             self.took = {"wall_s": started.wall_s, "cpu_s": started.cpu_s or 0.0}
             footprint = Footprint.of(cluster) if shares else None

@@ -9,10 +9,12 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from harness.cluster.discovery import discover, parse_places
 from harness.core.errors import UsageError
 from harness.core.version import Version
 from harness.distribution import ReleaseSpec, default_cache, parse_java, parse_release, supported_clients
-from harness.runtime.base import CAPABILITIES
+from harness.runtime.base import CAPABILITIES, REACH
+from harness.runtime.hooks import parse as parse_hooks
 from harness.runtime.owner import default_state_dir
 from harness.settings import (
     CLIENTS,
@@ -30,9 +32,17 @@ from harness.settings import (
 )
 from harness.topology import MOST_NAMESERVERS, Topology, check_release, known_topologies, load_topology, with_changes
 
-LISTS = ("topology", "broker-conf", "namesrv-conf", "jvm-opt", "guarantee", "allow-missing")
+LISTS = ("topology", "broker-conf", "namesrv-conf", "jvm-opt", "guarantee", "allow-missing", "namesrv", "hook")
 MOST_REPETITIONS = 1000
 FLAGS = ("strict", "keep", "fresh-clusters")
+
+UNKNOWN_JAVA = "unknown"
+"""What is said of the Java of nodes that are somebody else's: no node tells it."""
+OF_OUR_NODES = (
+    *("topology", "rocketmq", "java", "nameservers", "flush", "timers", "keep"),
+    *("broker-conf", "namesrv-conf", "jvm-opt", "upgrade-from", "upgrade-to"),
+)
+"""Options that say what nodes are to be. Of the timers, `documented` may be said: it is what they are."""
 
 HELP = {
     "topology": "which cluster: a name, `all`, or a path to a YAML file (repeatable)",
@@ -41,7 +51,9 @@ HELP = {
     "rocketmq": "the release under test: a version or path:DIR (default 5.3.3)",
     "upgrade-from": "the release that an upgrade begins with: what --rocketmq is otherwise (with --upgrade-to)",
     "upgrade-to": "the release that suites/upgrade moves nodes to: a version or path:DIR (with --upgrade-from)",
-    "runtime": "where nodes run: local (default)",
+    "runtime": "where nodes run: local (default), or existing: a cluster that somebody else runs",
+    "namesrv": "HOST:PORT[,HOST:PORT] of every nameserver of that cluster (with --runtime existing)",
+    "hook": "NAME=CMD by which its owner supplies a fault: kill, start, stop, pause, resume (repeatable)",
     "java": "the JRE of the nodes: 25 (default), 21, 17, 11 or path:DIR",
     "client": "the client under load: java (default), java:VERSION, remoting or cpp",
     "timers": "fast (default) or documented: the product's own 30 s and 2 min timers",
@@ -108,7 +120,8 @@ def asked(get: Callable[[str], Any], name: str) -> Any:
         return value if value is not None or text is None else _flag(name, text)
     if value in (None, []):
         text = _twin(name)
-        return [part.strip() for part in text.split(",") if part.strip()] if text and name in LISTS else text
+        mark = "\n" if name == "hook" else ","  # a command may have commas in it
+        return [part.strip() for part in text.split(mark) if part.strip()] if text and name in LISTS else text
     for item in value if isinstance(value, list) else [value]:
         told(name, item)
     return value
@@ -155,7 +168,15 @@ def from_environment(get: Callable[[str], Any]) -> list[str]:
 
 
 def settings_from(get: Callable[[str], Any]) -> list[Settings]:
-    """One `Settings` per topology. Raises UsageError naming the option, the value and the remedy."""
+    """One `Settings` per topology. Raises UsageError naming the option, the value and the remedy.
+
+    With --runtime existing the cluster is asked what it is.
+    """
+    if choice("runtime", asked(get, "runtime") or "local", RUNTIMES) == "existing":
+        return [_of_existing(get)]
+    for name in ("namesrv", "hook"):
+        if asked(get, name):
+            raise UsageError(f"--{name} is of a cluster that is there already: add --runtime existing, or leave it out")
     wanted = asked(get, "topology") or []
     names = [n for name in wanted for n in (known_topologies() if name == "all" else [name])]
     option, rocketmq, upgrade_to = _releases(get)
@@ -163,27 +184,16 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     java = asked(get, "java") or "25"
     with naming("java", java):
         parse_java(java)
-    seed = seed_of(asked(get, "seed"))
     common: dict[str, Any] = {
+        **_common(get, frozenset()),
         "rocketmq": rocketmq,
         "java": java,
-        "client": parse_client(asked(get, "client") or "java"),
-        "runtime": choice("runtime", asked(get, "runtime") or "local", RUNTIMES),
         "timers": choice("timers", asked(get, "timers") or "fast", TIMERS),
         "broker_conf": key_values("broker-conf", asked(get, "broker-conf") or []),
         "namesrv_conf": key_values("namesrv-conf", asked(get, "namesrv-conf") or []),
         "jvm_opts": jvm_options(asked(get, "jvm-opt") or []),
-        "seed": seed,
-        "reports": Path(asked(get, "reports") or "reports").resolve(),
-        "cache": cache_dir(),
-        "state": state_dir(),
-        "guarantees": tuple(asked(get, "guarantee") or ()),
-        "allow_missing": frozenset(choice("allow-missing", c, CAPABILITIES) for c in asked(get, "allow-missing") or ()),
-        "strict": bool(asked(get, "strict")),
         "keep": bool(asked(get, "keep")),
         "upgrade_to": upgrade_to,
-        "fresh_clusters": bool(asked(get, "fresh-clusters")),
-        "repeat": _number("repeat", asked(get, "repeat"), MOST_REPETITIONS) or 1,
     }
     changes: dict[str, Any] = {
         "nameservers": _number("nameservers", asked(get, "nameservers"), MOST_NAMESERVERS),
@@ -202,6 +212,51 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     if upgrade is not None:
         check_order((rocketmq, release.version), (str(upgrade_to), upgrade.version))
     return [Settings(topology=topology, **common) for topology in topologies]
+
+
+def _common(get: Callable[[str], Any], missing: frozenset[str]) -> dict[str, Any]:
+    """What is asked for alike of every runtime; `missing` is tolerated without being asked for."""
+    return {
+        "client": parse_client(asked(get, "client") or "java"),
+        "runtime": asked(get, "runtime") or "local",
+        "seed": seed_of(asked(get, "seed")),
+        "reports": Path(asked(get, "reports") or "reports").resolve(),
+        "cache": cache_dir(),
+        "state": state_dir(),
+        "guarantees": tuple(asked(get, "guarantee") or ()),
+        "allow_missing": missing.union(
+            choice("allow-missing", c, (*CAPABILITIES, *REACH)) for c in asked(get, "allow-missing") or ()
+        ),
+        "strict": bool(asked(get, "strict")),
+        "fresh_clusters": bool(asked(get, "fresh-clusters")),
+        "repeat": _number("repeat", asked(get, "repeat"), MOST_REPETITIONS) or 1,
+    }
+
+
+def _of_existing(get: Callable[[str], Any]) -> Settings:
+    """A run on a cluster that is there: nothing of it may be asked for, for it is what it is."""
+    for name in OF_OUR_NODES:
+        if asked(get, name) not in (None, False) and (name, asked(get, name)) != ("timers", "documented"):
+            raise UsageError(
+                f"--{name} says what a cluster is to be, and with --runtime existing it is there: leave it out"
+            )
+    hooks = parse_hooks("hook", asked(get, "hook") or [])
+    common = _common(get, frozenset((*CAPABILITIES, *REACH)))
+    found = discover(parse_places(asked(get, "namesrv") or []))
+    return Settings(
+        topology=found.topology,
+        rocketmq=str(found.version),
+        java=UNKNOWN_JAVA,
+        timers="documented",
+        found=found,
+        hooks=hooks,
+        **common,
+    )
+
+
+def names_a_cluster(get: Callable[[str], Any]) -> bool:
+    """Whether the options ask for a run at all. Raises UsageError for one that is of no use without."""
+    return any(asked(get, name) for name in ("topology", "namesrv", "hook")) or asked(get, "runtime") == "existing"
 
 
 def _releases(get: Callable[[str], Any]) -> tuple[str, str, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from harness.cluster import Cluster, ClusterPlan, TopicSpec
+from harness.cluster.plan import Foreign
 from harness.distribution import Jre, Release
 from harness.runtime.base import IO_ERROR, POWER_CUT, SLOW_DISK, Disk
 from harness.scenario import ClusterNeeds, Scenario
@@ -51,6 +52,8 @@ def cluster_plan(
         disks={node.name: disk for node in topology.nodes if node.is_broker},
         cache=settings.cache,
         train=False,
+        foreign=None if settings.found is None else Foreign(settings.found.places, settings.state / "foreign"),
+        prefix="" if settings.found is None else needs.prefix,
     )
 
 
@@ -87,8 +90,11 @@ def varied(topology: Topology, *, replication: str | None, flush: str | None) ->
 def deviations_of(cluster: Cluster) -> tuple[tuple[str, str, str, str], ...]:
     """What differs from the product's defaults (of a stock cluster: from its own files), each key once.
 
-    The JVMs' own deviation is among it: no TLS key is made, which a stock start would spend ten seconds on.
+    The JVMs' own deviation is among it: no TLS key is made, which a stock start would spend ten seconds on. On a
+    cluster of others nothing differs by our doing.
     """
+    if cluster.plan.foreign is not None:
+        return ()
     shipped = {d for _node, outfit in cluster.outfits() for d in outfit.rendered.differences}
     found = {(d.key, d.ours, d.default, d.why) for d in (*cluster.deviations(), *shipped)}
     return tuple(sorted({*found, TLS_OFF}))

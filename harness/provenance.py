@@ -41,6 +41,8 @@ def options_json(settings: Settings) -> dict[str, Any]:
         "guarantees": list(settings.guarantees),
         "strict": settings.strict,
         "repeat": settings.repeat,
+        # Their names: the commands may hold secrets.
+        **({"hooks": sorted(settings.hooks)} if settings.found is not None else {}),
     }
 
 

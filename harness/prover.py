@@ -17,7 +17,7 @@ from harness.core.verdict import Verdict
 from harness.judging import ControlResult
 from harness.outcome import Outcome
 from harness.repeats import repeated
-from harness.runner import run_scenario
+from harness.runner import check_capabilities, run_scenario
 from harness.scenario import ClusterNeeds, Control, Scenario, Step, rules
 from harness.session import Session
 from harness.settings import Settings
@@ -183,6 +183,9 @@ class Prover:
         base = self._session.directory / "scenarios" / self.topology.name
         self.outcome.broke_off = f"{scenario.name} was broken off"
         try:
+            if self._settings.runtime == "existing" and control is not None:
+                # On a cluster of others nothing is run in vain.
+                check_capabilities(control.scenario, equipment)
             self.outcome.result = run_scenario(scenario, self._settings, equipment, base / scenario.name, self._say)
             self._trust_no_cluster_of(self.outcome.result.judgement.verdict is Verdict.HELD)
             # One control for all repetitions: what it shows is what the check can see, which is the same in each.

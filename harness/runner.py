@@ -28,6 +28,7 @@ from harness.heed import unheeded
 from harness.judging import ScenarioResult, judge_directory, result_json
 from harness.lodging import Equipment, Lodging
 from harness.planning import deviations_of, groups_of
+from harness.runtime.base import REACH
 from harness.runtime.pulse import DiskPulse
 from harness.scenario import Heal, Inject, Look, Scenario, Step
 from harness.settings import Settings
@@ -59,14 +60,21 @@ class Timesheet:
             self.spent_s[what] = self.spent_s.get(what, 0.0) + time.monotonic() - began
 
 
+def check_capabilities(scenario: Scenario, equipment: Equipment) -> None:
+    """Raises CapabilityMissing for the first thing, by name, that the scenario needs and the runtime cannot do."""
+    for capability in sorted(scenario.needs() | scenario.reach()):
+        missing = equipment.capabilities.get(
+            capability, None if capability in REACH else "the runtime does not know it"
+        )
+        if missing is not None:
+            raise CapabilityMissing(capability, missing)
+
+
 def run_scenario(
     scenario: Scenario, settings: Settings, equipment: Equipment, directory: Path, say: Say
 ) -> ScenarioResult:
     """Runs it and judges it. Raises CapabilityMissing before anything is started; other trouble is in the result."""
-    for capability in sorted(scenario.needs()):
-        missing = equipment.capabilities.get(capability, "the runtime does not know it")
-        if missing is not None:
-            raise CapabilityMissing(capability, missing)
+    check_capabilities(scenario, equipment)
     directory.mkdir(parents=True)
     sheet = Timesheet()
     run = _Run(scenario, settings, equipment, directory, say, sheet)
@@ -272,17 +280,26 @@ class _Run:
         }[self.scenario.read_roles]
         self.say("the oracle reads every queue")
         taken = ended_on_purpose(injector.in_force, cluster)
-        seen = stage.read_back("final", tuple(node for node in wanted if node not in taken))
+        closed = self._closed_slaves()
+        seen = stage.read_back("final", tuple(node for node in wanted if node not in taken and node not in closed))
+        if closed:
+            seen["skipped"] = {**seen["skipped"], **{node: why for node, why in closed.items() if node in wanted}}
         odd = [*seen["incomplete"], *(f"{node}: {why}" for node, why in seen["still"].items())]
         for text in odd[:4]:
             self.say(f"the oracle ({len(odd)} remarks): {_short(text)}")
         stage.observe("oracle.final", {**seen, "taken": [node for node in wanted if node in taken]})
+
+    def _closed_slaves(self) -> Mapping[str, str]:
+        """On a cluster of others, the slaves that cannot be read as it is configured, each with the reason."""
+        return self.settings.found.closed if self.settings.found is not None else {}
 
     def _open_slaves(self, stage: Stage) -> None:
         """Lets the oracle read 5.x slaves that serve nobody as configured. Nobody else is there any more to be served.
 
         Without it a slave that refuses reads could prove neither loss nor survival.
         """
+        if self.settings.found is not None:
+            return  # not ours to set
         opened = stage.oracle.open_slaves()
         if opened:
             self.say(f"slaveReadEnable is set on {', '.join(opened)} for the oracle, after the load")

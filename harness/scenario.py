@@ -15,7 +15,8 @@ from harness.core.errors import UsageError
 from harness.core.expectation import Data, Expectation, Forbid, Gates, Op, Require, Rules
 from harness.core.verdict import Verdict
 from harness.faults import AnyFault
-from harness.workloads.load import Consume, Load
+from harness.runtime.base import NODE_CONFIG, OPEN_LOAD
+from harness.workloads.load import Consume, Load, Produce
 from harness.workloads.probes import AnyProbe, AwaitDelivered, Probe, StartLoad
 
 
@@ -80,6 +81,12 @@ class ClusterNeeds(Data):
     insists: bool = False
     prefix: str = ""
 
+    @property
+    def configures(self) -> bool:
+        """It needs another cluster than one that is there already, at the product's own timers."""
+        asked = (self.broker_conf, self.namesrv_conf, self.jvm_opts, self.disk_bytes, self.power, self.joining)
+        return any(asked) or any((self.topology, self.replication, self.flush)) or self.timers == "fast"
+
 
 class Scenario(Data):
     """One run of one cluster, from bring-up to verdict.
@@ -110,6 +117,20 @@ class Scenario(Data):
         if self.cluster.power:
             needed.add("power-cut")
         return frozenset(needed)
+
+    def reach(self) -> frozenset[str]:
+        """What it asks of nodes (see `runtime.base.REACH`): of a runtime with nodes of its own it may ask all of it."""
+        wanted: set[str] = set()
+        for step in self.steps:
+            if isinstance(step.act, Inject):
+                wanted |= step.act.fault.reach()
+            elif isinstance(step.act, Look):
+                wanted |= step.act.probe.reach()
+        if self.cluster.configures:
+            wanted.add(NODE_CONFIG)
+        if any(isinstance(load, Produce) and load.rate_per_s is load.max_messages is None for load in self.loads()):
+            wanted.add(OPEN_LOAD)
+        return frozenset(wanted)
 
     def loads(self) -> tuple[Load, ...]:
         """All load, also that which a step starts."""

@@ -11,9 +11,10 @@ from types import MappingProxyType
 from typing import Literal
 
 from harness.core.errors import UsageError
+from harness.topology.found import Found
 from harness.topology.model import Topology
 
-RUNTIMES = ("local",)
+RUNTIMES = ("local", "existing")
 CLIENTS = ("java", "remoting", "cpp")
 TIMERS = ("fast", "documented")
 FLUSHES = ("async", "sync")
@@ -46,7 +47,7 @@ class Settings:
     rocketmq: str = "5.3.3"
     java: str = "25"
     client: str = "java"
-    runtime: Literal["local"] = "local"
+    runtime: Literal["local", "existing"] = "local"
     timers: Literal["fast", "documented"] = "fast"
     broker_conf: Mapping[str, str] = field(default_factory=dict)
     namesrv_conf: Mapping[str, str] = field(default_factory=dict)
@@ -64,6 +65,10 @@ class Settings:
     """How often every suite function is run."""
     upgrade_to: str | None = None
     """The release that nodes are moved to, from `rocketmq`; None where none is."""
+    found: Found | None = None
+    """With the runtime `existing`: the cluster that is there."""
+    hooks: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Its owner's commands by name. They may hold secrets: nothing but the names is stored or shown."""
 
     @property
     def release_name(self) -> str:

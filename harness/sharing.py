@@ -7,9 +7,11 @@ left the cluster clean is seen, not assumed (see `pool`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from harness.cluster import TopicSpec
+from harness.cluster.notes import OF_GROUPS
 from harness.core.names import DRAIN
 from harness.core.tenants import prefix
 from harness.faults import Kill, Partition, Pause, Stop
@@ -94,8 +96,18 @@ def as_tenant(scenario: Scenario, tenant: int) -> Scenario:
     """
     if tenant == 1:
         return scenario
-    word, groups = prefix(tenant), groups_of(scenario)
-    told = _renamed(scenario.model_dump(mode="json"), {group: word + group for group in groups})
+    return under(scenario, prefix(tenant))
+
+
+def under(scenario: Scenario, word: str) -> Scenario:
+    """The scenario with a prefix before its topics and groups, wherever it names one: loads, steps and demands."""
+    groups, topics = groups_of(scenario), names_of_topics(scenario)
+    names = {"group": {group: word + group for group in groups}}
+    names["topic"] = {topic: word + topic for topic in topics} | {
+        before + group: before + word + group for before in OF_GROUPS for group in groups
+    }
+    names["name"] = {DRAIN + group: DRAIN + word + group for group in groups}
+    told = _renamed(scenario.model_dump(mode="json"), names)
     return Scenario.model_validate({**told, "cluster": {**told["cluster"], "prefix": word}})
 
 
@@ -106,10 +118,15 @@ def has_spares_for(scenario: Scenario) -> bool:
     return set(names_of_topics(scenario)) <= names and set(groups_of(scenario)) <= set(groups)
 
 
-def _renamed(value: Any, groups: dict[str, str]) -> Any:
+def _renamed(value: Any, names: Mapping[str, Mapping[str, str]], key: str = "") -> Any:
+    """`names` says, for a key that may hold a name, what stands for which; lists stand for their singular."""
     if isinstance(value, dict):
-        return {
-            key: groups.get(part, part) if key == "group" and isinstance(part, str) else _renamed(part, groups)
-            for key, part in value.items()
-        }
-    return [_renamed(part, groups) for part in value] if isinstance(value, list) else value
+        return {at: _renamed(part, names, at) for at, part in value.items()}
+    if isinstance(value, list):
+        return [_renamed(part, names, key.removesuffix("s")) for part in value]
+    if not isinstance(value, str) or key not in names:
+        return value
+    if key == "name":  # an observation, or a part of it
+        whole, dot, field = value.removeprefix(DRAIN).partition(".")
+        return names[key].get(DRAIN + whole, DRAIN + whole) + dot + field if value.startswith(DRAIN) else value
+    return names[key].get(value, value)

@@ -22,7 +22,7 @@ from harness.clients.spawn import RuntimeSpawner
 from harness.cluster import Cluster, TopicSpec
 from harness.core.errors import ClientError, EvidenceError
 from harness.distribution import obtain_client
-from harness.equip import DEFAULT_CLIENT
+from harness.foreign import DEFAULT_CLIENT
 from harness.runtime.base import Process
 
 TOPOLOGY = "1m"

@@ -13,7 +13,7 @@ from harness.cluster.health import HealthCheck
 from harness.cluster.lifecycle import LISTENING_TIMEOUT_S, STOP_TIMEOUT_S, Lifecycle
 from harness.cluster.looks import HubDialer, Looks
 from harness.cluster.observed import BringUp, Ended, Health, Journal, Started, cpu_s
-from harness.cluster.plan import PROBE_TOPIC, ClusterPlan, Progress, TopicSpec
+from harness.cluster.plan import ClusterPlan, Progress, TopicSpec
 from harness.cluster.provision import Outfit, Provision
 from harness.cluster.readiness import Readiness
 from harness.cluster.restore import Restoring
@@ -39,7 +39,7 @@ class Cluster(Roster):
 
     def __init__(self, plan: ClusterPlan, runtime: Runtime, progress: Progress | None = None) -> None:
         self._addresses: dict[str, str] = {}
-        super().__init__(plan.topology, self._addresses, plan.joining)
+        super().__init__(plan.topology, self._addresses, plan.joining, plan.foreign.places if plan.foreign else None)
         self.plan = plan
         self.runtime = runtime
         self.admin = Admin(HubDialer(runtime))
@@ -47,12 +47,18 @@ class Cluster(Roster):
         self._clients: list[str] = []
         self._brought_up: BringUp | None = None
         self._closed = False
-        self.looks = Looks(self.admin, self)
-        self._provision = Provision(plan, self, runtime, self._addresses)
-        self._lifecycle = Lifecycle(runtime, self, self._provision)
+        self.looks = Looks(self.admin, self, plan.probe_topic)
+        self._provision = self._make_provision(plan, runtime)
+        self._lifecycle = self._make_lifecycle(runtime)
         self._readiness = Readiness(plan, runtime, self.admin, self, self._provision, self.looks)
         self._topics = Topics(self.admin, self, self._provision, self._readiness)
         self._health = HealthCheck(plan, runtime, self, self._provision, self.looks, self._readiness)
+
+    def _make_provision(self, plan: ClusterPlan, runtime: Runtime) -> Provision:
+        return Provision(plan, self, runtime, self._addresses)
+
+    def _make_lifecycle(self, runtime: Runtime) -> Lifecycle:
+        return Lifecycle(runtime, self, self._provision)
 
     def leader(self, broker: str) -> str | None:
         """The member that a nameserver, and it itself, has for the master of its group now; None if there is none."""
@@ -101,7 +107,7 @@ class Cluster(Roster):
         for node in nodes:
             self._lifecycle.start(node)
         self._readiness.registered(nodes, self.nameservers(), timeout_s, kick=True)
-        self.create((PROBE_TOPIC,), timeout_s=timeout_s)
+        self.create((self.plan.probe_topic,), timeout_s=timeout_s)
         self.wait_in_sync(broker, timeout_s)
         if self._brought_up is not None:
             restored, left = Restoring(self.admin, self, self._provision, self.looks).restore()

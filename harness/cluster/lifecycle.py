@@ -14,7 +14,6 @@ from harness.cluster.roster import Roster
 from harness.core.errors import HarnessError, UsageError, WaitTimeout
 from harness.distribution.archive import ArchivePlan
 from harness.runtime.base import HUB, Runtime
-from harness.topology import layout
 from harness.waiting import wait_for
 
 LISTENING_TIMEOUT_S = 120.0
@@ -57,7 +56,7 @@ class Lifecycle:
         pid = self._runtime.start(node, process)
         if listening_timeout_s is None:
             return Started(node, pid, started_ns, None)
-        self.wait_port(node, layout.port(self._roster.spec(node)), listening_timeout_s)
+        self.wait_port(node, self._roster.port(node), listening_timeout_s)
         return Started(node, pid, started_ns, (time.monotonic_ns() - started_ns) / 1e9)
 
     def wait_port(self, node: str, port: int, timeout_s: float) -> None:

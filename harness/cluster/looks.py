@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from harness.cluster.plan import PROBE_TOPIC
+from harness.cluster.plan import PROBE_TOPIC, TopicSpec
 from harness.cluster.roster import Roster
 from harness.core.errors import WaitTimeout, WireError
 from harness.runtime.base import HUB, Runtime
@@ -66,9 +66,10 @@ class ProbeWrite:
 class Looks:
     """Single looks, no waiting. `WireError` never leaves this class: what cannot be seen is None."""
 
-    def __init__(self, admin: Admin, roster: Roster) -> None:
+    def __init__(self, admin: Admin, roster: Roster, probe: TopicSpec = PROBE_TOPIC) -> None:
         self._admin = admin
         self._roster = roster
+        self._probe = probe.name
 
     def roles(self, nameserver: str) -> dict[str, dict[int, str]] | None:
         """Broker name -> broker id -> address, as this nameserver has it registered."""
@@ -184,7 +185,7 @@ class Looks:
         """Whether a replica serves that very message from its queue: it is in the index, and not only in the log."""
         if written.stored is None:
             return False
-        queue = QueueRef(self._roster.address(node), PROBE_TOPIC.name, 0)
+        queue = QueueRef(self._roster.address(node), self._probe, 0)
         try:
             reply = self._admin.pull(queue, written.stored.queue_offset, timeout_s=LOOK_TIMEOUT_S)
         except WireError:
@@ -226,7 +227,7 @@ class Looks:
         """Writes one message to the master's probe topic and reads it back by its id."""
         address = self._roster.address(master)
         try:
-            reply = self._admin.send(address, (PROBE_TOPIC.name, 0), b"probe|", timeout_s=PROBE_TIMEOUT_S)
+            reply = self._admin.send(address, (self._probe, 0), b"probe|", timeout_s=PROBE_TIMEOUT_S)
         except WireError as error:
             return ProbeWrite(master, None, f"was not answered: {error}")
         text = f"was answered {reply.code} {response_name(reply.code)} {reply.remark}".rstrip()
@@ -240,7 +241,7 @@ class Looks:
     def _read_back(self, master: str, msg_id: str) -> StoredMessage | None:
         def look() -> StoredMessage | None:
             found = self._message(master, msg_id)
-            return found if found is not None and found.topic == PROBE_TOPIC.name else None
+            return found if found is not None and found.topic == self._probe else None
 
         try:
             return wait_for(look, what="the write to be readable", timeout_s=READ_BACK_S)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cluster.plan import Progress
-from harness.core.errors import NodeDied
+from harness.core.errors import CapabilityMissing, NodeDied
 from harness.core.names import FORCED
 from harness.runtime.base import ProcessState, Runtime
 
@@ -145,7 +145,11 @@ _LOGS = ("broker.log", "namesrv.log")
 def last_words(runtime: Runtime, node: str) -> str:
     """The end of what a node wrote to its output and its log: for the message about its death."""
     parts = [runtime.tail(node, LOG_LINES)]
-    for file in runtime.list_files(node, "logs/rocketmqlogs"):
+    try:
+        files = runtime.list_files(node, "logs/rocketmqlogs")
+    except CapabilityMissing as missing:
+        return f"({missing.reason})"
+    for file in files:
         if file.path.rpartition("/")[2] in _LOGS:
             text = runtime.read_file(node, file.path).decode(errors="replace")
             parts.append(f"[{file.path}]\n" + "\n".join(text.splitlines()[-LOG_LINES:]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
@@ -35,7 +35,15 @@ class TopicSpec:
 
 
 PROBE_TOPIC: Final = TopicSpec("rmq-harness-probe", queues=1)
-"""Where readiness and health write: never a topic under test."""
+"""Where readiness and health write: never a topic under test. On a cluster of others it has the plan's prefix."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """That the cluster is somebody else's: where its nodes are (`host:port`), and where we note what we made there."""
+
+    places: Mapping[str, str]
+    notes: Path
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,8 @@ class ClusterPlan:
     `joining` are broker names that the bring-up leaves out, for `Cluster.join` to add.
     `cache` is where start caches are kept; None does without. With `train` a bring-up that finds none makes them when
     it ends well: its first nodes run and stop more slowly, which a judged run must not.
+    With `foreign` nothing is brought up: see `Adopted`. `prefix` then begins the name of everything that we make there;
+    topics and groups have it already.
     """
 
     topology: Topology
@@ -72,11 +82,18 @@ class ClusterPlan:
     cache: Path | None = None
     train: bool = True
     upgrade: Release | None = None
+    foreign: Foreign | None = None
+    prefix: str = ""
+
+    @property
+    def probe_topic(self) -> TopicSpec:
+        """Where readiness and health write."""
+        return replace(PROBE_TOPIC, name=self.prefix + PROBE_TOPIC.name)
 
     @property
     def all_topics(self) -> tuple[TopicSpec, ...]:
         """The topics that a bring-up makes: those asked for from the start, and the one of the harness's own."""
-        return (*(topic for topic in self.topics if not topic.late), PROBE_TOPIC)
+        return (*(topic for topic in self.topics if not topic.late), self.probe_topic)
 
 
 def jvm_role(role: Role) -> JvmRole:

@@ -22,9 +22,17 @@ class Roster:
     for it joins later, nothing is listed.
     """
 
-    def __init__(self, topology: Topology, addresses: Mapping[str, str], absent: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        addresses: Mapping[str, str],
+        absent: Iterable[str] = (),
+        places: Mapping[str, str] | None = None,
+    ) -> None:
+        """`places` tells the `host:port` of nodes that do not listen where those of the harness do."""
         self.topology = topology
         self._addresses = addresses
+        self._places = places or {}
         self._absent = set(absent)
 
     def leader(self, broker: str) -> str | None:
@@ -47,7 +55,12 @@ class Roster:
 
     def address(self, node: str) -> str:
         """`ip:port` of the node's service port."""
-        return f"{self.ip(node)}:{layout.port(self.spec(node))}"
+        return f"{self.ip(node)}:{self.port(node)}"
+
+    def port(self, node: str) -> int:
+        """The node's service port."""
+        place = self._places.get(node)
+        return layout.port(self.spec(node)) if place is None else int(place.rpartition(":")[2])
 
     def ha_address(self, node: str) -> str:
         """`ip:port` where slaves fetch the commit log."""

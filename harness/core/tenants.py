@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 _GROUP: Final = re.compile(r"(?<=\bgroup=)s\d+-")
+_OF_RUN: Final = re.compile(r"rmqh-[0-9a-f]{6}-\d+-")
 
 
 def prefix(tenant: int) -> str:
@@ -13,6 +14,14 @@ def prefix(tenant: int) -> str:
     return f"s{tenant}-"
 
 
+def prefix_of_run(token: str, number: int) -> str:
+    """What stands before everything that the `number`-th scenario of a run makes on a cluster of others.
+
+    `token` is the run's own, six hexadecimal digits.
+    """
+    return f"rmqh-{token}-{number}-"
+
+
 def declared(demand: str) -> str:
     """A demand in words as the scenario was written: under the names it would have on a cluster of its own."""
-    return _GROUP.sub("", demand)
+    return _OF_RUN.sub("", _GROUP.sub("", demand))

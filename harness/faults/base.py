@@ -11,6 +11,7 @@ from harness.core.expectation import Data
 from harness.core.names import RESTART_FAILED
 from harness.faults.restart import RestartFailed
 from harness.faults.select import SELECTORS, by_role, pinned
+from harness.runtime.base import NODE_CONFIG
 from harness.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class Fault(Data):
     def needs(self) -> frozenset[str]:
         """Capabilities of the runtime without which this fault cannot be injected."""
         return frozenset()
+
+    def reach(self) -> frozenset[str]:
+        """What it does to nodes (see `runtime.base.REACH`), which a runtime of others' nodes may not be able to."""
+        return frozenset({NODE_CONFIG})
 
     def pinned(self, cluster: Cluster) -> Fault:
         """The same fault of the very nodes that it would hit now: a master that is killed is none when it is healed.

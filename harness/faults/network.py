@@ -31,6 +31,10 @@ class Partition(Fault):
         """A runtime that can cut links."""
         return frozenset({"network-cut"})
 
+    def reach(self) -> frozenset[str]:
+        """Nothing of a node itself: the link to it is cut, for which `needs` asks."""
+        return frozenset()
+
     def targets(self, cluster: Cluster) -> tuple[str, ...]:
         """Every node at either end."""
         return tuple(dict.fromkeys((*select(self.sources, cluster), *select(self.sinks, cluster))))

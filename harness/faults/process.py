@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from harness.core.errors import FaultError, HarnessError
 from harness.faults.base import Detail, Fault
 from harness.faults.restart import restart
-from harness.faults.select import select
-from harness.runtime.base import HUB
+from harness.faults.select import of_clients, select
+from harness.runtime.base import HUB, NODE_KILL, NODE_PAUSE, NODE_STOP
 from harness.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -102,6 +102,10 @@ class Kill(ProcessFault):
 
     kind: Literal["kill"] = "kill"
 
+    def reach(self) -> frozenset[str]:
+        """Killing nodes, unless it is of clients alone."""
+        return frozenset() if of_clients(self.target) else frozenset({NODE_KILL})
+
     def inject(self, cluster: Cluster) -> Detail:
         """Signals every target at once."""
         for node in self.targets(cluster):
@@ -115,6 +119,10 @@ class Stop(ProcessFault):
     kind: Literal["stop"] = "stop"
     timeout_s: float = 60.0
 
+    def reach(self) -> frozenset[str]:
+        """Stopping nodes, unless it is of clients alone."""
+        return frozenset() if of_clients(self.target) else frozenset({NODE_STOP})
+
     def inject(self, cluster: Cluster) -> Detail:
         """Stops the targets one after the other and waits for each exit."""
         return {node: str(cluster.stop_node(node, self.timeout_s)) for node in self.targets(cluster)}
@@ -125,6 +133,10 @@ class Pause(Fault):
 
     kind: Literal["pause"] = "pause"
     target: str
+
+    def reach(self) -> frozenset[str]:
+        """Pausing nodes, unless it is of clients alone."""
+        return frozenset() if of_clients(self.target) else frozenset({NODE_PAUSE})
 
     def targets(self, cluster: Cluster) -> tuple[str, ...]:
         """The selected nodes."""

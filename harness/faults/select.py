@@ -88,6 +88,11 @@ def by_role(selector: str) -> bool:
     return any(part.partition("/")[0] in ("master", "slave") for part in selector.split("+"))
 
 
+def of_clients(selector: str) -> bool:
+    """Whether it stands for clients and nobody else."""
+    return all(part.partition("/")[0] == "client" for part in selector.split("+"))
+
+
 def pinned(selector: str, nodes: Nodes) -> str:
     """A selector of the very nodes that this one stands for now, whatever becomes of their roles."""
     clients = set(nodes.clients())

@@ -16,7 +16,7 @@ from typing import Final
 from harness.catalogue import load_catalogue
 from harness.core.guarantee import STOCK_ROW, Guarantee
 from harness.core.version import Version
-from harness.equip import DEFAULT_CLIENT
+from harness.foreign import DEFAULT_CLIENT
 from harness.matrix.cells import CellSpec, Inputs
 from harness.stock import counts_for_stock
 from harness.topology import Topology, load_topology

@@ -17,7 +17,7 @@ import pytest
 from harness.catalogue import Catalogue, load_catalogue
 from harness.core.errors import HarnessError, UsageError
 from harness.evidence import RunDir
-from harness.options import add_options, asked, check_environment, from_environment, settings_from
+from harness.options import add_options, check_environment, from_environment, names_a_cluster, settings_from
 from harness.outcome import summary_of_time
 from harness.plugin import outcomes, selection, sidebyside
 from harness.plugin.beginning import new_session, obtain
@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """How many suites run at a time with `-n auto`; what is not ours is left to pytest-xdist."""
     try:
-        return sidebyside.fitting(settings_from(_getter(config))) if asked(_getter(config), "topology") else None
+        return sidebyside.fitting(settings_from(_getter(config))) if names_a_cluster(_getter(config)) else None
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -61,10 +61,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "guarantee(id, ...): the documented guarantees that a suite function judges")
     try:
         check_environment()
-        if not asked(_getter(config), "topology"):
+        if not names_a_cluster(_getter(config)):
             return
         settings = settings_from(_getter(config))
-        sidebyside.check(config, keep=settings[0].keep)
+        sidebyside.check(config, keep=settings[0].keep, existing=settings[0].found is not None)
         catalogue = load_catalogue()
         for name in settings[0].guarantees:
             catalogue.get(name)

@@ -72,4 +72,19 @@ def obtain(run: Session, config: pytest.Config, judged: Iterable[Guarantee], *, 
 
 def _without_paths(words: Iterable[str]) -> list[str]:
     """The command line without any absolute path: reports name no place of the machine."""
-    return [_PATH.sub(lambda path: Path(path.group()).name, word) for word in words]
+    return [_PATH.sub(lambda path: Path(path.group()).name, word) for word in _without_places(words)]
+
+
+def _without_places(words: Iterable[str]) -> list[str]:
+    """Of --hook the name alone, for its command may hold secrets; of --namesrv nothing: pages name no host."""
+    shown: list[str] = []
+    before = ""
+    for word in words:
+        option, equals, value = word.partition("=") if word.startswith("--") else (before, "", word)
+        if option == "--hook" and (equals or before):
+            word = f"{'--hook=' if equals else ''}{value.partition('=')[0]}=..."
+        elif option == "--namesrv" and (equals or before):
+            word = f"{'--namesrv=' if equals else ''}..."
+        before = word if word in ("--hook", "--namesrv") else ""
+        shown.append(word)
+    return shown

@@ -10,6 +10,7 @@ import pytest
 from harness.catalogue import Catalogue
 from harness.core.errors import UsageError
 from harness.core.guarantee import Guarantee
+from harness.core.version import Version
 from harness.core.wording import several
 from harness.distribution import parse_release
 from harness.plugin.sidebyside import LeftOut
@@ -55,7 +56,7 @@ def _needs_two_releases(catalogue: Catalogue, settings: Settings, ids: Iterable[
     """Only that there is no release to move to keeps the topology from promising one of these."""
     if settings.upgrade_to is not None:
         return False
-    version = parse_release(settings.rocketmq).version
+    version = _version_of(settings)
     with_two = {g.id for g in catalogue.promised(settings.topology, version, upgrade=True)}
     return bool((with_two - {g.id for g in offered(catalogue, settings)}) & set(ids))
 
@@ -85,8 +86,11 @@ def check_asked_for(catalogue: Catalogue, settings: Sequence[Settings]) -> None:
 
 def offered(catalogue: Catalogue, settings: Settings) -> tuple[Guarantee, ...]:
     """What the topology promises on that release; of a path:DIR it is not known yet which one that is."""
-    version, upgrade = parse_release(settings.rocketmq).version, settings.upgrade_to is not None
-    return catalogue.promised(settings.topology, version, upgrade=upgrade)
+    return catalogue.promised(settings.topology, _version_of(settings), upgrade=settings.upgrade_to is not None)
+
+
+def _version_of(settings: Settings) -> Version | None:
+    return settings.found.version if settings.found is not None else parse_release(settings.rocketmq).version
 
 
 def promised_by(catalogue: Catalogue, settings: Settings) -> tuple[Guarantee, ...]:

@@ -64,13 +64,13 @@ def fitting(settings: Sequence[Settings]) -> int:
     """
     from harness.equip import MIN_MEMORY_BYTES, available_memory_bytes
 
-    if settings[0].keep or any(s.topology.stock for s in settings):
+    if settings[0].keep or settings[0].found is not None or any(s.topology.stock for s in settings):
         return 0
     fit = min(len(os.sched_getaffinity(0)) // _PROCESSORS_EACH, available_memory_bytes() // MIN_MEMORY_BYTES, MOST)
     return fit if fit > 1 else 0
 
 
-def check(config: pytest.Config, *, keep: bool) -> None:
+def check(config: pytest.Config, *, keep: bool, existing: bool = False) -> None:
     """Raises UsageError for what cannot be done side by side."""
     dist = config.getoption("dist", "no")
     workers = config.getoption("numprocesses", None)
@@ -80,6 +80,8 @@ def check(config: pytest.Config, *, keep: bool) -> None:
         raise UsageError(f"--dist {dist} shares suites out to workers, and there are none: add -n 2, or leave it out")
     if dist == "each":
         raise UsageError("--dist each would run every suite in every worker: leave it out, -n alone shares them out")
+    if existing and dist != "no":
+        raise UsageError("--runtime existing has one cluster, and scenarios side by side would hurt each other: no -n")
     if keep and dist != "no":
         raise UsageError("--keep leaves the last scenario's cluster up, and with -n there is no last: leave one out")
 

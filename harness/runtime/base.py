@@ -21,6 +21,20 @@ IO_ERROR: Final = "io-error"
 SLOW_DISK: Final = "slow-disk"
 CAPABILITIES: Final = (NAMESPACES, NETWORK_CUT, SIZED_DISK, POWER_CUT, IO_ERROR, SLOW_DISK)
 
+NODE_KILL: Final = "node-kill"
+NODE_STOP: Final = "node-stop"
+NODE_PAUSE: Final = "node-pause"
+NODE_CONFIG: Final = "node-config"
+SLAVE_READS: Final = "slave-reads"
+OPEN_LOAD: Final = "open-load"
+REACH: Final = (NODE_KILL, NODE_STOP, NODE_PAUSE, NODE_CONFIG, SLAVE_READS, OPEN_LOAD)
+"""What may be done with nodes that the harness started itself, and with nobody else's unless their owner helps.
+
+A runtime whose nodes are its own need not say that it can: it is missing only where a reason is given. `node-config`
+is whatever changes a node for others too, or looks into its files: configuration, disks, releases, permissions.
+`slave-reads` is that slaves may be made to serve reads; `open-load` a load that only the cluster itself bounds.
+"""
+
 HUB: Final = "hub"
 """The node that always exists: the harness's own place in the cluster's network. It is never cut."""
 
@@ -101,7 +115,7 @@ class ProcessState:
         """For messages: "exited with code 1", "killed by SIGKILL", "running"."""
         if self.signal is not None:
             return f"killed by {signal.Signals(self.signal).name}"
-        return f"exited with code {self.exit_code}" if self.kind == "exited" else self.kind
+        return self.kind if self.exit_code is None else f"exited with code {self.exit_code}"
 
 
 @dataclass(frozen=True, slots=True)

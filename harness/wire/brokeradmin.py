@@ -74,9 +74,15 @@ class BrokerAdminCalls(Calls):
         code = RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP
         await self.ask(address, code, body=body, timeout_s=timeout_s)
 
-    async def delete_group(self, address: str, group: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        """Deletes a consumer group on one broker. Raises `WireError`."""
-        await self.ask(address, RequestCode.DELETE_SUBSCRIPTIONGROUP, {"groupName": group}, timeout_s=timeout_s)
+    async def delete_group(
+        self, address: str, group: str, *, offsets: bool = False, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> None:
+        """Deletes a consumer group on one broker, and what it had consumed if `offsets`. Raises `WireError`.
+
+        4.x calls that removeOffset, 5.x cleanOffset; what a release does not know it passes over.
+        """
+        ext = {"groupName": group, **({"cleanOffset": True, "removeOffset": True} if offsets else {})}
+        await self.ask(address, RequestCode.DELETE_SUBSCRIPTIONGROUP, ext, timeout_s=timeout_s)
 
     async def broker_config(self, address: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> dict[str, str]:
         """Every configuration key the broker runs with. Raises `WireError`."""

@@ -238,7 +238,7 @@ class Crew:
             namesrv=self._cluster.nameserver_list(),
             topic=topic,
             client=load.client or self._kit.client,
-            group=producer_group(load.name),
+            group=self._cluster.plan.prefix + producer_group(load.name),
             mode=load.mode,
             rate_per_s=None if load.rate_per_s is None else load.rate_per_s / load.producers,
             threads=load.threads,

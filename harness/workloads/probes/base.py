@@ -29,6 +29,13 @@ class Probe(Data):
     SEEN: ClassVar[frozenset[str] | None] = None
     """The fields of what it returns, for `observed("step.field")`; None where the scenario says what they are."""
 
+    REACHES: ClassVar[frozenset[str]] = frozenset()
+    """What it takes of nodes besides an answer (see `runtime.base.REACH`)."""
+
+    def reach(self) -> frozenset[str]:
+        """The same of this very probe."""
+        return self.REACHES
+
     WAITS: ClassVar[bool] = False
     """Its time is spent waiting for the product's own timers rather than working."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.core.errors import HarnessError, UsageError
 from harness.faults.select import select
+from harness.runtime.base import NODE_CONFIG, SLAVE_READS
 from harness.workloads.probes.base import Probe, seconds_since
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class ReadBack(Probe):
     phase: str
     target: str = "broker/*"
     topics: tuple[str, ...] = ()
+
+    def reach(self) -> frozenset[str]:
+        """Slaves that serve reads, where slaves are asked for by that name."""
+        return frozenset({SLAVE_READS} if "slave/" in self.target else ())
 
     def run(self, stage: Stage) -> dict[str, Any]:
         """`{"messages", "queues", "incomplete", "skipped", "complete"}`; the rows themselves are in the history."""
@@ -64,6 +69,7 @@ class Warned(Probe):
     Brokers note at INFO that a key "is replaced" by whatever stands in their file, also by what they cannot read.
     """
 
+    REACHES: ClassVar[frozenset[str]] = frozenset({NODE_CONFIG})
     SEEN: ClassVar[frozenset[str] | None] = frozenset({"warned", "words"})
     kind: Literal["warned"] = "warned"
     target: str
@@ -95,6 +101,7 @@ def _grave(lines: Iterable[bytes]) -> Iterator[bytes]:
 class StoreFiles(Probe):
     """Which files a broker has in its store: those that match `files`, a glob below it, such as `abort`."""
 
+    REACHES: ClassVar[frozenset[str]] = frozenset({NODE_CONFIG})
     SEEN: ClassVar[frozenset[str] | None] = frozenset({"files", "count"})
     kind: Literal["store-files"] = "store-files"
     target: str
@@ -133,6 +140,7 @@ class SetQueues(Probe):
 class Join(Probe):
     """Starts a broker name that was not there so far (see `ClusterNeeds.joining`), and waits until it is registered."""
 
+    REACHES: ClassVar[frozenset[str]] = frozenset({NODE_CONFIG})
     SEEN: ClassVar[frozenset[str] | None] = frozenset({"broker", "seconds"})
     kind: Literal["join"] = "join"
     broker: int
@@ -171,6 +179,7 @@ class SyncDisks(Probe):
     For topic and group metadata, which no release syncs: a scenario about messages must not lose those instead.
     """
 
+    REACHES: ClassVar[frozenset[str]] = frozenset({NODE_CONFIG})
     SEEN: ClassVar[frozenset[str] | None] = frozenset()
     kind: Literal["sync-disks"] = "sync-disks"
     target: str = "broker/*"

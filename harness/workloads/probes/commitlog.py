@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.faults.select import select
+from harness.runtime.base import NODE_CONFIG
 from harness.workloads.probes.base import Probe, in_time, seconds_since
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def name_of(path: str) -> str:
 class CommitLog(Probe):
     """The commit-log files of one broker, oldest first."""
 
+    REACHES: ClassVar[frozenset[str]] = frozenset({NODE_CONFIG})
     SEEN: ClassVar[frozenset[str] | None] = frozenset({"files", "count", "ratio"})
     kind: Literal["commit-log"] = "commit-log"
     target: str
@@ -43,6 +45,7 @@ class CommitLog(Probe):
 class AgeCommitLog(Probe):
     """Makes the oldest `files` commit-log files look `age_h` hours old by their modification time."""
 
+    REACHES: ClassVar[frozenset[str]] = frozenset({NODE_CONFIG})
     SEEN: ClassVar[frozenset[str] | None] = frozenset({"files"})
     kind: Literal["age-commit-log"] = "age-commit-log"
     target: str
@@ -61,6 +64,7 @@ class AgeCommitLog(Probe):
 class AwaitCommitLog(Probe):
     """Waits until the broker has at least (or, for deletions, at most) a number of commit-log files."""
 
+    REACHES: ClassVar[frozenset[str]] = frozenset({NODE_CONFIG})
     WAITS: ClassVar[bool] = True
     SEEN: ClassVar[frozenset[str] | None] = frozenset({"reached", "count", "files", "seconds"})
     kind: Literal["await-commit-log"] = "await-commit-log"
@@ -86,6 +90,7 @@ class AwaitCommitLog(Probe):
 class AwaitGone(Probe):
     """Waits until none of the commit-log files that the observation `files` (of AgeCommitLog) names is left."""
 
+    REACHES: ClassVar[frozenset[str]] = frozenset({NODE_CONFIG})
     WAITS: ClassVar[bool] = True
     SEEN: ClassVar[frozenset[str] | None] = frozenset({"reached", "left", "seconds"})
     kind: Literal["await-gone"] = "await-gone"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from harness.core.errors import HarnessError
 from harness.faults.select import select
+from harness.runtime.base import NAMESPACES
 from harness.workloads.load import producer_group
 from harness.workloads.probes.base import Probe, all_are, in_time
 
@@ -22,6 +23,7 @@ class AwaitDropped(Probe):
     at all is `listed`, of how many targets at the first look; a suite that awaits its end must demand it.
     """
 
+    REACHES: ClassVar[frozenset[str]] = frozenset({NAMESPACES})
     WAITS: ClassVar[bool] = True
     SEEN: ClassVar[frozenset[str] | None] = frozenset({"dropped", "seconds", "at_least_s", "listed"})
     kind: Literal["await-dropped"] = "await-dropped"

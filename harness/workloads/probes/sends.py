@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.core.flow import waited_a_moment
 from harness.faults.select import select
+from harness.runtime.base import NODE_CONFIG
 from harness.wire.replies import SendReply
 from harness.workloads.probes.base import NO_ANSWER, PROBE_BYTES, Probe, by_code, in_time, seconds_since
 
@@ -30,6 +31,10 @@ class SendDirect(Probe):
     timeout_s: float = 10.0
     among: tuple[int, ...] = ()
     """Codes that are reported even if none came; every other answer is then counted as `codes.other` too."""
+
+    def reach(self) -> frozenset[str]:
+        """A name of its own may become a topic, which nobody would remove from a cluster of others."""
+        return frozenset({NODE_CONFIG} if self.topic_name is not None else ())
 
     def run(self, stage: Stage) -> dict[str, Any]:
         """`{"sent", "answered", "accepted", "stored", "codes": {code: n}, "slowest_s"}` over all targets.

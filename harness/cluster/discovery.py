@@ -1,0 +1,196 @@
+"""What a cluster that somebody else runs is, by the word of its nameservers and brokers, before anything is begun."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from harness.cluster.notes import noted, remove
+from harness.cluster.plan import PROBE_TOPIC
+from harness.core.errors import UsageError, WireError
+from harness.core.version import Version
+from harness.topology import MOST_NAMESERVERS, Role, Topology
+from harness.topology.found import Found
+from harness.wire.errors import Refused
+from harness.wire.replies import MASTER_ID
+from harness.wire.sync import Admin
+
+NAME: Final = "existing"
+ASK_S: Final = 8.0
+CLOSED: Final = "a 5.x slave without slaveReadEnable=true refuses reads, and its owner alone may change that"
+_VERSION: Final = re.compile(r"[Vv]?(\d+)[._](\d+)[._](\d+)")
+_REPLICATION: Final = {"SYNC_MASTER": "sync", "ASYNC_MASTER": "async"}
+_FLUSH: Final = {"SYNC_FLUSH": "sync", "ASYNC_FLUSH": "async"}
+_ELECTS: Final = {"enableDLegerCommitLog": "a DLedger group", "enableControllerMode": "a group under a controller"}
+
+Tables = Mapping[str, Mapping[int, str]]
+"""Broker name -> id -> address."""
+
+
+def parse_places(items: Sequence[str]) -> list[str]:
+    """Reads what --namesrv says: nameservers with `,` or `;` between them.
+
+    Raises UsageError for what is no HOST:PORT, for one that is given twice, and for none.
+    """
+    places = [part.strip() for item in items for part in re.split("[,;]", item) if part.strip()]
+    if not places:
+        raise UsageError("--runtime existing needs --namesrv HOST:PORT[,HOST:PORT]: every nameserver of the cluster")
+    for place in places:
+        host, _, port = place.rpartition(":")
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", host) or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise UsageError(f"--namesrv {place!r} is not HOST:PORT; write for example --namesrv 10.0.0.5:9876")
+        if places.count(place) > 1:
+            raise UsageError(f"--namesrv {place!r} is given twice: name each nameserver once")
+    if len(places) > MOST_NAMESERVERS:
+        raise UsageError(f"--namesrv names {len(places)} nameservers, {MOST_NAMESERVERS} at most are supported")
+    return places
+
+
+def discover(nameservers: Sequence[str]) -> Found:
+    """Shape, release and places of the cluster behind these nameservers (`host:port`), which must all tell the same.
+
+    Raises UsageError, one line, for a nameserver or broker that does not answer, nameservers that disagree, mixed
+    releases, roles or flushes, and for what is not supported: groups that elect their master.
+    """
+    with Admin() as admin:
+        tables = {address: _brokers(admin, address) for address in nameservers}
+        brokers = _agreed(tables)
+        addresses = [address for ids in brokers.values() for address in ids.values()]
+        configs = {address: _config(admin, address) for address in addresses}
+        version = _version({address: _tells(admin, address) for address in addresses})
+    for address, config in configs.items():
+        for key, what in _ELECTS.items():
+            if config.get(key) == "true":
+                raise UsageError(f"broker {address} is of {what}: --runtime existing knows fixed roles only")
+    topology = _topology(len(nameservers), brokers, configs)
+    places = {f"namesrv-{number}": address for number, address in enumerate(nameservers, 1)}
+    closed: dict[str, str] = {}
+    for node in topology.of_role(Role.MASTER, Role.SLAVE):
+        places[node.name] = brokers[str(node.broker_name)][int(node.broker_id or 0)]
+        serves = configs[places[node.name]].get("slaveReadEnable") == "true"
+        if node.role is Role.SLAVE and version.major >= 5 and not serves:
+            closed[node.name] = CLOSED
+    return Found(topology, version, places, closed)
+
+
+def try_topic(found: Found) -> None:
+    """Makes a topic on every master and removes it again. Raises UsageError, one line, for a broker that refuses."""
+    nodes = found.topology.of_role
+    masters = [found.places[node.name] for node in nodes(Role.MASTER)]
+    prefix = f"rmqh-try-{uuid4().hex[:6]}-"
+    nameservers = [found.places[node.name] for node in nodes(Role.NAMESERVER)]
+    note = noted("try", prefix, nameservers, masters, ())
+    with Admin() as admin:
+        try:
+            for address in masters:
+                admin.create_topic(address, prefix + PROBE_TOPIC.name, 1, timeout_s=ASK_S)
+        except Refused as refused:
+            raise UsageError(
+                f"broker {refused.address} refuses to make a topic ({refused}): a run makes topics and groups of its "
+                "own there; allow it for this client, or ask its owner"
+            ) from None
+        except WireError as error:
+            raise UsageError(f"a topic could not be made: {error}; see that every master is reachable") from None
+        finally:
+            remove(admin, note, timeout_s=10.0)
+
+
+def _brokers(admin: Admin, nameserver: str) -> Tables:
+    try:
+        return admin.cluster_info(nameserver, timeout_s=ASK_S).brokers
+    except WireError as error:
+        raise UsageError(
+            f"--namesrv {nameserver!r} does not answer as a nameserver ({error}): give HOST:PORT of one that is up "
+            "and reachable from here"
+        ) from None
+
+
+def _agreed(tables: Mapping[str, Tables]) -> Tables:
+    first, brokers = next(iter(tables.items()))
+    for nameserver, table in tables.items():
+        if table != brokers:
+            raise UsageError(
+                f"--namesrv: {first} and {nameserver} do not tell the same brokers ({_told(brokers)}; {_told(table)}): "
+                "name the nameservers of one cluster, and wait until every broker is registered with all of them"
+            )
+    if not brokers:
+        raise UsageError(f"--namesrv {first!r} knows no broker: wait until they are registered")
+    return brokers
+
+
+def _told(table: Tables) -> str:
+    return ", ".join(f"{name}:{id_}" for name, ids in sorted(table.items()) for id_ in ids) or "none"
+
+
+def _config(admin: Admin, address: str) -> Mapping[str, str]:
+    try:
+        return admin.broker_config(address, timeout_s=ASK_S)
+    except WireError as error:
+        raise UsageError(
+            f"broker {address}, as the nameservers have it, does not tell its configuration ({error}): it must be up, "
+            "reachable from here under that address, and answer administrators"
+        ) from None
+
+
+def _tells(admin: Admin, address: str) -> str:
+    try:
+        return admin.runtime_info(address, timeout_s=ASK_S).get("brokerVersionDesc", "")
+    except WireError as error:
+        raise UsageError(f"broker {address} does not tell its version ({error})") from None
+
+
+def _version(told: Mapping[str, str]) -> Version:
+    found: dict[Version, str] = {}
+    for address, text in told.items():
+        match = _VERSION.match(text)
+        if match is None:
+            raise UsageError(f"broker {address} says that its version is {text!r}, which is none")
+        found.setdefault(Version.parse(".".join(match.groups())), address)
+    if len(found) > 1:
+        mixed = ", ".join(f"{version} on {address}" for version, address in sorted(found.items()))
+        raise UsageError(f"the cluster runs several releases ({mixed}): what holds depends on the release, run one")
+    return next(iter(found))
+
+
+def _topology(nameservers: int, brokers: Tables, configs: Mapping[str, Mapping[str, str]]) -> Topology:
+    groups = []
+    for name, ids in sorted(brokers.items()):
+        if MASTER_ID not in ids:
+            raise UsageError(f"{name} has no master registered (there are ids {', '.join(map(str, sorted(ids)))})")
+        groups.append({"name": name, "replicas": [_replica(id_) for id_ in sorted(ids)]})
+    slaves = any(len(ids) > 1 for ids in brokers.values())
+    roles = {ids[MASTER_ID]: configs[ids[MASTER_ID]].get("brokerRole", "") for ids in brokers.values()}
+    flushes = {address: config.get("flushDiskType", "") for address, config in configs.items()}
+    document: dict[str, Any] = {
+        "name": NAME,
+        "description": "a cluster that somebody else runs",
+        "nameservers": nameservers,
+        "brokers": groups,
+        "replication": _one("brokerRole", roles, _REPLICATION) if slaves else "none",
+        "flush": _one("flushDiskType", flushes, _FLUSH),
+    }
+    try:
+        return Topology.model_validate(document)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        told = problem["msg"].removeprefix("Value error, ")
+        shown = f" ({problem['input']!r})" if isinstance(problem["input"], str) else ""
+        raise UsageError(f"the cluster behind --namesrv cannot be tested: {where}{shown}: {told}") from None
+
+
+def _replica(id_: int) -> dict[str, object]:
+    return {"role": "master" if id_ == MASTER_ID else "slave", "id": id_}
+
+
+def _one(key: str, told: Mapping[str, str], known: Mapping[str, str]) -> str:
+    values: Iterable[str] = dict.fromkeys(told.values())
+    words = [known.get(value, "") for value in values]
+    if len(words) != 1 or not words[0]:
+        shown = ", ".join(f"{value or 'nothing'} on {address}" for address, value in told.items())
+        raise UsageError(f"the brokers' {key} must be one of {', '.join(known)}, the same for all; it is {shown}")
+    return words[0]

@@ -1,0 +1,82 @@
+"""What a run on a cluster that somebody else runs needs: clients, hooks, and leave to make topics there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from harness.cluster.discovery import try_topic
+from harness.cluster.notes import clean_notes, notes
+from harness.core.wording import several
+from harness.distribution import Jre, Release, obtain_client, obtain_cpp, obtain_jre
+from harness.lodging import Equipment
+from harness.runtime.base import OPEN_LOAD, SLAVE_READS
+from harness.runtime.existing import ExistingRuntime, missing_here
+from harness.runtime.hooks import Target
+from harness.settings import Settings
+from harness.topology import Role
+from harness.topology.found import Found
+from harness.workloads.crew import ClientKit
+
+DEFAULT_CLIENT: Final = "4.9.7"
+NOTES: Final = "foreign"
+"""Where, below the state directory, it is noted what runs have made on clusters of others."""
+_UNBOUNDED: Final = "its load is bounded by the cluster alone, which others use as well"
+
+
+def obtain_kit(settings: Settings) -> ClientKit:
+    """What client workers are made of. Raises SetupError where it cannot be had."""
+    name, _, version = settings.client.partition(":")
+    jars = obtain_client(version or DEFAULT_CLIENT, settings.cache) if name == "java" else ()
+    # The client's JVM lives inside a worker: it runs on the installed runtime, whatever Java the nodes run on.
+    client_jre = obtain_jre("25", settings.cache)
+    cpp = obtain_cpp(settings.cache) if name == "cpp" else None
+    return ClientKit(client=name, version=version or DEFAULT_CLIENT, jars=jars, jre=client_jre, cpp=cpp)
+
+
+def adopt(settings: Settings, found: Found, say: Callable[[str], None]) -> Equipment:
+    """Everything for runs on a cluster that is there. Raises UsageError where it refuses to make a topic."""
+    for note in notes(settings.state / NOTES):
+        if not note.live:
+            say(f"run {note.run_id} left {note.prefix}* on a cluster: `rmq-harness clean` removes it")
+    shape = found.topology
+    say(
+        f"RocketMQ {found.version} as it is: {several(shape.masters, 'master')}, {several(shape.slaves, 'slave')}, "
+        f"{several(shape.nameservers, 'nameserver')}, {shape.flush.upper()}_FLUSH"
+        + (f", {shape.replication} replication" if shape.slaves else "")
+    )
+    for node, why in found.closed.items():
+        say(f"{node} will not be read: {why}")
+    try_topic(found)
+    capabilities = {**missing_here(settings.hooks), OPEN_LOAD: _UNBOUNDED}
+    if found.closed:
+        capabilities[SLAVE_READS] = next(iter(found.closed.values()))
+    return Equipment(
+        release=Release(str(found.version), found.version),
+        jre=Jre(settings.java, 0, settings.java, "", Path(), Path(), Path()),
+        kit=obtain_kit(settings),
+        capabilities=capabilities,
+        open_runtime=partial(ExistingRuntime.open, targets_of(found), settings.hooks),
+    )
+
+
+def targets_of(found: Found) -> dict[str, Target]:
+    """Every node of the cluster with what a hook's placeholders stand for."""
+    return {
+        node.name: Target(
+            node.name,
+            found.places[node.name],
+            node.broker_name or "",
+            "" if node.role is Role.NAMESERVER else str(node.broker_id),
+        )
+        for node in found.topology.nodes
+    }
+
+
+def clean_foreign(state: Path) -> tuple[list[str], bool]:
+    """Removes what dead runs left on clusters of others; one line each, and whether nothing stays there."""
+    said: list[str] = []
+    whole = clean_notes(state / NOTES, said.append)
+    return said, whole

@@ -1,0 +1,243 @@
+"""The runtime of a cluster that somebody else runs: its nodes are addresses, and clients are our own child processes.
+
+Nothing of a node is touched but by hooks, which its owner supplies. Whether a node runs is seen at its service port.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from harness.core.errors import UsageError
+from harness.runtime import owner as owners
+from harness.runtime.base import (
+    CAPABILITIES,
+    HUB,
+    Capabilities,
+    Disk,
+    Node,
+    Pair,
+    Process,
+    ProcessState,
+    Runtime,
+)
+from harness.runtime.children import Children
+from harness.runtime.hooks import Hooks, Target, capabilities
+from harness.runtime.owner import Owner, ProcessMark
+from harness.runtime.reaper import remove_tree
+from harness.runtime.theirs import NOT_OURS, Theirs, not_here
+from harness.waiting import wait_for
+from harness.wire.frame import Frame, encode
+
+_LOOK_S: Final = 1.0
+_ASKS: Final = 26
+"""Any code will do: whoever runs says something, be it that he does not know it."""
+_LIBRARIES: Final = ".lib"
+_HOOK_OF: Final = {signal.SIGKILL: "kill", signal.SIGTERM: "stop", signal.SIGSTOP: "pause", signal.SIGCONT: "resume"}
+
+
+def missing_here(hooks: Mapping[str, str]) -> Capabilities:
+    """Every capability -> None, or why it is missing on a cluster that somebody else runs, with these hooks."""
+    return {**dict.fromkeys(CAPABILITIES, NOT_OURS), **capabilities(hooks)}
+
+
+class ExistingRuntime(Theirs):
+    """The `Runtime` of a cluster that is there already. `targets` are its nodes; whatever else is added is a client.
+
+    Clients have directories of their own below `work_dir/RUN_ID`, which go with `close`; what they print stays below
+    `evidence/nodes`. They end with the harness, see `Children`.
+    """
+
+    def __init__(self, targets: Mapping[str, Target], hooks: Hooks, owner: Owner, evidence: Path, state: Path) -> None:
+        self._targets = targets
+        self._hooks = hooks
+        self._owner = owner
+        self._work = Path(owner.work_dir)
+        self._evidence = evidence
+        self._state = state
+        self._nodes: dict[str, Node] = {}
+        self._children = Children()
+        self._paused: set[str] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        targets: Mapping[str, Target],
+        hooks: Mapping[str, str],
+        *,
+        run_id: str,
+        evidence: Path,
+        work_dir: Path,
+        state_dir: Path,
+    ) -> ExistingRuntime:
+        """Makes the place for clients; nothing runs yet. Raises `UsageError` for a run id that is in use."""
+        state, work = state_dir.resolve(), (work_dir / run_id).resolve()
+        harness = ProcessMark.of(os.getpid())
+        if work.exists() or owners.record_path(state, run_id).exists() or harness is None:
+            raise UsageError(f"run id {run_id!r} is in use ({work}): choose another, or run `rmq-harness clean`")
+        owner = Owner(run_id, owners.boot_id(), str(work), harness)
+        owners.write(state, owner)
+        try:
+            (evidence / "nodes").mkdir(parents=True, exist_ok=True)
+            (work / _LIBRARIES).mkdir(parents=True)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            owners.remove(state, run_id)
+            raise
+        return cls(targets, Hooks(hooks, evidence.resolve() / "nodes"), owner, evidence.resolve(), state)
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """Every node added and not removed."""
+        return MappingProxyType(dict(self._nodes))
+
+    def capabilities(self) -> Capabilities:
+        """What the hooks make possible."""
+        return missing_here(self._hooks.commands)
+
+    def add_node(self, name: str, disk: Disk = Disk()) -> Node:  # noqa: B008  frozen
+        """A node of the cluster under its own host, or a place for a client. Raises `CapabilityMissing` for a disk."""
+        if disk.kind != "plain":
+            not_here()
+        if name == HUB or name in self._nodes:
+            raise UsageError(f"node name {name!r} is taken")
+        target = self._targets.get(name)
+        host = "127.0.0.1" if target is None else target.address.rpartition(":")[0]
+        if target is None:
+            (self._work / name).mkdir()
+        self._nodes[name] = Node(name, host, disk)
+        return self._nodes[name]
+
+    def provide(self, directory: Path, name: str) -> str:
+        """A directory of the machine as clients find it from their own: evidence names no place. Idempotent."""
+        link = self._work / _LIBRARIES / name
+        with self._lock:
+            if not link.is_symlink():
+                link.symlink_to(directory.resolve())
+        return f"../{_LIBRARIES}/{name}"
+
+    def remove_node(self, name: str) -> None:
+        """Ends a client; of a node of the cluster only our knowledge of it goes. Idempotent."""
+        if self._nodes.pop(name, None) is not None and name not in self._targets:
+            self._children.end(name)
+            remove_tree(self._work / name)
+
+    def start(self, node: str, process: Process) -> int:
+        """Starts a client and returns its pid; a node of the cluster by its hook, whose pid is nobody's (0)."""
+        if node in self._targets:
+            self._hooks.run("start", self._targets[node])
+            self._paused.discard(node)
+            return 0
+        self._known(node)
+        log = self._evidence / "nodes" / node / "logs" / "stdout.log"
+        return self._children.start(node, process, self._work / node, log)
+
+    def signal(self, node: str, signum: int) -> None:
+        """To a client; to a node of the cluster by the hook that stands for it."""
+        if node not in self._targets:
+            self._known(node)
+            self._children.signal(node, signum)
+            return
+        name = _HOOK_OF.get(signal.Signals(signum))
+        if name is None:
+            raise UsageError(f"no hook stands for {signal.Signals(signum).name}")
+        self._hooks.run(name, self._targets[node])
+        if name == "pause":
+            self._paused.add(node)
+        else:
+            self._paused.discard(node)
+
+    def state(self, node: str) -> ProcessState:
+        """Of a node of the cluster what its port shows: it takes a connection, refuses it (exited), or is silent.
+
+        Silence is `absent`: nothing can be seen of it. One that was paused is `stopped` while it answers nothing.
+        """
+        if node not in self._targets:
+            return self._children.state(node)
+        try:
+            with self._dial_target(node, _LOOK_S) as connection:
+                silent = node in self._paused and not _answers(connection)
+                return ProcessState("stopped" if silent else "running")
+        except ConnectionRefusedError:
+            return ProcessState("exited")
+        except OSError:
+            return ProcessState("absent")
+
+    def _dial_target(self, node: str, timeout_s: float) -> socket.socket:
+        host, _, port = self._targets[node].address.rpartition(":")
+        return socket.create_connection((host, int(port)), timeout_s)
+
+    def wait_exit(self, node: str, timeout_s: float) -> ProcessState:
+        """Waits until a client has ended, or a node's port refuses. Raises `WaitTimeout`."""
+        if node not in self._targets:
+            return self._children.wait_exit(node, timeout_s)
+        wait_for(
+            lambda: self.state(node).kind == "exited",
+            what=f"the port of {node} to refuse",
+            timeout_s=timeout_s,
+            poll_s=0.05,
+            last_seen=lambda: str(self.state(node)),
+        )
+        return self.state(node)
+
+    def host_pid(self, node: str) -> int:
+        """The pid of a client. Raises `CapabilityMissing` for a node of the cluster."""
+        return self._children.pid(node) if node not in self._targets else not_here()
+
+    def tail(self, node: str, lines: int = 20) -> str:
+        """The last lines that a client printed; nothing of a node of the cluster."""
+        return "" if node in self._targets else self._children.tail(node, lines)
+
+    def dial(self, from_node: str, host: str, port: int, timeout_s: float) -> socket.socket:
+        """A connection from this machine. Raises OSError, and `CapabilityMissing` for one from elsewhere."""
+        if from_node != HUB:
+            not_here()
+        known = self._nodes.get(host)
+        return socket.create_connection((host if known is None else known.address, port), timeout_s)
+
+    def heal(self, *pairs: Pair) -> None:
+        """Nothing is cut, so nothing is to be done; pairs are refused as `cut` does."""
+        if pairs:
+            self.cut(*pairs)
+
+    def cuts(self) -> frozenset[Pair]:
+        """None."""
+        return frozenset()
+
+    def close(self) -> None:
+        """Ends every client and removes their directories; the cluster is left as it is. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._children.close()
+        remove_tree(self._work)
+        owners.remove(self._state, self._owner.run_id)
+
+    def _known(self, node: str) -> None:
+        if node not in self._nodes:
+            raise UsageError(f"no node {node!r}: add it first")
+
+
+def _answers(connection: socket.socket) -> bool:
+    """Whether whoever took the connection says anything to a request within a second."""
+    with suppress(OSError):
+        connection.settimeout(_LOOK_S)
+        connection.sendall(encode(Frame(_ASKS, opaque=1)))
+        return bool(connection.recv(1))
+    return False
+
+
+if TYPE_CHECKING:
+
+    def _conforms(runtime: ExistingRuntime) -> Runtime:
+        return runtime

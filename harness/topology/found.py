@@ -1,0 +1,24 @@
+"""A cluster that somebody else runs, as it was found: its shape, its release, where its nodes are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from harness.core.version import Version
+from harness.topology.model import NodeName, Topology
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the nameservers and the brokers said of themselves. `places` maps every node to its `host:port`.
+
+    `closed` are slaves that refuse reads (5.x without slaveReadEnable), each with the reason: nobody but the owner may
+    change that.
+    """
+
+    topology: Topology
+    version: Version
+    places: Mapping[NodeName, str]
+    closed: Mapping[NodeName, str] = field(default_factory=lambda: MappingProxyType({}))
