@@ -89,7 +89,7 @@ def test_what_the_cpp_client_is_recorded_to_have_been_told_is_what_it_does(tmp_p
     cluster = SimpleNamespace(
         runtime=SimpleNamespace(provide=lambda _directory, name: f"/rmq/.lib/{name}"),
         nameserver_list=lambda: "n:1",
-        plan=SimpleNamespace(topology=load_topology("1m-1s-sync")),
+        plan=SimpleNamespace(topology=load_topology("1m-1s-sync"), prefix=""),
     )
     crew = Crew(cluster, kit, "fast", tmp_path, lambda name, detail: None)  # type: ignore[arg-type]
     (sends,), (takes,) = crew._configs(produce(1), ["t"]), crew._configs(consume(1), ["t"])
