@@ -16,6 +16,7 @@ from harness.core.wording import several
 from harness.evidence.files import read_json
 from harness.judging import ControlResult, PlantedControl, ScenarioResult, judge_directory
 from harness.outcome import Outcome
+from harness.provenance import git_commit
 from harness.publish import write_page
 from harness.report.rows import EXIT_INCONCLUSIVE, Row, Run, exit_code, graver, parse_verdicts, standing
 from harness.report.terminal import summary, use_colour
@@ -59,10 +60,18 @@ def recheck(run: Path) -> tuple[str, int]:
         remarks += [*_edited(directory, stored, shared, run_then), *_differences(rows_then, rows)]
     if remarks:
         told = "\n".join(f"  {remark}" for remark in remarks)
-        return f"{table}\nThis is not what is stored:\n{told}", EXIT_INCONCLUSIVE
+        return f"{table}\nThis is not what is stored{_other_harness(shared)}:\n{told}", EXIT_INCONCLUSIVE
     came_out = f"{table}\n{len(rows)} of {len(rows)} rows came out as stored."
     ended = graver(code, stored.exit_code or 0)
     return came_out + (f"\nThe run itself ended in {ended}, not by its rows." if ended != code else ""), ended
+
+
+def _other_harness(run: Run) -> str:
+    """That another version judged the run: what is expected and looked at may have changed since."""
+    now = git_commit()
+    if not run.git_commit or not now or run.git_commit == now:
+        return ""
+    return f" (judged by the harness at {run.git_commit} then, at {now} now, which may look and expect otherwise)"
 
 
 def rewrite_report(run: Path) -> str:

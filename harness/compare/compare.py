@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -45,6 +46,7 @@ def compare(base: Path, candidate: Path, out: Path, state_dir: Path) -> tuple[st
         untested = [row for row in rows if not row.tested]
         shown = [row for row in rows if row.tested]
         code, line = _verdict(shown)
+        line += _unjudged(shown)
         if ended := _ended_worse(other):
             code, line = graver(code, EXIT_INCONCLUSIVE), f"{line}; {ended}"
         write_text(out / "signoff.html", signoff_page(one, other, shown, untested, line, code, why_not))
@@ -103,6 +105,14 @@ def _verdict(rows: Sequence[Compared]) -> tuple[int, str]:
     return (EXIT_INCONCLUSIVE if owed else EXIT_OK), line
 
 
+def _unjudged(rows: Sequence[Compared]) -> str:
+    """Same by verdicts alone is not the same: it is said wherever the outcome is."""
+    figures = [figure for row in rows for figure in row.figures]
+    if not figures or any(figure.judged for figure in figures):
+        return ""
+    return f"; by verdicts alone, for none of {len(figures)} figures could be judged"
+
+
 def _document(base: Side, candidate: Side, rows: Sequence[Compared], code: int, line: str) -> dict[str, object]:
     return {
         "schema": 1,
@@ -152,7 +162,7 @@ def _table(
 
 def figure_text(figure: Figure) -> str:
     """`latency_p50_ms of <scenario>: 1.2 -> 4.8, by +3.6 (95 %: +3.1 to +4.0), p = 0.008`."""
-    middle = (sorted(values)[len(values) // 2] for values in (figure.base, figure.candidate))
+    middle = map(median, (figure.base, figure.candidate))
     interval = "" if figure.low is None else f" (95 %: {figure.low:+.4g} to {figure.high:+.4g})"
     told = " -> ".join(f"{value:.4g}" for value in middle)
     return f"{figure.name} of {figure.scenario}: {told}, by {figure.shift:+.4g}{interval}, p = {figure.p:.2g}"

@@ -146,6 +146,9 @@ def _figure(
     one, other = ([v for v in side if v is not None] for side in values)
     shift, low, high = median_shift(one, other)
     outcome, why = _outcome(KINDS[name], one, other, shift, p)
+    runs, fewest = min(map(len, values)), fewest_runs()
+    if runs < fewest:  # also where a difference would be unlikely: who reads the rule must be able to trust it
+        outcome, why = "not judged", f"of one side there are {runs} runs; it takes {fewest} of each"
     if why_not:
         outcome, why = "not judged", why_not
     return Figure(key, scenario, name, tuple(one), tuple(other), shift, low, high, p, outcome, why)

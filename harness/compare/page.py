@@ -40,6 +40,7 @@ def signoff_page(
         figures=[figure for row in rows for figure in row.figures],
         tallies=[(outcome.value, sum(row.outcome is outcome for row in rows)) for outcome in Outcome],
         line=line,
+        promised=max(stored.run.promised for side in (base, candidate) for stored in side.runs),
         code=code,
         decision=_decision(code, any(figure.judged for row in rows for figure in row.figures)),
         why_not=why_not,

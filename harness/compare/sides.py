@@ -57,6 +57,11 @@ class Side:
         """That row of each run that has it."""
         return [stored.rows[key] for stored in self.runs if key in stored.rows]
 
+    def brokers(self) -> dict[str, str]:
+        """The SHA-256 of every jar named rocketmq-broker that its runs had: a release candidate has no other name."""
+        found = {k: v for stored in self.runs for k, v in stored.run.checksums.items()}
+        return {jar: digest for jar, digest in sorted(found.items()) if "rocketmq-broker-" in jar}
+
     def machines(self) -> set[tuple[tuple[str, str], ...]]:
         """What kinds of machine they ran on; how busy each was is none of it."""
         kinds = ({k: str(v) for k, v in s.run.machine.items() if not k.startswith("load")} for s in self.runs)
@@ -102,10 +107,14 @@ def _opened(stack: ExitStack, path: Path, state_dir: Path) -> tuple[str, Path]:
 def _load(told: str, directory: Path) -> Stored:
     untouched(directory)
     if not (directory / VERDICTS).is_file():
-        raise EvidenceError(f"{told} was cut short: only whole runs are compared; run it again")
+        raise EvidenceError(
+            f"{told} was cut short or is not at its end: only whole runs are compared; wait for it, or leave it out"
+        )
     run, rows = parse_verdicts((directory / VERDICTS).read_text(encoding="utf-8"))
     if not run.ended_utc:
-        raise EvidenceError(f"{told} was cut short: only whole runs are compared; run it again")
+        raise EvidenceError(
+            f"{told} was cut short or is not at its end: only whole runs are compared; wait for it, or leave it out"
+        )
     by_key: dict[Key, Row] = {}
     for row in rows:
         if (row.id, row.topology) in by_key:

@@ -23,6 +23,7 @@ from harness.report.past import (
     changes,
     courses,
     standing_still,
+    unsteady,
 )
 from harness.report.rows import Standing
 from harness.report.terminal import doubt
@@ -107,6 +108,7 @@ def index_page(pasts: Sequence[Past], doubtful: Sequence[Doubtful], copies: int,
         rows=len(every),
         changes=[lines[id(course)] for course in changes(every)],
         still=[lines[id(course)] for course in standing_still(every)],
+        unsteady=[lines[id(course)] for course in unsteady(every, MOST)],
         clusters=clusters,
         doubtful=[(one, None if one.at is None else _time(one.at), _link(one.href)) for one in _sorted(doubtful)],
         copies=copies,
@@ -129,6 +131,8 @@ def summary_line(pasts: Sequence[Past], doubtful: Sequence[Doubtful]) -> str:
     changed = changes(every)
     worst = f", the gravest now {changed[0].last.standing.value}" if changed else ""
     parts = [several(len(pasts), "run"), several(len(every), "row"), f"{len(changed)} changed last{worst}"]
+    if fell := unsteady(every, MOST):
+        parts.append(f"{len(fell)} well again that {'was' if len(fell) == 1 else 'were'} not before")
     return ", ".join(parts) + (f"; {len(doubtful)} not counted or doubtful" if doubtful else "")
 
 

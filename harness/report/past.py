@@ -157,6 +157,17 @@ def standing_still(all_courses: Iterable[Course]) -> tuple[Course, ...]:
     return tuple(sorted((c for c in all_courses if not c.changed and c.last.standing in graver), key=_grave))
 
 
+def unsteady(all_courses: Iterable[Course], most: int) -> tuple[Course, ...]:
+    """Those that stand well now, and twice running, and did not in one of the `most` newest runs before."""
+    graver = GRAVITY[: GRAVITY.index(Standing.KNOWN_BROKEN)]
+
+    def fell(course: Course) -> bool:
+        return any(judged.standing in graver for judged in course.judged[-most:])
+
+    steady = (c for c in all_courses if not c.changed and c.last.standing not in graver)
+    return tuple(course for course in steady if fell(course))
+
+
 def _grave(course: Course) -> tuple[int, int]:
     """For a stable sort."""
     earlier = course.sure or course.before

@@ -347,3 +347,15 @@ def test_the_longest_outage_of_repetitions_is_that_of_all(tmp_path):
     never = others[1].model_copy(update={"figures": {"rto_max_s": "inf"}})
     store(tmp_path / "2", "2026-12-02T02:00", row(KILL, scenarios=(once, others[0], never)))
     assert "last no end seen" in read(tmp_path).text["c0"]
+
+
+def test_a_row_that_is_well_again_is_not_called_unchanged_in_silence(tmp_path, capsys):
+    nights(tmp_path, "held", "broken", "held", "held")
+    nights(tmp_path, "held", "held", "held", "held", id=COPIES)
+    assert main(["index", str(tmp_path)]) == 0
+    assert "0 changed last, 1 well again that was not before" in capsys.readouterr().out
+    words = read(tmp_path)
+    assert KILL in words.text["unsteady"]
+    assert "2 times in a row" in words.text["unsteady"]
+    assert "broken" in words.text["unsteady"]
+    assert COPIES not in words.text["unsteady"]

@@ -575,3 +575,17 @@ def test_what_shows_itself_now_and_then_may_do_so_on_one_side(
     edited(make("candidate", BROKEN, "5.3.3"), did)
     text, _code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
     assert row["outcome"] == outcome, text
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(7, 4), (4, 7), (1, 1)])
+def test_with_fewer_than_five_runs_of_one_side_no_figure_is_called_different(
+    make: Make, tmp_path: Path, ours: int, theirs: int
+) -> None:
+    """Also where it would be unlikely enough: and that nothing but verdicts was compared stands in the line."""
+    slower(make, "base", ours, "4.9.7", 2.0)
+    slower(make, "candidate", theirs, "5.3.3", 9.0)
+    text, code, row = put(tmp_path / "base", tmp_path / "candidate", tmp_path)
+    assert (row["outcome"], code) == ("same", 0)
+    assert {figure["outcome"] for figure in row["figures"]} == {"not judged"}
+    assert "by verdicts alone, for none of" in text
+    assert "by verdicts alone, for none of" in (tmp_path / "out" / "signoff.html").read_text()
