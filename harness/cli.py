@@ -88,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     versus = command("compare", _compare, "two releases: what is better, the same, worse or not comparable")
     versus.add_argument("base", type=Path, help="a run, a bundle, or a directory of runs of the release that is in use")
     versus.add_argument("candidate", type=Path, help="the same of the release that is to take its place")
+    versus.add_argument(
+        "--judge-anew", action="store_true", help="judge every run again from its histories first, both sides alike"
+    )
     versus.add_argument("--out", type=Path, default=None, help="where signoff.html goes (default: below reports/)")
     pack = command("bundle", _bundle, "pack a stored run into one file that another person can check with recheck")
     pack.add_argument("run", type=Path, help="a run directory, such as reports/latest")
@@ -221,7 +224,7 @@ def _compare(options: argparse.Namespace) -> int:
 
     names = "-".join(path.resolve().name.removesuffix(".bundle.tar.gz") for path in (options.base, options.candidate))
     out = options.out or Path(told("reports", None) or "reports") / f"signoff-{names}"
-    text, code = compare(options.base, options.candidate, out, state_dir())
+    text, code = compare(options.base, options.candidate, out, state_dir(), anew=options.judge_anew)
     print(text)
     return code
 

@@ -24,6 +24,18 @@ from harness.scenario import Control, Scenario
 from harness.stored import VERDICTS, StoredOutcome, StoredSession, damage, load_session, sha256_of
 
 
+def judged_anew(directory: Path) -> tuple[Row, ...]:
+    """The rows of a whole run as they come out now: from its histories, by today's checks and catalogue.
+
+    What is wrong with its evidence makes a row inconclusive. Raises EvidenceError if it cannot be judged at all.
+    """
+    session, stored, _shared = load_session(directory)
+    problems = damage(directory, stored.evidence)
+    for outcome in stored.outcomes:
+        session.add(outcome.topology, _outcome(directory, outcome, problems))
+    return session.rows()
+
+
 def recheck(run: Path) -> tuple[str, int]:
     """The table of a run judged anew from its histories, how it compares with what is stored, and an exit code.
 

@@ -28,14 +28,16 @@ from harness.report.words import printable, shorten
 _STYLE = {Outcome.WORSE: "bold red", Outcome.NOT_COMPARABLE: "yellow", Outcome.BETTER: "green", Outcome.SAME: ""}
 
 
-def compare(base: Path, candidate: Path, out: Path, state_dir: Path) -> tuple[str, int]:
+def compare(base: Path, candidate: Path, out: Path, state_dir: Path, *, anew: bool = False) -> tuple[str, int]:
     """Compares what is stored of two releases; returns the table and an exit code, and writes to `out`.
 
+    With `anew` every run is judged again first: then both sides are judged by the same checks and the same catalogue,
+    whatever judged them when they ran.
     There: `signoff.html`, a page that stands for itself, and `compare.json`, the same for programs. The code is 1 if
     anything is worse, 6 if something that the base could be judged by is not comparable or nothing is, else 0.
     Raises UsageError and EvidenceError for what cannot be compared at all, before anything is written.
     """
-    with side("base", base, state_dir) as one, side("candidate", candidate, state_dir) as other:
+    with side("base", base, state_dir, anew=anew) as one, side("candidate", candidate, state_dir, anew=anew) as other:
         if both := {s.run.id for s in one.runs} & {s.run.id for s in other.runs}:
             raise UsageError(f"run {min(both)} is on both sides: compare runs of two releases, or two runs of one")
         if out.resolve().is_relative_to(base.resolve()) or out.resolve().is_relative_to(candidate.resolve()):

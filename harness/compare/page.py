@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from harness.compare.sides import Side
 from harness.compare.statistics import ALPHA, fewest_runs
 from harness.compare.verdicts import Compared, Outcome
+from harness.provenance import git_commit
 from harness.report.html import page
 
 _DECISIONS = {
@@ -46,5 +47,6 @@ def signoff_page(
         why_not=why_not,
         alpha=ALPHA,
         fewest=fewest_runs(),
+        anew=git_commit() if base.anew else "",
         commits=sorted({stored.run.git_commit or stored.run.harness for s in (base, candidate) for stored in s.runs}),
     )

@@ -11,7 +11,7 @@ from typing import Any
 from harness.bundle import unpacked
 from harness.core.errors import EvidenceError, UsageError
 from harness.evidence.files import read_json
-from harness.recheck import run_directory, untouched
+from harness.recheck import judged_anew, run_directory, untouched
 from harness.report.rows import Row, Run, exit_code, graver, parse_verdicts
 from harness.stored import VERDICTS, load_session, sha256_of
 
@@ -48,6 +48,8 @@ class Side:
     runs: tuple[Stored, ...]
     release: str
     conditions: dict[str, Any] = field(default_factory=dict)
+    anew: bool = False
+    """Judged again from its histories, and not as it was stored."""
 
     def listed(self) -> list[Key]:
         """Every row that any of its runs has, in the order of the first."""
@@ -69,19 +71,20 @@ class Side:
 
 
 @contextmanager
-def side(name: str, path: Path, state_dir: Path) -> Iterator[Side]:
+def side(name: str, path: Path, state_dir: Path, *, anew: bool = False) -> Iterator[Side]:
     """The runs at a path: a run directory, a bundle, or a directory of runs and bundles.
 
+    With `anew` their rows are not what is stored but what comes out of their histories now.
     Raises UsageError for a path that holds no run, and for runs of several releases or under several conditions;
     EvidenceError for a run that was cut short or changed since it ended.
     """
     with ExitStack() as stack:
         places = [_opened(stack, found, state_dir) for found in _runs_at(path)]
-        runs = tuple(_load(told, directory) for told, directory in places)
+        runs = tuple(_load(told, directory, anew=anew) for told, directory in places)
         _no_upgrade(runs)
         _each_once(name, runs)
         _one_terms(name, runs)
-        yield Side(name, runs, _one(name, "release", runs, _release), _one(name, "options", runs, _conditions))
+        yield Side(name, runs, _one(name, "release", runs, _release), _one(name, "options", runs, _conditions), anew)
 
 
 def _runs_at(path: Path) -> list[Path]:
@@ -104,7 +107,7 @@ def _opened(stack: ExitStack, path: Path, state_dir: Path) -> tuple[str, Path]:
     return str(path), run_directory(path)
 
 
-def _load(told: str, directory: Path) -> Stored:
+def _load(told: str, directory: Path, *, anew: bool) -> Stored:
     untouched(directory)
     if not (directory / VERDICTS).is_file():
         raise EvidenceError(
@@ -115,6 +118,8 @@ def _load(told: str, directory: Path) -> Stored:
         raise EvidenceError(
             f"{told} was cut short or is not at its end: only whole runs are compared; wait for it, or leave it out"
         )
+    stored_code = exit_code(rows)[0]
+    rows = judged_anew(directory) if anew else rows
     by_key: dict[Key, Row] = {}
     for row in rows:
         if (row.id, row.topology) in by_key:
@@ -135,7 +140,7 @@ def _load(told: str, directory: Path) -> Stored:
         {called: _terms(read_json(root / "scenario.json")) for called, root in first.items()},
         {name: _shape(stored.topology) for name, stored in session.topologies.items()},
         code,
-        code is not None and graver(code, exit_code(rows)[0]) != exit_code(rows)[0],
+        code is not None and graver(code, stored_code) != stored_code,
         sha256_of(directory / VERDICTS),
     )
 

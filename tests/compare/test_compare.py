@@ -589,3 +589,31 @@ def test_with_fewer_than_five_runs_of_one_side_no_figure_is_called_different(
     assert {figure["outcome"] for figure in row["figures"]} == {"not judged"}
     assert "by verdicts alone, for none of" in text
     assert "by verdicts alone, for none of" in (tmp_path / "out" / "signoff.html").read_text()
+
+
+def test_judged_anew_both_sides_are_judged_by_the_same_checks(make: Make, tmp_path: Path) -> None:
+    """What was stored by checks that knew less, or more, is not what decides then."""
+
+    def as_if_broken(verdicts: dict[str, Any]) -> None:
+        for row in verdicts["guarantees"]:
+            if row["id"] == KILL:
+                row |= {"verdict": "broken", "reason": "1 lost of 36"}
+
+    edited(make("candidate", release="5.3.3"), as_if_broken)
+    make("base")
+    assert put(tmp_path / "base", tmp_path / "candidate", tmp_path)[2]["outcome"] == "worse"
+    text, code = compare(tmp_path / "base", tmp_path / "candidate", tmp_path / "out", tmp_path / "state", anew=True)
+    assert "1 same of 1" in text
+    assert code == 0
+    assert "judged anew from its histories" in (tmp_path / "out" / "signoff.html").read_text()
+
+
+def test_judged_anew_a_violation_is_found_whatever_was_stored(make: Make, tmp_path: Path) -> None:
+    def as_if_held(verdicts: dict[str, Any]) -> None:
+        for row in verdicts["guarantees"]:
+            if row["id"] == KILL:
+                row |= {"verdict": "held", "reason": ""}
+
+    edited(make("candidate", BROKEN, "5.3.3"), as_if_held)
+    make("base")
+    assert compare(tmp_path / "base", tmp_path / "candidate", tmp_path / "out", tmp_path / "state", anew=True)[1] == 1
