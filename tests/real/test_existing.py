@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.distribution import default_cache, obtain_client
+from harness.foreign import DEFAULT_CLIENT
 from harness.runtime.base import NAMESPACES
 from harness.runtime.probe import probe_capabilities
 
@@ -49,7 +51,7 @@ class Up:
         )
 
     def _line(self, command: str) -> tuple[str, ...]:
-        state = "export RMQ_HARNESS_STATE=$HOME/state RMQ_HARNESS_CACHE=" + str(Path.home() / ".cache/rmq-harness")
+        state = f"export RMQ_HARNESS_STATE=$HOME/state RMQ_HARNESS_CACHE={default_cache()}"
         return ("exec", self.run_id, "--", "sh", "-c", f"{state}; {command}")
 
     def inside(self, command: str) -> tuple[int, str]:
@@ -65,6 +67,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     missing = probe_capabilities().get(NAMESPACES)
     if missing is not None:
         pytest.skip(missing)
+    # Inside the cluster's network nothing can be downloaded, and the cache cannot be written to.
+    obtain_client(DEFAULT_CLIENT, default_cache())
     up = Up(tmp_path_factory.mktemp("existing"))
     yield up
     up.down()
