@@ -124,6 +124,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.real  # what watches over the clients takes as long to start as any Python does on a busy machine
 def test_kill_9_of_the_harness_leaves_no_client(tmp_path: Path) -> None:
     harness = subprocess.Popen(
         [sys.executable, "-c", HARNESS, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True,
