@@ -8,7 +8,7 @@ message that is altered anywhere else, which nothing explains.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import polars as pl
@@ -25,8 +25,9 @@ _KEY: Final = ["phase", "replica", "m"]
 
 def torn(history: History) -> Finding:
     """Messages that a power cut tore. `of` is how often a broker that was read lost its power."""
-    found = torn_reads(history)
-    return Finding("torn", found.height, len(_cuts(history)), narrow.examples(found, *_SHOWN))
+    cuts = _cuts(history)
+    found = _torn_by(history, cuts)
+    return Finding("torn", found.height, len(cuts), narrow.examples(found, *_SHOWN))
 
 
 def torn_reads(history: History) -> pl.DataFrame:
@@ -36,8 +37,7 @@ def torn_reads(history: History) -> pl.DataFrame:
     before; no other message of that time is altered there; and none is there that was begun after it was answered and
     acknowledged by that broker before the cut. So it is the last of its log, as far as clients can tell.
     """
-    frames = [one for cut, node in _cuts(history) for one in _of(history, cut, node)]
-    return pl.concat(frames) if frames else history.reads.head(0)
+    return _torn_by(history, _cuts(history))
 
 
 def tear(history: History, params: Mapping[str, Any]) -> History | None:
@@ -60,8 +60,16 @@ def without_torn(reads: pl.DataFrame, history: History) -> pl.DataFrame:
 
 def _cuts(history: History) -> list[tuple[FaultWindow, str]]:
     """Each power cut with each broker that it hit and that was read."""
-    read = set(history.reads.select(narrow.text("replica")).unique().to_series())
-    return [(w, node) for w in history.windows if w.fault == POWER_CUT for node in w.targets if node in read]
+    cuts = [window for window in history.windows if window.fault == POWER_CUT]
+    # Most histories have none, and ten million reads may be looked through.
+    read = set(history.reads.select(narrow.text("replica")).unique().to_series()) if cuts else set()
+    return [(cut, node) for cut in cuts for node in cut.targets if node in read]
+
+
+def _torn_by(history: History, cuts: Iterable[tuple[FaultWindow, str]]) -> pl.DataFrame:
+    altered = history.reads.filter(pl.col("altered").is_not_null()).height > 0
+    frames = [one for cut, node in cuts for one in _of(history, cut, node)] if altered else []
+    return pl.concat(frames) if frames else history.reads.head(0)
 
 
 def _of(history: History, cut: FaultWindow, node: str) -> list[pl.DataFrame]:
