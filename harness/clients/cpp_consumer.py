@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import threading
@@ -14,6 +13,7 @@ from harness.clients.config import Config, ConsumerConfig
 from harness.clients.cpp_binding import Binding, log_text
 from harness.clients.pace import Tally
 from harness.clients.record import DeliverLines, Recorder
+from harness.clients.refusals import Refusals
 from harness.core.content import examine
 from harness.core.errors import ClientError, UsageError
 
@@ -49,7 +49,7 @@ class CppConsumer:
         self._recorder = recorder
         self._binding = binding
         self._lines = DeliverLines(config.group)
-        self._batches = itertools.count(1)
+        self._refusals = Refusals(config)
         self._consumer: Any = None
 
     def versions(self) -> dict[str, str]:
@@ -94,7 +94,7 @@ class CppConsumer:
     def take(self, message: Any) -> bool:
         """Records a message; False if it is to be consumed again later."""
         now = time.monotonic_ns()
-        refused = self._refuses(message)
+        refused = self._refusals.refuses([int(message.reconsume_times)])
         self._recorder.write(self._line(message, now, refused=refused))
         self.tally.delivered(1, now)
         return not refused
@@ -107,12 +107,6 @@ class CppConsumer:
         except BaseException:  # noqa: BLE001  nobody above would hear of it
             traceback.print_exc()
             os._exit(70)
-
-    def _refuses(self, message: Any) -> bool:
-        every, attempts = self._config.fail_every, self._config.fail_attempts
-        if not every or next(self._batches) % every:
-            return False
-        return not attempts or int(message.reconsume_times) < attempts
 
     def _line(self, message: Any, now_ns: int, *, refused: bool) -> str:
         keys = message.keys

@@ -13,7 +13,7 @@ from harness.clients.cpp_binding import Binding
 from harness.clients.decisions import decision_of
 from harness.clients.pace import Pacer, Tally
 from harness.clients.record import Recorder, SendLines
-from harness.clients.senders import Senders
+from harness.clients.senders import Senders, Sending
 from harness.core.content import body_of
 from harness.core.errors import ClientError, UsageError, WireError
 from harness.wire import Admin
@@ -38,7 +38,7 @@ def make(config: Config, recorder: Recorder) -> CppProducer:
     return CppProducer(config, recorder, Binding(config.cpp))
 
 
-class CppProducer:
+class CppProducer(Sending):
     """One Producer or TransactionMQProducer whose every send is recorded before it is made and when it is answered.
 
     How often it tries a send, asks for the route and sends heartbeats cannot be set. An answer tells an offset, but
@@ -91,27 +91,6 @@ class CppProducer:
         if config.wait_route:
             _await_route(config)
         self._senders.start()
-
-    def go(self) -> None:
-        """See `Client`."""
-        self._pacer.go()
-
-    def pause(self) -> None:
-        """See `Client`."""
-        self._pacer.pause()
-
-    def set_rate(self, rate_per_s: float | None) -> None:
-        """See `Client`."""
-        self._pacer.set_rate(rate_per_s)
-
-    def stop(self, timeout_s: float) -> None:
-        """See `Client`."""
-        self._senders.stop(timeout_s)
-
-    @property
-    def done(self) -> bool:
-        """See `Client`."""
-        return self._config.max_messages is not None and self._senders.idle
 
     def _message(self, n: int) -> Any:
         config = self._config

@@ -14,6 +14,7 @@ from harness.clients.config import Config, ConsumerConfig
 from harness.clients.jvm import major_of, new_client, optional_call, start_jvm, thrown, versions
 from harness.clients.pace import Tally
 from harness.clients.record import DeliverLines, Recorder
+from harness.clients.refusals import Refusals
 from harness.core.content import examine
 from harness.core.errors import UsageError
 from harness.wire.message import SYS_COMPRESSED, stored_crc
@@ -47,7 +48,7 @@ class JavaConsumer:
         self._config = config
         self._recorder = recorder
         self._lines = DeliverLines(config.group)
-        self._batches = itertools.count(1)
+        self._refusals = Refusals(config)
         self._consumer: Any = None
 
     def versions(self) -> dict[str, str]:
@@ -109,17 +110,11 @@ class JavaConsumer:
         """Records a batch; False if this one is to be consumed again later."""
         now = time.monotonic_ns()
         broker, number = str(queue.getBrokerName()), int(queue.getQueueId())
-        refused = self._refuses(messages)
+        refused = self._refusals.refuses(int(message.getReconsumeTimes()) for message in messages)
         lines = [self._line(message, broker, number, now, refused=refused) for message in messages]
         self._recorder.write("".join(lines))
         self.tally.delivered(len(lines), now)
         return not refused
-
-    def _refuses(self, messages: Any) -> bool:
-        every, attempts = self._config.fail_every, self._config.fail_attempts
-        if not every or next(self._batches) % every:
-            return False
-        return not attempts or all(int(message.getReconsumeTimes()) < attempts for message in messages)
 
     def _line(self, message: Any, broker: str, queue: int, now_ns: int, *, refused: bool) -> str:
         keys, stored = message.getKeys(), message.getBody()

@@ -15,7 +15,7 @@ from harness.clients.config import Config, ProducerConfig
 from harness.clients.jvm import new_client, start_jvm, thrown, versions
 from harness.clients.pace import Pacer, Tally
 from harness.clients.record import Recorder, SendLines
-from harness.clients.senders import Senders
+from harness.clients.senders import Senders, Sending
 from harness.core.content import body_of
 from harness.core.errors import ClientError, UsageError
 
@@ -31,7 +31,7 @@ def make(config: Config, recorder: Recorder) -> JavaProducer:
     return JavaProducer(config, recorder)
 
 
-class JavaProducer:
+class JavaProducer(Sending):
     """A DefaultMQProducer whose every send is recorded before it is made and when it is answered."""
 
     def __init__(self, config: ProducerConfig, recorder: Recorder) -> None:
@@ -92,27 +92,6 @@ class JavaProducer:
             self._await_route()
         threading.Thread(target=self._follow_route, daemon=True, name="route").start()
         self._senders.start()
-
-    def go(self) -> None:
-        """See `Client`."""
-        self._pacer.go()
-
-    def pause(self) -> None:
-        """See `Client`."""
-        self._pacer.pause()
-
-    def set_rate(self, rate_per_s: float | None) -> None:
-        """See `Client`."""
-        self._pacer.set_rate(rate_per_s)
-
-    def stop(self, timeout_s: float) -> None:
-        """See `Client`."""
-        self._senders.stop(timeout_s)
-
-    @property
-    def done(self) -> bool:
-        """See `Client`."""
-        return self._config.max_messages is not None and self._senders.idle
 
     def _prepare_mode(self) -> None:
         if self._config.mode == "async":

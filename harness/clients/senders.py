@@ -62,3 +62,32 @@ class Senders:
             if n is None:
                 return
             send_one(n)
+
+
+class Sending:
+    """The part of a `Client` that is the same for every producer whose sends are made by `Senders`."""
+
+    _config: ProducerConfig
+    _pacer: Pacer
+    _senders: Senders
+
+    def go(self) -> None:
+        """See `Client`."""
+        self._pacer.go()
+
+    def pause(self) -> None:
+        """See `Client`."""
+        self._pacer.pause()
+
+    def set_rate(self, rate_per_s: float | None) -> None:
+        """See `Client`."""
+        self._pacer.set_rate(rate_per_s)
+
+    def stop(self, timeout_s: float) -> None:
+        """See `Client`."""
+        self._senders.stop(timeout_s)
+
+    @property
+    def done(self) -> bool:
+        """See `Client`."""
+        return self._config.max_messages is not None and self._senders.idle
