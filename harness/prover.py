@@ -13,10 +13,10 @@ from typing import Any
 from harness import preflight
 from harness.core.errors import CapabilityMissing, ClientLacks, HarnessError, UsageError
 from harness.core.expectation import Expectation, Gates
+from harness.core.names import repeated
 from harness.core.verdict import Verdict
 from harness.judging import ControlResult
 from harness.outcome import Outcome
-from harness.repeats import repeated
 from harness.runner import check_capabilities, run_scenario
 from harness.scenario import ClusterNeeds, Control, Scenario, Step, rules
 from harness.session import Session

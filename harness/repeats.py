@@ -15,11 +15,6 @@ _MEASURED: Final = ("_s", "_ms", "_ratio")
 """What figures of time and share end in; counts are added up instead."""
 
 
-def repeated(function: str, repetition: int) -> str:
-    """What the scenario of that repetition is called; the first has the function's own name."""
-    return function if repetition == 1 else f"{function}-repeat-{repetition}"
-
-
 def repeats_of(outcomes: Sequence[Outcome], verdicts: Sequence[Verdict], asked: int = 1) -> Repeats | None:
     """How the repetitions of a row came out; None where there was one. `verdicts` are those of the outcomes, in order.
 

@@ -56,3 +56,8 @@ IN_TURNS: Final = "in_turns"
 
 INDEX_STILL: Final = "the index has stood still"
 """What the oracle says of a broker whose index does not follow its log; its other remarks on a drain doubt nothing."""
+
+
+def repeated(name: str, repetition: int) -> str:
+    """What that repetition of a thing is called; the first has the thing's own name."""
+    return name if repetition == 1 else f"{name}-repeat-{repetition}"

@@ -10,6 +10,7 @@ import pytest
 from harness.catalogue import Catalogue
 from harness.core.errors import UsageError
 from harness.core.guarantee import Guarantee
+from harness.core.names import repeated
 from harness.core.version import Version
 from harness.core.wording import several
 from harness.distribution import parse_release
@@ -120,7 +121,7 @@ class Instance:
 
     def __str__(self) -> str:
         """As pytest shows it in the name of the test."""
-        return self.topology if self.repetition == 1 else f"{self.topology}-repeat-{self.repetition}"
+        return repeated(self.topology, self.repetition)
 
 
 def instances(run: Session) -> list[Instance]:

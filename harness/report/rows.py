@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue, ValidationError, field_validator, model_v
 
 from harness.core.errors import EvidenceError
 from harness.core.expectation import Data
+from harness.core.names import repeated
 from harness.core.spread import Repeats, Spread
 from harness.core.verdict import Verdict
 
@@ -70,7 +71,7 @@ class ScenarioRow(Data):
     @property
     def called(self) -> str:
         """Its name, without the number of its repetition."""
-        return self.name if self.repetition == 1 else self.name.removesuffix(f"-repeat-{self.repetition}")
+        return self.name.removesuffix(repeated("", self.repetition))
 
     @field_validator("history")
     @classmethod
