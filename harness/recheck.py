@@ -21,6 +21,7 @@ from harness.publish import write_page
 from harness.report.rows import EXIT_INCONCLUSIVE, Row, Run, exit_code, graver, parse_verdicts, standing
 from harness.report.terminal import summary, use_colour
 from harness.scenario import Control, Scenario
+from harness.session import Session
 from harness.stored import VERDICTS, StoredOutcome, StoredSession, damage, load_session, sha256_of
 
 
@@ -30,10 +31,7 @@ def judged_anew(directory: Path) -> tuple[Row, ...]:
     What is wrong with its evidence makes a row inconclusive. Raises EvidenceError if it cannot be judged at all.
     """
     session, stored, _shared = load_session(directory)
-    problems = damage(directory, stored.evidence)
-    for outcome in stored.outcomes:
-        session.add(outcome.topology, _outcome(directory, outcome, problems))
-    return session.rows()
+    return _judged_rows(directory, session, stored, damage(directory, stored.evidence))
 
 
 def recheck(run: Path) -> tuple[str, int]:
@@ -48,9 +46,7 @@ def recheck(run: Path) -> tuple[str, int]:
     session, stored, shared = load_session(directory)
     cut_short = [] if shared.ended_utc else _unfinished(directory, stored)
     problems = {name: words for name, words in damage(directory, stored.evidence).items() if name not in cut_short}
-    for outcome in stored.outcomes:
-        session.add(outcome.topology, _outcome(directory, outcome, problems))
-    rows = session.rows()
+    rows = _judged_rows(directory, session, stored, problems)
     settings = next(iter(session.settings.values()))
     table = summary(
         shared,
@@ -76,6 +72,14 @@ def recheck(run: Path) -> tuple[str, int]:
     came_out = f"{table}\n{len(rows)} of {len(rows)} rows came out as stored."
     ended = graver(code, stored.exit_code or 0)
     return came_out + (f"\nThe run itself ended in {ended}, not by its rows." if ended != code else ""), ended
+
+
+def _judged_rows(
+    directory: Path, session: Session, stored: StoredSession, problems: dict[str, list[str]]
+) -> tuple[Row, ...]:
+    for outcome in stored.outcomes:
+        session.add(outcome.topology, _outcome(directory, outcome, problems))
+    return session.rows()
 
 
 def _other_harness(run: Run) -> str:
