@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+from harness.core import names
 from harness.core.errors import UsageError
 from harness.core.guarantee import AS_DOCUMENTED, STOCK_ROW, Expectation, Guarantee
 from harness.core.verdict import Verdict, merge
@@ -199,5 +200,5 @@ class Session:
 def _releases(settings: Settings, guarantee: Guarantee) -> str:
     """The release that a row is about, or the two of an upgrade."""
     if settings.upgrade_name is not None and "two-versions" in guarantee.needs:
-        return f"{settings.release_name} to {settings.upgrade_name}"
+        return names.upgrade(settings.release_name, settings.upgrade_name)
     return settings.release_name

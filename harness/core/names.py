@@ -61,3 +61,8 @@ INDEX_STILL: Final = "the index has stood still"
 def repeated(name: str, repetition: int) -> str:
     """What that repetition of a thing is called; the first has the thing's own name."""
     return name if repetition == 1 else f"{name}-repeat-{repetition}"
+
+
+def upgrade(first: str, last: str) -> str:
+    """What rows of an upgrade say for their release: the two of them."""
+    return f"{first} to {last}"

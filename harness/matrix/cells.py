@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
+from harness.core import names
 from harness.core.errors import EvidenceError, UsageError
 from harness.core.expectation import Data
 from harness.core.verdict import Verdict
@@ -35,6 +36,11 @@ class CellSpec(Data):
     timers: Literal["fast", "documented"] = "fast"
     upgrade_to: str | None = None
     """The release that nodes are moved to: a cell of an upgrade has the rows that need two releases, and no others."""
+
+    @property
+    def releases(self) -> str:
+        """What its rows say for their release: one, or the two of an upgrade."""
+        return self.rocketmq if self.upgrade_to is None else names.upgrade(self.rocketmq, self.upgrade_to)
 
     @property
     def name(self) -> str:

@@ -116,7 +116,7 @@ def _check(spec: CellSpec, ran: Ran) -> None:
         )
     for row in ran.rows:
         # A row whose promise is a timer has the documented ones, whatever the cell's are.
-        wanted = (spec.topology, spec.rocketmq, spec.java, spec.client, "local")
+        wanted = (spec.topology, spec.releases, spec.java, spec.client, "local")
         if row.configuration[:-1] != wanted or row.timers not in (spec.timers, "documented"):
             raise EvidenceError(
                 f"the suites of {spec.name} judged {row.id} on {', '.join(row.configuration)}: not what was asked for"

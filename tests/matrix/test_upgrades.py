@@ -72,7 +72,7 @@ def test_the_command_line_names_both_releases() -> None:
 
 def ran(upgrade_to: str | None, *names: str) -> Ran:
     run = Run(id="a-run", seed=1, started_utc="now", versions={}, options={"upgrade_to": upgrade_to})
-    return Ran(0, run, tuple(row(name, topology="2m-2s-sync") for name in names))
+    return Ran(0, run, tuple(row(name, topology="2m-2s-sync", rocketmq="4.9.7 to 5.3.3") for name in names))
 
 
 @pytest.mark.parametrize("to", [None, "5.5.0"])
@@ -80,6 +80,14 @@ def test_a_run_that_moved_nodes_elsewhere_is_refused(to: str | None) -> None:
     with pytest.raises(EvidenceError, match="not asked for"):
         _check(MOVE, ran(to))
     _check(MOVE, ran("5.3.3", *sorted(ROWS)))
+
+
+@pytest.mark.parametrize("release", ["4.9.7", "5.3.3", "4.9.7 to 5.5.0"])
+def test_a_row_of_another_move_or_of_one_release_is_refused(release: str) -> None:
+    told = ran("5.3.3", "rolling-upgrade-loses-nothing")
+    other = told.rows[0].model_copy(update={"rocketmq": release})
+    with pytest.raises(EvidenceError, match="not what was asked for"):
+        _check(MOVE, Ran(told.exit_code, told.run, (other,)))
 
 
 def test_the_page_leads_to_the_runs_that_are_still_there(tmp_path: Path) -> None:
