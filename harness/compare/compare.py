@@ -51,7 +51,8 @@ def compare(base: Path, candidate: Path, out: Path, state_dir: Path, *, anew: bo
         line += _unjudged(shown)
         if ended := _ended_worse(other):
             code, line = graver(code, EXIT_INCONCLUSIVE), f"{line}; {ended}"
-        write_text(out / "signoff.html", signoff_page(one, other, shown, untested, line, code, why_not))
+        text = signoff_page((one, other), shown, untested, line, code, why_not, out)
+        write_text(out / "signoff.html", text)
         write_json(out / "compare.json", _document(one, other, rows, code, line))
     return _table(one, other, shown, untested, line, why_not) + f"\n{out / 'signoff.html'}", code
 

@@ -27,9 +27,10 @@ class Stored:
 
     The latter by the name that all repetitions of a scenario have in common. `shapes` say what each topology was.
     `code` is what the run itself ended in, `graver` that this is more than its rows account for, `digest` the SHA-256
-    of its `verdicts.json`.
+    of its `verdicts.json`. `place` is its directory; a bundle has none that stays.
     """
 
+    place: Path | None
     run: Run
     rows: dict[Key, Row]
     roots: dict[str, Path]
@@ -79,8 +80,8 @@ def side(name: str, path: Path, state_dir: Path, *, anew: bool = False) -> Itera
     EvidenceError for a run that was cut short or changed since it ended.
     """
     with ExitStack() as stack:
-        places = [_opened(stack, found, state_dir) for found in _runs_at(path)]
-        runs = tuple(_load(told, directory, anew=anew) for told, directory in places)
+        places = [(found, _opened(stack, found, state_dir)) for found in _runs_at(path)]
+        runs = tuple(_load(found, directory, anew=anew) for found, directory in places)
         _no_upgrade(runs)
         _each_once(name, runs)
         _one_terms(name, runs)
@@ -101,13 +102,11 @@ def _runs_at(path: Path) -> list[Path]:
     return found
 
 
-def _opened(stack: ExitStack, path: Path, state_dir: Path) -> tuple[str, Path]:
-    if path.is_file():
-        return str(path), stack.enter_context(unpacked(path, state_dir))[0]
-    return str(path), run_directory(path)
+def _opened(stack: ExitStack, path: Path, state_dir: Path) -> Path:
+    return stack.enter_context(unpacked(path, state_dir))[0] if path.is_file() else run_directory(path)
 
 
-def _load(told: str, directory: Path, *, anew: bool) -> Stored:
+def _load(told: Path, directory: Path, *, anew: bool) -> Stored:
     untouched(directory)
     if not (directory / VERDICTS).is_file():
         raise EvidenceError(
@@ -134,6 +133,7 @@ def _load(told: str, directory: Path, *, anew: bool) -> Stored:
     # Of repetitions whichever there is: all are put to the same.
     first = {scenario.called: roots[name] for name, scenario in reversed(scenarios.items())}
     return Stored(
+        None if told.is_file() else directory,
         run,
         by_key,
         roots,

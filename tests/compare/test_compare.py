@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -327,6 +328,27 @@ def test_evidence_is_not_written_to(make: Make, tmp_path: Path) -> None:
     base = make("a")
     with pytest.raises(UsageError, match="lies in what is compared"):
         compare(base, make("b", release="5.3.3"), base / "out", tmp_path / "state")
+
+
+def test_the_page_leads_to_each_run_and_says_how_it_came_out(make: Make, tmp_path: Path) -> None:
+    base, candidate = make("runs/a"), make("runs/b", BROKEN, "5.3.3")
+    out = tmp_path / "signed"
+    compare(base, candidate, out, tmp_path / "state")
+    page = (out / "signoff.html").read_text()
+    (found,) = re.findall(
+        r'candidate <a href="([^"#]+)#(g\d+)">runs-b</a>: broken, 1 lost of [^<]*', page.replace("\u00a0", " ")
+    )
+    report = out / found[0]
+    assert report.resolve() == candidate / "report.html"
+    assert re.search(rf'id="{found[1]}"[^>]*>\s*<header><h3[^>]*>[^<]*{KILL}', report.read_text())
+
+
+def test_what_came_as_a_bundle_is_told_without_a_link(make: Make, tmp_path: Path) -> None:
+    bundle(make("a"), tmp_path / "a.tar.gz")
+    compare(tmp_path / "a.tar.gz", make("b", release="5.3.3"), tmp_path / "out", tmp_path / "state")
+    page = (tmp_path / "out" / "signoff.html").read_text()
+    assert "base a: held" in page
+    assert '<a href="../b/report.html#g0">b</a>: held' in page
 
 
 def test_the_command(
