@@ -74,7 +74,11 @@ def bundle(run: Path, out: Path | None = None) -> str:
     manifest = _manifest(directory)
     write_atomically(target, lambda part: _write(part, directory, manifest))
     size, digest = target.stat().st_size, sha256_of(target)
-    short = "" if load_session(directory)[2].ended_utc else "; the run was cut short, and stays that"
+    short = (
+        ""
+        if load_session(directory)[2].ended_utc
+        else "; the run was cut short or is not yet at its end, and stays that in the bundle"
+    )
     return f"{target}: {len(manifest.files)} files of run {manifest.run}, {size:,} bytes, sha256 {digest}{short}"
 
 

@@ -99,7 +99,8 @@ def rewrite_report(run: Path) -> str:
     session, _stored, shared = load_session(directory)
     if not shared.ended_utc:
         raise EvidenceError(
-            f"{run}: the run was cut short and has no report; `rmq-harness recheck {run}` judges it anew"
+            f"{run}: the run was cut short, or is not yet at its end, and has no report; "
+            f"`rmq-harness recheck {run}` judges what had ended"
         )
     rows = _stored_verdicts(directory)[1]
     untouched(directory)
@@ -144,8 +145,8 @@ def _unfinished(directory: Path, stored: StoredSession) -> list[str]:
 
 def _cut_short(stored: StoredSession, unfinished: Sequence[str], remarks: Sequence[str]) -> str:
     ended = several(sum(not outcome.broke_off for outcome in stored.outcomes), "suite function")
-    lines = [f"This run was cut short: {ended} had ended, and nothing else is judged."]
-    lines += [f"  {name}: cut short, not judged" for name in unfinished]
+    lines = [f"This run was cut short, or is not yet at its end: {ended} had ended, and nothing else is judged."]
+    lines += [f"  {name}: not at its end, not judged" for name in unfinished]
     return "\n".join([*lines, *(f"  {remark}" for remark in remarks)])
 
 

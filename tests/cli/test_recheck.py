@@ -184,8 +184,8 @@ def test_a_run_that_was_killed_is_judged_as_far_as_it_came(stored_run):
     text, code = recheck(stored_run)
     assert code == 6
     assert "1 held" in text
-    assert "cut short: 1 suite function had ended" in text
-    assert "scenarios/1m/next: cut short, not judged" in text
+    assert "cut short, or is not yet at its end: 1 suite function had ended" in text
+    assert "scenarios/1m/next: not at its end, not judged" in text
 
 
 def test_a_killed_run_with_a_changed_history_says_both(stored_run):
@@ -331,7 +331,7 @@ def test_no_report_is_made_of_a_run_that_was_cut_short(stored_run):
     document = json.loads((stored_run / "run.json").read_text())
     (stored_run / "run.json").write_text(json.dumps(document | {"ended_utc": ""}))
     (stored_run / "verdicts.json").unlink()
-    with pytest.raises(EvidenceError, match=r"cut short and has no report; `rmq-harness recheck .*` judges it anew"):
+    with pytest.raises(EvidenceError, match=r"has no report; `rmq-harness recheck .*` judges what had ended"):
         rewrite_report(stored_run)
 
 

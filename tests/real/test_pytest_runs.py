@@ -101,7 +101,7 @@ def test_an_interrupt_keeps_the_evidence(start: Start, sent: signal.Signals) -> 
     assert "this run was cut short" in run.text
     text, code = recheck(run.run_dir)
     assert code == 6
-    assert "scenarios/1m/smoke: cut short, not judged" in text
+    assert "scenarios/1m/smoke: not at its end, not judged" in text
     run.clean()
     run.assert_nothing_is_left()
 
