@@ -12,7 +12,7 @@ from harness.core.errors import CapabilityMissing, SetupError, UsageError
 from harness.core.guarantee import Guarantee
 from harness.distribution import Jre, Release, obtain_cpp, obtain_jre, obtain_release, parse_java, parse_release
 from harness.foreign import adopt, obtain_kit
-from harness.heed import check_jvm_opts, check_keys
+from harness.heed import check_jvm_opts, check_keys, check_keys_of_both
 from harness.keep import Keeper
 from harness.lodging import Equipment
 from harness.options import check_order, naming
@@ -55,7 +55,8 @@ def equip(
         obtain_cpp(settings.cache)
     say(f"RocketMQ {settings.rocketmq}, Java {settings.java}: obtaining and verifying")
     release, jre = obtain(settings.rocketmq, settings.java, settings.cache, option=first)
-    check_keys(settings, settings.rocketmq, release.version, say)
+    if settings.upgrade_to is None:
+        check_keys(settings, settings.rocketmq, release.version, say)
     check_jvm_opts(settings, jre)
     warm(release, jre, cache=settings.cache, state=settings.state, say=say)
     upgrade = _obtain_upgrade(settings, release, jre, say)
@@ -77,7 +78,7 @@ def _obtain_upgrade(settings: Settings, first: Release, jre: Jre, say: Callable[
     if upgrade.own_jars == first.own_jars:
         raise UsageError(f"--upgrade-to {settings.upgrade_to!r} holds the very jars of {settings.rocketmq!r}")
     check_order((settings.rocketmq, first.version), (settings.upgrade_to, upgrade.version))
-    check_keys(settings, settings.upgrade_to, upgrade.version, say)
+    check_keys_of_both(settings, (settings.rocketmq, first.version), (settings.upgrade_to, upgrade.version), say)
     # What does not start by itself must not look like a release that cannot start over another one's store.
     warm(upgrade, jre, cache=settings.cache, state=settings.state, say=say, must_start=True)
     return upgrade

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final, get_args
 
 from harness.cluster import Cluster
@@ -24,17 +25,44 @@ def check_keys(settings: Settings, release: str, version: Version, say: Callable
 
     Of a candidate, and of a release whose keys were not read, only a word is said: it may know more.
     """
+    for server, key, value in _asked(settings):
+        if keys.knows(server, key, version):
+            continue
+        near = difflib.get_close_matches(key, keys.known_keys(server, version), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"leave it out, or see the {server}'s own documentation"
+        text = f"--{server}-conf {key}={value}: RocketMQ {version} has no such key and ignores it; {hint}"
+        if keys.was_read(server, version) and not release.startswith("path:"):
+            raise UsageError(text)
+        say(f"{text} (nothing is refused: this release's keys are not known for certain)")
+
+
+def check_keys_of_both(
+    settings: Settings, first: tuple[str, Version], last: tuple[str, Version], say: Callable[[str], None]
+) -> None:
+    """The same for an upgrade: a key that one of the two releases knows is no mistake, and where it counts is said.
+
+    Each release is (how it was asked for, what it turned out to be). Under another spelling it is the same key.
+    """
+    nowhere: dict[str, dict[str, str]] = {"broker": {}, "namesrv": {}}
+    for server, key, value in _asked(settings):
+        spelled = {v: keys.spelled(server, key, v) for _, v in (first, last)}
+        knowing = [v for v, name in spelled.items() if keys.knows(server, name, v)]
+        if not knowing:
+            nowhere[server][key] = value
+        elif len(knowing) < len(spelled):
+            (lacking,) = set(spelled) - set(knowing)
+            say(f"--{server}-conf {key}={value}: counts with RocketMQ {knowing[0]} alone; {lacking} has no such key")
+    known_to_none = replace(settings, broker_conf=nowhere["broker"], namesrv_conf=nowhere["namesrv"])
+    # Where a candidate is among the two, it may be the one that knows the key.
+    release, version = last if last[0].startswith("path:") else first
+    check_keys(known_to_none, release, version, say)
+
+
+def _asked(settings: Settings) -> Iterator[tuple[keys.Server, str, str]]:
     for server in get_args(keys.Server):
         asked = settings.broker_conf if server == "broker" else settings.namesrv_conf
         for key, value in asked.items():
-            if keys.knows(server, key, version):
-                continue
-            near = difflib.get_close_matches(key, keys.known_keys(server, version), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"leave it out, or see the {server}'s own documentation"
-            text = f"--{server}-conf {key}={value}: RocketMQ {version} has no such key and ignores it; {hint}"
-            if keys.was_read(server, version) and not release.startswith("path:"):
-                raise UsageError(text)
-            say(f"{text} (nothing is refused: this release's keys are not known for certain)")
+            yield server, key, value
 
 
 def check_jvm_opts(settings: Settings, jre: Jre) -> None:

@@ -30,22 +30,31 @@ def of_age(scenario: Prover, name: str = "of-age") -> tuple[Step, ...]:
     return then(Elapse(seconds=NEWBORN_S), name=name) if scenario.version.major < 5 else ()
 
 
-def in_turn(scenario: Prover, number: int, taken_out: Callable[[str], AnyFault], suffix: str = "") -> tuple[Step, ...]:
+def in_turn(
+    scenario: Prover,
+    number: int,
+    taken_out: Callable[[str], AnyFault],
+    suffix: str = "",
+    *,
+    master_first: bool = False,
+) -> tuple[Step, ...]:
     """One broker name out for maintenance: wiped on every nameserver, its slaves, its master, and writable again.
 
     `number` counts broker names; `taken_out(target)` is the fault that takes one broker out, and must not wait for
     health (`await_health=False`): a cluster with a wiped master is not whole, and so each return is waited for by what
-    it must bring. `suffix` makes the steps' names differ from those of another turn.
+    it must bring. `suffix` makes the steps' names differ from those of another turn. With `master_first` the slaves
+    come after their master.
     """
     before = sum(group.slaves for group in scenario.topology.brokers[:number])
     slaves = range(before, before + scenario.topology.brokers[number].slaves)
     wipe = f"wipe-{number}{suffix}"
     polls = POLLS_S[scenario.timers]
+    brokers = [(f"slave-{n}{suffix}", slave(n)) for n in slaves]
+    brokers.insert(0 if master_first else len(brokers), (f"master-{number}{suffix}", master(number)))
     return plan(
         then(WipeWritePermission(target=master(number)), name=wipe),
         then(Elapse(seconds=polls), name=f"clients-leave-{number}{suffix}"),
-        *(_out(f"slave-{n}{suffix}", slave(n), number, taken_out) for n in slaves),
-        _out(f"master-{number}{suffix}", master(number), number, taken_out),
+        *(_out(name, target, number, taken_out) for name, target in brokers),
         heal(wipe),
         then(Elapse(seconds=polls), name=f"clients-return-{number}{suffix}"),
     )

@@ -24,6 +24,7 @@ from harness.report.rows import Row, Run
 from harness.row import control_row, figures, lent, reasons, scenario_row
 from harness.settings import Settings
 from harness.stock import stock_row
+from harness.topology import changes_of_conf
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,26 @@ class Session:
             options=options_json(first) | {"topology": list(self.settings)},
             machine=machine(),
             deviations=tuple(sorted(self.deviations)),
+            moved_conf=self.moved_conf(),
             promised=self.offered,
+        )
+
+    def moved_conf(self) -> tuple[str, ...]:
+        """One line for each key that nodes have otherwise after the upgrade; empty where there is none."""
+        kit = self.equipment
+        if kit is None or kit.upgrade is None:
+            return ()
+        return tuple(
+            f"{name} {line}" if len(self.settings) > 1 else line
+            for name, each in self.settings.items()
+            for line in changes_of_conf(
+                each.topology,
+                kit.release.version,
+                kit.upgrade.version,
+                each.timers,
+                each.broker_conf,
+                each.namesrv_conf,
+            )
         )
 
     def _checksums(self) -> dict[str, str]:

@@ -60,6 +60,8 @@ def obtain(run: Session, config: pytest.Config, judged: Iterable[Guarantee], *, 
         run.equipment = equip(next(iter(run.settings.values())), say, judged, clusters=clusters)
         for each in run.settings.values():  # what a path:DIR holds is known only now
             check_release(each.topology, run.equipment.release.version)
+        for line in run.moved_conf():
+            say(f"configuration after the move: {line}")
         if not worker:
             RunDir.create(run.directory.parent, run.run_id)
             write_run(run)

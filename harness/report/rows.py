@@ -150,7 +150,10 @@ class Row(Data):
 
 
 class Run(Data):
-    """What all rows of a run share. `checksums` are sha256 by artifact; `deviations` differ from product defaults."""
+    """What all rows of a run share. `checksums` are sha256 by artifact; `deviations` differ from product defaults.
+
+    `moved_conf`: what a node's configuration file has otherwise after it was moved to the other release.
+    """
 
     id: str = Field(min_length=1)
     seed: int
@@ -164,6 +167,7 @@ class Run(Data):
     options: dict[str, JsonValue] = Field(default_factory=dict)
     machine: dict[str, JsonValue] = Field(default_factory=dict)
     deviations: tuple[str, ...] = ()
+    moved_conf: tuple[str, ...] = ()
     promised: int = 0
     """Rows that the topologies promise; more than there are where only some were asked for. 0: not known."""
 

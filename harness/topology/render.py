@@ -69,7 +69,8 @@ class _Draft:
             self.deviations[setting.key] = Deviation(setting.key, setting.value, setting.default, setting.why)
 
     def override(self, overrides: Mapping[str, str]) -> None:
-        for key, value in overrides.items():
+        for asked, value in overrides.items():
+            key = keys.spelled(self.server, asked, self.version)
             before = self.conf.pop(key, None)
             earlier = self.deviations.pop(key, None)
             default = earlier.default if earlier else before if before is not None else "not set"

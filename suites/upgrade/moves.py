@@ -77,19 +77,26 @@ def careless(scenario: Prover, *ways: To) -> Control:
 
 def everything(scenario: Prover, to: To, suffix: str = "") -> Iterable[tuple[Step, ...]]:
     """Every node in turn: nameservers, and each broker name with its slaves before its master."""
-    for number in range(scenario.topology.nameservers):
-        yield moved(f"namesrv-{number}{suffix}", nameserver(number), to)
+    yield from nameservers(scenario, to, suffix)
     for number in range(len(scenario.topology.brokers)):
         yield broker_name(scenario, number, to, suffix)
 
 
-def broker_name(scenario: Prover, number: int, to: To, suffix: str = "") -> tuple[Step, ...]:
+def nameservers(scenario: Prover, to: To, suffix: str = "") -> Iterable[tuple[Step, ...]]:
+    """Every nameserver in turn."""
+    for number in range(scenario.topology.nameservers):
+        yield moved(f"namesrv-{number}{suffix}", nameserver(number), to)
+
+
+def broker_name(
+    scenario: Prover, number: int, to: To, suffix: str = "", *, master_first: bool = False
+) -> tuple[Step, ...]:
     """One broker name: wiped on every nameserver, its slaves moved, its master moved, and writable again."""
 
     def moves(target: str) -> ChangeRelease:
         return ChangeRelease(target=target, to=to, await_health=False)
 
-    return in_turn(scenario, number, moves, suffix)
+    return in_turn(scenario, number, moves, suffix, master_first=master_first)
 
 
 def moved(name: str, target: str, to: To) -> tuple[Step, ...]:

@@ -107,6 +107,7 @@ def test_an_upgrade_is_promised_only_with_two_versions():
         "rolling-upgrade-loses-nothing",
         "rollback-half-way-loses-nothing",
         "rollback-loses-nothing",
+        "upgrade-out-of-order-loses-nothing",
         "upgrade-keeps-what-is-in-flight",
     }
     single = {row.id for row in catalogue.promised(load_topology("1m"), upgrade=True)}

@@ -10,7 +10,7 @@ import pytest
 from harness.core.errors import UsageError
 from harness.core.version import Version
 from harness.distribution import Jre
-from harness.heed import check_jvm_opts, check_keys, unheeded
+from harness.heed import check_jvm_opts, check_keys, check_keys_of_both, unheeded
 from harness.settings import Settings
 from harness.topology import load_topology
 
@@ -49,6 +49,30 @@ class TestKeys:
     def test_of_what_is_not_known_for_certain_a_word_is_said(self, version: str, rocketmq: str) -> None:
         (said,) = self.refused(version, rocketmq=rocketmq, broker_conf={"brandNewKey": "1"})
         assert "brandNewKey=1" in said
+        assert "nothing is refused" in said
+
+
+class TestKeysOfBoth:
+    def said(self, first: str, last: str, **conf: str) -> list[str]:
+        said: list[str] = []
+        releases = [(text, Version.parse(text.removeprefix("path:"))) for text in (first, last)]
+        check_keys_of_both(asked(broker_conf=conf), releases[0], releases[1], said.append)
+        return said
+
+    def test_a_key_of_one_release_counts_there_and_that_is_said(self) -> None:
+        assert self.said("4.9.7", "5.3.3", inSyncReplicas="2") == [
+            "--broker-conf inSyncReplicas=2: counts with RocketMQ 5.3.3 alone; 4.9.7 has no such key"
+        ]
+
+    def test_one_that_both_know_under_whatever_spelling_needs_no_word(self) -> None:
+        assert self.said("4.4.0", "5.3.3", flushDiskType="SYNC_FLUSH", mapedFileSizeCommitLog="1048576") == []
+
+    def test_one_that_neither_knows_is_refused(self) -> None:
+        with pytest.raises(UsageError, match="did you mean flushDiskType"):
+            self.said("4.9.7", "5.3.3", flushDiskTyp="SYNC_FLUSH")
+
+    def test_a_candidate_may_know_it(self) -> None:
+        (said,) = self.said("4.9.7", "path:5.3.3", brandNewKey="1")
         assert "nothing is refused" in said
 
 

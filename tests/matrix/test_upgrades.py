@@ -24,6 +24,7 @@ ROWS = {
     "rolling-upgrade-loses-nothing",
     "rollback-half-way-loses-nothing",
     "rollback-loses-nothing",
+    "upgrade-out-of-order-loses-nothing",
     "upgrade-keeps-what-is-in-flight",
 }
 
@@ -101,7 +102,7 @@ def test_the_page_leads_to_the_runs_that_are_still_there(tmp_path: Path) -> None
     matrix = Matrix(ROOT, tmp_path, run_suites, lambda _text: None, render=links.upgrades, page="upgrades.md")
     assert matrix.run([MOVE]) == 0
     page = (tmp_path / "upgrades.md").read_text()
-    assert "| 2m-2s-sync | 4.9.7 | 5.3.3 | java | held | held | held | held |" in page
+    assert "| 2m-2s-sync | 4.9.7 | 5.3.3 | java | held | held | held | held | held |" in page
     (tmp_path / "runs" / MOVE.name / "a-run").mkdir(parents=True)
     (tmp_path / "runs" / MOVE.name / "a-run" / "report.html").touch()
     matrix.write_table([MOVE])
@@ -115,7 +116,7 @@ def test_the_command_says_what_it_would_run(tmp_path: Path, capsys: pytest.Captu
     words = ["upgrade-matrix", "--from", "4.9.7,5.2.0", "--to=5.3.3", "--status", f"--results={tmp_path}"]
     assert main(words) == 0
     out = capsys.readouterr().out
-    assert "2m-2s-sync-4.9.7-to-5.3.3: 4 of 4 rows to run (4 never run)" in out
+    assert "2m-2s-sync-4.9.7-to-5.3.3: 5 of 5 rows to run (5 never run)" in out
     assert "2m-2s-sync-5.2.0-to-5.3.3: 4 of 4 rows to run" in out
     assert str(tmp_path / "upgrades.md") in out
 

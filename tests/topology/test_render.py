@@ -136,7 +136,6 @@ def test_an_override_equal_to_the_default_is_no_deviation():
     ("key", "version", "warned"),
     [
         ("mapedFileSizeCommitLog", Version(4, 4, 0), False),
-        ("mapedFileSizeCommitLog", V4, True),
         ("storePathConsumeQueue", V4, True),
         ("abortFile", Version(4, 2, 0), True),
         ("haSlaveFallbehindMax", V4, False),
@@ -153,6 +152,13 @@ def test_keys_that_the_release_ignores_are_warned_about(key: str, version: Versi
     result = rendered("1m", "broker-a-0", version, overrides={key: "77"})
     assert bool(result.warnings) is warned
     assert result.conf[key] == "77"
+
+
+def test_an_override_is_written_as_the_release_spells_it():
+    result = rendered("1m", "broker-a-0", V4, overrides={"mapedFileSizeCommitLog": "77"})
+    assert result.conf["mappedFileSizeCommitLog"] == "77"
+    assert "mapedFileSizeCommitLog" not in result.conf
+    assert not result.warnings
 
 
 def test_stock_is_the_release_s_own_file_and_the_node_s_place():

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from harness.core.version import Version
 
 Server = Literal["broker", "namesrv"]
+
+_SPELLINGS: Final = (
+    ("mapedFileSizeCommitLog", "mappedFileSizeCommitLog"),
+    ("mapedFileSizeConsumeQueue", "mappedFileSizeConsumeQueue"),
+)
+"""The setters of MessageStoreConfig up to 4.4.0, and from 4.5.2 on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,14 @@ def knows(server: Server, key: str, version: Version) -> bool:
     nearest. So it is no proof for a release that was not read; keys of plug-ins (tiered storage) are not in it.
     """
     return key in known_keys(server, version)
+
+
+def spelled(server: Server, key: str, version: Version) -> str:
+    """The key as that release spells it: another one only where it does not know the key, and knows that."""
+    if knows(server, key, version):
+        return key
+    others = (name for names in _SPELLINGS if key in names for name in names)
+    return next((name for name in others if knows(server, name, version)), key)
 
 
 def was_read(server: Server, version: Version) -> bool:
