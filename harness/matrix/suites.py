@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from harness.core.errors import EvidenceError, SetupError, WaitTimeout
 from harness.matrix.cells import CellSpec
 from harness.matrix.digest import SUITES
 from harness.report.rows import Row, Run, parse_verdicts
+from harness.runtime.namespaces import die_with_parent
 from harness.settings import ENV_PREFIX, environment_name
 from harness.waiting import wait_for
 
@@ -51,8 +53,16 @@ class SuiteRun:
         reports = (self.reports / spec.name).resolve()
         before = _runs(reports)
         words = [*self.command, *self.suites, *options(spec, guarantees, reports)]
-        # In a session of its own it gets exactly one interrupt, ours: a second one would cut its teardown short.
-        code = self._wait(subprocess.Popen(words, cwd=self.root, env=environment(os.environ), start_new_session=True))
+        code = self._wait(
+            subprocess.Popen(
+                words,
+                cwd=self.root,
+                env=environment(os.environ),
+                # It gets exactly one interrupt, ours: a second one would cut its teardown short.
+                start_new_session=True,
+                preexec_fn=partial(die_with_parent, signal.SIGTERM),  # nobody would read what it ends in
+            )
+        )
         if code not in ENDED:
             raise SetupError(f"the suites of {spec.name} ended with exit code {code}: see what they printed")
         new = sorted(_runs(reports) - before)
@@ -67,7 +77,7 @@ class SuiteRun:
         try:
             return child.wait()
         except BaseException:
-            child.send_signal(signal.SIGINT)
+            child.send_signal(signal.SIGTERM)  # of SIGINT a job in the background knows nothing
             try:
                 wait_for(
                     lambda: child.poll() is not None,

@@ -120,7 +120,8 @@ def test_the_command_line_says_everything():
     ]
 
 
-def test_the_suites_are_interrupted_once_when_we_are(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
+def test_the_suites_are_interrupted_once_when_we_are(tmp_path, number):
     child = tmp_path / "child.py"
     child.write_text(
         textwrap.dedent(f"""
@@ -130,7 +131,7 @@ def test_the_suites_are_interrupted_once_when_we_are(tmp_path):
             with (here / "stopped").open("a") as file:
                 file.write("once ")
             sys.exit(2)
-        signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGTERM, stop)
         (here / "up").touch()
         time.sleep(60)
         """)
@@ -144,9 +145,11 @@ def test_the_suites_are_interrupted_once_when_we_are(tmp_path):
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
     wait_for((tmp_path / "up").exists, what="the child", timeout_s=30)
-    os.kill(parent.pid, signal.SIGTERM)
+    os.kill(parent.pid, number)
     parent.wait(30)
-    assert (tmp_path / "stopped").read_text() == "once "
+    stopped = tmp_path / "stopped"
+    told = wait_for(lambda: stopped.exists() and stopped.read_text(), what="the child to stop", timeout_s=30)
+    assert told == "once "
 
 
 def test_the_default_is_every_topology_on_two_releases_and_the_plain_ones_on_all_others():
