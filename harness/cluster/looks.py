@@ -26,6 +26,11 @@ from harness.wire.replies import MASTER_ID, HaStatus, QueueRef
 from harness.wire.sync import Admin
 
 LOOK_TIMEOUT_S: Final = 5.0
+RUNTIME_INFO_TIMEOUT_S: Final = 30.0
+"""A 5.x broker goes through its whole timer wheel for it, and does not stop when nobody waits for the answer any more.
+
+Asked again and again it would be kept busy by what it is asked: 22 threads of one were seen at it on a busy machine.
+"""
 PROBE_TIMEOUT_S: Final = 8.0
 """Longer than any broker waits for its slaves (5 s before 4.9.3), so that its own answer is seen."""
 READ_BACK_S: Final = 8.0
@@ -173,7 +178,7 @@ class Looks:
     def runtime_info(self, node: str) -> dict[str, str] | None:
         """The broker's own figures; 4.x has none in its first second."""
         try:
-            return self._admin.runtime_info(self._roster.address(node), timeout_s=LOOK_TIMEOUT_S)
+            return self._admin.runtime_info(self._roster.address(node), timeout_s=RUNTIME_INFO_TIMEOUT_S)
         except WireError:
             return None
 
