@@ -201,6 +201,8 @@ class _Run:
         self._settle(stage, injector)
         with self.sheet.spend("oracle"):
             self._read_everything(stage, injector)
+        injector.refuse_undone()
+        stage.cluster.refuse_disturbed()
 
     def _acted(self) -> dict[str, list[str]]:
         """What every step leaves in the history, for the judge to know whether something of it is missing."""
@@ -234,6 +236,7 @@ class _Run:
         for name in injector.active:
             if name not in lasting:
                 injector.heal(name)
+        injector.refuse_undone()
         with self.sheet.spend("draining"):
             if lasting:
                 stage.observe("healthy.after", self._untouched_run(stage, injector))

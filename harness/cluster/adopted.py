@@ -10,11 +10,13 @@ from harness.cluster.notes import Note, forget, noted, remove, write
 from harness.cluster.observed import BringUp, Journal
 from harness.cluster.plan import ClusterPlan, Progress, TopicSpec
 from harness.cluster.provision import Outfit, Provision
-from harness.core.errors import CapabilityMissing, UsageError
+from harness.cluster.undisturbed import Seen, disturbed, see
+from harness.core.errors import CapabilityMissing, FaultError, UsageError
 from harness.distribution.archive import ArchivePlan
 from harness.distribution.jre import Jre
 from harness.distribution.release import Release
 from harness.runtime.base import NODE_CONFIG, Process, Runtime
+from harness.runtime.existing import ExistingRuntime
 from harness.runtime.theirs import NOT_OURS
 from harness.topology.render import Rendered
 from harness.waiting import wait_for
@@ -68,6 +70,7 @@ class Adopted(Cluster):
         self._foreign = plan.foreign
         self._run_id = run_id
         self._note: Note | None = None
+        self._seen: Seen | None = None
         super().__init__(plan, runtime, progress)
 
     def _make_provision(self, plan: ClusterPlan, runtime: Runtime) -> Provision:
@@ -104,6 +107,7 @@ class Adopted(Cluster):
         for broker in self.broker_names():
             with self._journal.step(f"written on {broker}"):
                 self._readiness.written(broker, self.plan.deadline_s)
+        self._seen = see(self.looks, self.brokers())
         self._journal.say(f"ready after {self._journal.elapsed_s:.2f} s")
         self._brought_up = BringUp(self._journal.elapsed_s, None, self._journal.steps)
         return self._brought_up
@@ -119,6 +123,14 @@ class Adopted(Cluster):
         """On every master; slaves are not told."""
         del on_slaves
         super().create(topics, groups, timeout_s, on_slaves=False)
+
+    def refuse_disturbed(self) -> None:
+        """Raises `FaultError` if a broker was restarted or configured by somebody else, or not ended by its hook."""
+        if self._seen is None:
+            return
+        ended = self.runtime.ended if isinstance(self.runtime, ExistingRuntime) else frozenset()
+        if lines := list(disturbed(self._seen, see(self.looks, self.brokers()), ended)):
+            raise FaultError(f"the cluster is not what it was when this began: {'; '.join(lines)}")
 
     def close(self) -> None:
         """Removes what was made there, ends the clients and closes the runtime; the cluster stays. Idempotent."""

@@ -241,6 +241,9 @@ class Cluster(Roster):
             last_seen=lambda: str(last[-1]),
         )
 
+    def refuse_disturbed(self) -> None:
+        """Raises `FaultError` if somebody else changed the cluster since it was there; nobody else can reach ours."""
+
     def lag_bytes(self, broker: str) -> dict[str, int | None]:
         """Slave node -> how many bytes its commit log lacks of its master's; None for one that does not answer.
 

@@ -70,6 +70,13 @@ class Fault(Data):
     def bites(self, cluster: Cluster) -> bool:
         """The damage is visible from outside, now."""
 
+    def undone(self, cluster: Cluster) -> tuple[str, ...]:  # noqa: ARG002
+        """The nodes that are not hurt any more though nothing was healed. Looked for where nodes are somebody else's.
+
+        Whoever minds them may start again what was killed.
+        """
+        return ()
+
     @abstractmethod
     def heal(self, cluster: Cluster) -> Detail:
         """Undoes the damage. Healing twice, or after an injection that failed half-way, is harmless."""
@@ -133,6 +140,7 @@ class Injector:
         fault = self._active.get(name)
         if fault is None:
             raise FaultError(f"fault {name!r} is not in force; active: {', '.join(self._active) or 'none'}")
+        self._refuse_undone(name, fault)
         self._record(name, "heal")
         detail = dict(self._guard(name, "heal", fault.heal))
         for node, exits in detail.pop("restart_failed", {}).items():
@@ -153,6 +161,18 @@ class Injector:
                 errors.append(f"healing {name}: {error}")
             self._active.pop(name, None)
         return tuple(errors)
+
+    def refuse_undone(self) -> None:
+        """Raises FaultError if a fault in force was undone by somebody else."""
+        for name, fault in self._active.items():
+            self._refuse_undone(name, fault)
+
+    def _refuse_undone(self, name: str, fault: Fault) -> None:
+        if undone := fault.undone(self._cluster):
+            raise FaultError(
+                f"fault {name!r}: {', '.join(undone)} came back before it was healed, so that nobody knows how long "
+                f"the {fault.kind_name()} lasted: keep what minds its process from starting it again"
+            )
 
     def _await_bite(self, name: str, fault: Fault) -> None:
         targets = ", ".join(fault.targets(self._cluster))

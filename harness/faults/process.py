@@ -57,6 +57,10 @@ class ProcessFault(Fault):
             for node in self.targets(cluster)
         )
 
+    def undone(self, cluster: Cluster) -> tuple[str, ...]:
+        """The nodes of somebody else's cluster that run again."""
+        return tuple(node for node in _theirs(self.targets(cluster), cluster) if cluster.runtime.state(node).alive)
+
     def heal(self, cluster: Cluster) -> Detail:
         """Starts the nodes again. What was seen of one that exited by itself is told under `restart_failed`."""
         failed = {}
@@ -80,6 +84,11 @@ class ProcessFault(Fault):
             timeout_s=RESTART_TIMEOUT_S,
         )
         return {}
+
+
+def _theirs(nodes: Iterable[str], cluster: Cluster) -> list[str]:
+    """Of these, the nodes of a cluster that somebody else runs; none where nodes are the harness's own."""
+    return [] if cluster.plan.foreign is None else [node for node in nodes if node not in cluster.clients()]
 
 
 def ended_on_purpose(faults: Iterable[Fault], cluster: Cluster) -> set[str]:
@@ -152,10 +161,17 @@ class Pause(Fault):
         """All threads of every target are stopped."""
         return all(cluster.runtime.state(node).kind == "stopped" for node in self.targets(cluster))
 
+    def undone(self, cluster: Cluster) -> tuple[str, ...]:
+        """The nodes of somebody else's cluster that do not stand still any more."""
+        theirs = _theirs(self.targets(cluster), cluster)
+        return tuple(node for node in theirs if cluster.runtime.state(node).kind != "stopped")
+
     def heal(self, cluster: Cluster) -> Detail:
-        """Continues them."""
+        """Continues them; of somebody else's also one that is silent, as a whole machine that stands still is."""
+        theirs = _theirs(self.targets(cluster), cluster)
         for node in self.targets(cluster):
-            if cluster.runtime.state(node).alive:
+            state = cluster.runtime.state(node)
+            if state.alive or (node in theirs and state.kind == "absent"):
                 cluster.runtime.signal(node, signal.SIGCONT)
         return {}
 

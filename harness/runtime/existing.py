@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from harness.core.errors import UsageError
+from harness.core.errors import FaultError, UsageError
 from harness.runtime import owner as owners
 from harness.runtime.base import (
     CAPABILITIES,
@@ -66,6 +66,8 @@ class ExistingRuntime(Theirs):
         self._nodes: dict[str, Node] = {}
         self._children = Children()
         self._paused: set[str] = set()
+        self._stood: set[str] = set()
+        self._ended: set[str] = set()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -100,6 +102,11 @@ class ExistingRuntime(Theirs):
     def nodes(self) -> Mapping[str, Node]:
         """Every node added and not removed."""
         return MappingProxyType(dict(self._nodes))
+
+    @property
+    def ended(self) -> frozenset[str]:
+        """The nodes of the cluster that a hook was asked to kill or stop, so far."""
+        return frozenset(self._ended)
 
     def capabilities(self) -> Capabilities:
         """What the hooks make possible."""
@@ -136,14 +143,17 @@ class ExistingRuntime(Theirs):
         """Starts a client and returns its pid; a node of the cluster by its hook, whose pid is nobody's (0)."""
         if node in self._targets:
             self._hooks.run("start", self._targets[node])
-            self._paused.discard(node)
+            self._stands(node, paused=False)
             return 0
         self._known(node)
         log = self._evidence / "nodes" / node / "logs" / "stdout.log"
         return self._children.start(node, process, self._work / node, log)
 
     def signal(self, node: str, signum: int) -> None:
-        """To a client; to a node of the cluster by the hook that stands for it."""
+        """To a client; to a node of the cluster by the hook that stands for it.
+
+        Raises `FaultError` for a hook that failed, and for one that hurt another node than its own.
+        """
         if node not in self._targets:
             self._known(node)
             self._children.signal(node, signum)
@@ -151,27 +161,40 @@ class ExistingRuntime(Theirs):
         name = _HOOK_OF.get(signal.Signals(signum))
         if name is None:
             raise UsageError(f"no hook stands for {signal.Signals(signum).name}")
+        others = [each for each in self._targets if each != node] if name != "resume" else []
+        before = {each for each in others if self.state(each).kind == "running"}
+        if name in ("kill", "stop"):
+            self._ended.add(node)
         self._hooks.run(name, self._targets[node])
-        if name == "pause":
-            self._paused.add(node)
-        else:
-            self._paused.discard(node)
+        self._stands(node, paused=name == "pause")
+        if hurt := [each for each in others if each in before and self.state(each).kind == "exited"]:
+            raise FaultError(
+                f"hook {name} for {node} ended {' and '.join(hurt)} as well, which nobody asked it to: see that "
+                f"{'they run' if len(hurt) > 1 else 'it runs'} again, and give a command that hurts one node alone"
+            )
+
+    def _stands(self, node: str, *, paused: bool) -> None:
+        (self._paused.add if paused else self._paused.discard)(node)
+        self._stood.discard(node)
 
     def state(self, node: str) -> ProcessState:
         """Of a node of the cluster what its port shows: it takes a connection, refuses it (exited), or is silent.
 
-        Silence is `absent`: nothing can be seen of it. One that was paused is `stopped` while it answers nothing.
+        Silence is `absent`: nothing can be seen of it. One that was paused is `stopped` while it answers nothing, and
+        once it was seen so also where it takes no connection any more: as many as wait for it is all that its kernel
+        keeps for it.
         """
         if node not in self._targets:
             return self._children.state(node)
         try:
             with self._dial_target(node, _LOOK_S) as connection:
                 silent = node in self._paused and not _answers(connection)
+                (self._stood.add if silent else self._stood.discard)(node)
                 return ProcessState("stopped" if silent else "running")
         except ConnectionRefusedError:
             return ProcessState("exited")
         except OSError:
-            return ProcessState("absent")
+            return ProcessState("stopped" if node in self._stood else "absent")
 
     def _dial_target(self, node: str, timeout_s: float) -> socket.socket:
         host, _, port = self._targets[node].address.rpartition(":")

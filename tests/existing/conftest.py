@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,12 +30,24 @@ class TheirBroker(Broker):
         self.config |= {"brokerRole": "SLAVE" if broker_id else "ASYNC_MASTER", "flushDiskType": "ASYNC_FLUSH"}
         self.refuses_topics = broker_id != 0
         self.changes = 0
+        self.born = 1_700_000_000_000
+
+    def again(self) -> None:
+        """Ends, and another process listens in its place."""
+        port = self.port
+        self.stop()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fake", daemon=True)
+        self._thread.start()
+        self.run(self._listen(port))
+        self.born += 1000
 
     def handle(self, connection: FakeConnection, frame: Frame) -> None:
         self.changes += frame.code == UPDATE_CONFIG
         if frame.code == RUNTIME_INFO:
             table = {"brokerVersionDesc": self.version_text, "commitLogMaxOffset": str(self.store.log_end)}
-            connection.reply(frame, 0, body=json.dumps({"table": table | {"dispatchBehindBytes": "0"}}).encode())
+            table |= {"dispatchBehindBytes": "0", "bootTimestamp": str(self.born)}
+            connection.reply(frame, 0, body=json.dumps({"table": table}).encode())
         elif frame.code in (DELETE_GROUP, DELETE_TOPIC) and self.broker_id != 0:
             connection.reply(frame, 1, remark="a slave is not told")
         elif frame.code == DELETE_GROUP:

@@ -1,0 +1,174 @@
+"""What somebody else does to the cluster meanwhile, or a hook beside what it is for: no verdict comes of it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cluster.adopted import Adopted
+from harness.core.errors import FaultError
+from harness.core.verdict import Verdict
+from harness.faults import Injector, Kill, Pause
+from harness.foreign import targets_of
+from harness.planning import cluster_plan
+from harness.runtime.base import ProcessState
+from harness.runtime.existing import ExistingRuntime
+from harness.runtime.hooks import Hooks, Target
+from harness.sharing import under
+from harness.suite import SendDirect, master, then
+from tests.existing.conftest import TheirBroker, Theirs
+from tests.existing.test_run import Site, calm
+from tests.existing.test_runtime import opened
+
+ALL = dict.fromkeys(("kill", "start", "stop", "pause", "resume"), "true")
+Acts = dict[str, Callable[[str], object]]
+
+
+@pytest.fixture
+def acts(monkeypatch: pytest.MonkeyPatch) -> Acts:
+    """Hook -> what it does to the node of that name, instead of a command."""
+    does: Acts = {}
+    monkeypatch.setattr(Hooks, "run", lambda _self, name, target: does.get(name, lambda _node: None)(target.node))
+    return does
+
+
+def during(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> Any:
+    """A scenario in the midst of which something happens."""
+    look = SendDirect.run
+    monkeypatch.setattr(SendDirect, "run", lambda self, stage: (act(), look(self, stage))[1])
+    return calm(then(SendDirect(target=master(0), count=1), name="sent"))
+
+
+def test_a_broker_that_somebody_else_restarts_makes_it_inconclusive(
+    theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = theirs()
+    broker = cluster.brokers["broker-a-0"]
+    site = Site(cluster, tmp_path)
+    result = site.run(during(monkeypatch, lambda: setattr(broker, "born", broker.born + 1)))
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE
+    assert "broker-a-0 was started anew meanwhile, and not by this run" in result.trouble
+    assert cluster.names() == set()
+
+
+def test_a_broker_that_somebody_else_configures_makes_it_inconclusive_and_no_value_is_told(
+    theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = theirs()
+    site = Site(cluster, tmp_path)
+    config = cluster.brokers["broker-a-0"].config
+    result = site.run(during(monkeypatch, lambda: config.update(transientStorePoolEnable="s3cret")))
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE
+    assert "configured otherwise than before (transientStorePoolEnable)" in result.trouble
+    assert "s3cret" not in result.trouble
+
+
+def injector(site: Site, tmp_path: Path) -> Injector:
+    """Of a cluster that is taken, with hooks."""
+    found = site.settings.found
+    assert found is not None
+    runtime = ExistingRuntime.open(
+        targets_of(found), ALL, run_id="r", evidence=tmp_path / "e", work_dir=tmp_path / "w", state_dir=tmp_path / "s"
+    )
+    plan = cluster_plan(under(calm(), "rmqh-0a1b2c-1-"), site.settings, site.equipment.release, site.equipment.jre)
+    cluster = Adopted(plan, runtime, "r")
+    cluster.start()
+    return Injector(cluster, lambda *_a, **_k: None)
+
+
+@pytest.fixture
+def made(theirs: Theirs, tmp_path: Path) -> Any:
+    cluster = theirs("broker-a", "broker-b")
+    injecting = injector(Site(cluster, tmp_path), tmp_path)
+    yield injecting, cluster.brokers
+    for broker in cluster.brokers.values():
+        if broker._thread is None or not broker._thread.is_alive():
+            broker.again()
+    injecting._cluster.close()
+
+
+def test_a_node_that_its_supervisor_starts_again_is_no_outage(made: Any, acts: Acts) -> None:
+    injecting, brokers = made
+    acts["kill"] = lambda node: brokers[node].stop()
+    injecting.inject("k", Kill(target=master(0)))
+    brokers["broker-a-0"].again()
+    with pytest.raises(FaultError, match=r"broker-a-0 came back before it was healed.*starting it again"):
+        injecting.heal("k")
+    assert injecting.heal_all() == ()
+
+
+def test_a_lasting_one_too(made: Any, acts: Acts) -> None:
+    injecting, brokers = made
+    acts["kill"] = lambda node: brokers[node].stop()
+    injecting.inject("k", Kill(target=master(0), lasting=True))
+    injecting.refuse_undone()
+    brokers["broker-a-0"].again()
+    with pytest.raises(FaultError, match="came back before it was healed"):
+        injecting.refuse_undone()
+
+
+def test_a_hook_that_ends_another_node_as_well_is_told_of(made: Any, acts: Acts) -> None:
+    injecting, brokers = made
+    acts["kill"] = lambda _node: [broker.stop() for broker in brokers.values()]
+    with pytest.raises(FaultError, match=r"hook kill for broker-a-0 ended broker-b-0 as well.*see that it runs again"):
+        injecting.inject("k", Kill(target=master(0)))
+    acts["start"] = lambda node: brokers[node].again()
+    assert injecting.heal_all() == ()
+
+
+def test_a_port_that_refuses_and_comes_back_with_the_same_process_was_no_kill(made: Any, acts: Acts) -> None:
+    injecting, brokers = made
+    acts["kill"] = lambda node: brokers[node].stop()
+    acts["start"] = lambda node: brokers[node].again()
+    injecting.inject("k", Kill(target=master(0)))
+    injecting.heal("k")
+    injecting._cluster.refuse_disturbed()
+    brokers["broker-a-0"].born -= 1000
+    with pytest.raises(FaultError, match="broker-a-0 is the very process that a hook was to end"):
+        injecting._cluster.refuse_disturbed()
+
+
+def test_a_machine_that_stands_still_is_continued_though_it_was_never_seen_to_answer_nothing(
+    made: Any, acts: Acts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    injecting, _brokers = made
+    silent = [False]
+    state = ExistingRuntime.state
+    monkeypatch.setattr("harness.faults.base.BITE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(
+        ExistingRuntime,
+        "state",
+        lambda self, node: ProcessState("absent") if silent[0] and node == "broker-a-0" else state(self, node),
+    )
+    resumed: list[str] = []
+    acts["pause"] = lambda _node: silent.__setitem__(0, True)
+    acts["resume"] = resumed.append
+    with pytest.raises(FaultError, match="did not bite"):
+        injecting.inject("p", Pause(target=master(0)))
+    assert injecting.heal_all() == ()
+    assert resumed == ["broker-a-0"]
+
+
+def test_one_that_stands_still_and_whose_connections_queue_is_full_is_still_stopped(
+    theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker: TheirBroker = theirs().brokers["broker-a-0"]
+    runtime = opened(tmp_path, {"b": Target("b", broker.address, "broker-a", "0")}, {"pause": "true", "resume": "true"})
+    runtime.add_node("b")
+    runtime.signal("b", signal.SIGSTOP)
+    broker.misbehaviour.hang = True
+    assert runtime.state("b").kind == "stopped"
+
+    def full(*_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr("harness.runtime.existing.socket.create_connection", full)
+    assert runtime.state("b").alive, "else nobody would continue it"
+    runtime.signal("b", signal.SIGCONT)
+    assert runtime.state("b").kind == "absent"
+    monkeypatch.undo()
+    runtime.close()
