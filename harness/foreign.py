@@ -49,14 +49,15 @@ def adopt(settings: Settings, found: Found, say: Callable[[str], None]) -> Equip
     )
     for node, why in found.closed.items():
         say(f"{node} will not be read: {why}")
-    try_topic(found)
-    capabilities = {**missing_here(settings.hooks), OPEN_LOAD: _UNBOUNDED}
+    kit = obtain_kit(settings)
+    try_topic(found, settings.state / NOTES)
+    capabilities = {**missing_here(settings.hooks), OPEN_LOAD: _UNBOUNDED, **found.otherwise}
     if found.closed:
         capabilities[SLAVE_READS] = next(iter(found.closed.values()))
     return Equipment(
         release=Release(str(found.version), found.version),
         jre=Jre(settings.java, 0, settings.java, "", Path(), Path(), Path()),
-        kit=obtain_kit(settings),
+        kit=kit,
         capabilities=capabilities,
         open_runtime=partial(ExistingRuntime.open, targets_of(found), settings.hooks),
     )

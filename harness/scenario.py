@@ -15,7 +15,7 @@ from harness.core.errors import UsageError
 from harness.core.expectation import Data, Expectation, Forbid, Gates, Op, Require, Rules
 from harness.core.verdict import Verdict
 from harness.faults import AnyFault
-from harness.runtime.base import NODE_CONFIG, OPEN_LOAD
+from harness.runtime.base import NODE_CONFIG, OPEN_LOAD, SHIPPED_CHECKS, SHIPPED_DELAYS
 from harness.workloads.load import Consume, Load, Produce
 from harness.workloads.probes import AnyProbe, AwaitDelivered, Probe, StartLoad
 
@@ -130,6 +130,10 @@ class Scenario(Data):
             wanted.add(NODE_CONFIG)
         if any(isinstance(load, Produce) and load.rate_per_s is load.max_messages is None for load in self.loads()):
             wanted.add(OPEN_LOAD)
+        if any(load.of_delays for load in self.loads()):
+            wanted.add(SHIPPED_DELAYS)
+        if any(isinstance(load, Produce) and load.mode == "transaction" for load in self.loads()):
+            wanted.add(SHIPPED_CHECKS)
         return frozenset(wanted)
 
     def loads(self) -> tuple[Load, ...]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
 from pydantic import ValidationError
 
-from harness.cluster.notes import noted, remove
+from harness.cluster.notes import REMOVE_S, forget, noted, remove, write
 from harness.cluster.plan import PROBE_TOPIC
 from harness.core.errors import UsageError, WireError
 from harness.core.version import Version
+from harness.runtime.base import SHIPPED_CHECKS, SHIPPED_DELAYS
 from harness.topology import MOST_NAMESERVERS, Role, Topology
 from harness.topology.found import Found
 from harness.wire.errors import Refused
-from harness.wire.replies import MASTER_ID
+from harness.wire.replies import MASTER_ID, ClusterInfo
 from harness.wire.sync import Admin
 
 NAME: Final = "existing"
@@ -25,6 +27,17 @@ CLOSED: Final = "a 5.x slave without slaveReadEnable=true refuses reads, and its
 _VERSION: Final = re.compile(r"[Vv]?(\d+)[._](\d+)[._](\d+)")
 _REPLICATION: Final = {"SYNC_MASTER": "sync", "ASYNC_MASTER": "async"}
 _FLUSH: Final = {"SYNC_FLUSH": "sync", "ASYNC_FLUSH": "async"}
+_ASKS_FOR_NAMESERVERS: Final = ("fetchNamesrvAddrByAddressServer", "fetchNameSrvAddrByDnsLookup")
+"""Keys under which a broker is told elsewhere whom to register with: its `namesrvAddr` does not say it."""
+SHIPPED_LEVELS: Final = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h"
+_LEVELS: Final = "messageDelayLevel"
+_CHECKS: Final = {
+    "transactionTimeOut": (6_000, False),
+    "transactionCheckInterval": (60_000, False),
+    "transactionCheckMax": (15, True),
+}
+"""When a broker asks what became of a transaction: the shipped value (of 4.x, where 5.x has less), and which way is
+worse: fewer or more."""
 _ELECTS: Final = {"enableDLegerCommitLog": "a DLedger group", "enableControllerMode": "a group under a controller"}
 
 Tables = Mapping[str, Mapping[int, str]]
@@ -57,16 +70,19 @@ def discover(nameservers: Sequence[str]) -> Found:
     releases, roles or flushes, and for what is not supported: groups that elect their master.
     """
     with Admin() as admin:
-        tables = {address: _brokers(admin, address) for address in nameservers}
-        brokers = _agreed(tables)
+        told = {address: _told_by(admin, address) for address in nameservers}
+        brokers = _agreed({address: info.brokers for address, info in told.items()})
+        for info in told.values():
+            _check_one_cluster(info)
         addresses = [address for ids in brokers.values() for address in ids.values()]
         configs = {address: _config(admin, address) for address in addresses}
         version = _version({address: _tells(admin, address) for address in addresses})
+    _check_nameservers(nameservers, configs)
     for address, config in configs.items():
         for key, what in _ELECTS.items():
             if config.get(key) == "true":
                 raise UsageError(f"broker {address} is of {what}: --runtime existing knows fixed roles only")
-    topology = _topology(len(nameservers), brokers, configs)
+    topology = _topology(len(nameservers), brokers, configs, version)
     places = {f"namesrv-{number}": address for number, address in enumerate(nameservers, 1)}
     closed: dict[str, str] = {}
     for node in topology.of_role(Role.MASTER, Role.SLAVE):
@@ -74,16 +90,21 @@ def discover(nameservers: Sequence[str]) -> Found:
         serves = configs[places[node.name]].get("slaveReadEnable") == "true"
         if node.role is Role.SLAVE and version.major >= 5 and not serves:
             closed[node.name] = CLOSED
-    return Found(topology, version, places, closed)
+    return Found(topology, version, places, closed, dict(_otherwise(configs.values())))
 
 
-def try_topic(found: Found) -> None:
-    """Makes a topic on every master and removes it again. Raises UsageError, one line, for a broker that refuses."""
+def try_topic(found: Found, notes: Path, timeout_s: float = REMOVE_S) -> None:
+    """Makes a topic on every master and removes it again; until it is gone that is noted in `notes`.
+
+    Raises UsageError, one line, for a broker that refuses either.
+    """
     nodes = found.topology.of_role
-    masters = [found.places[node.name] for node in nodes(Role.MASTER)]
+    masters, slaves = ([found.places[n.name] for n in nodes(role)] for role in (Role.MASTER, Role.SLAVE))
     prefix = f"rmqh-try-{uuid4().hex[:6]}-"
     nameservers = [found.places[node.name] for node in nodes(Role.NAMESERVER)]
-    note = noted("try", prefix, nameservers, masters, ())
+    note = noted("try", prefix, nameservers, masters, slaves)
+    write(notes, note)
+    left: list[str] = []
     with Admin() as admin:
         try:
             for address in masters:
@@ -96,12 +117,19 @@ def try_topic(found: Found) -> None:
         except WireError as error:
             raise UsageError(f"a topic could not be made: {error}; see that every master is reachable") from None
         finally:
-            remove(admin, note, timeout_s=10.0)
+            left = remove(admin, note, timeout_s)
+            if not left:
+                forget(notes, note)
+    if left:
+        raise UsageError(
+            f"a topic was made and cannot be removed again ({left[0]}), and a run removes what it made: allow this "
+            "client to delete topics, then `rmq-harness clean`"
+        )
 
 
-def _brokers(admin: Admin, nameserver: str) -> Tables:
+def _told_by(admin: Admin, nameserver: str) -> ClusterInfo:
     try:
-        return admin.cluster_info(nameserver, timeout_s=ASK_S).brokers
+        return admin.cluster_info(nameserver, timeout_s=ASK_S)
     except WireError as error:
         raise UsageError(
             f"--namesrv {nameserver!r} does not answer as a nameserver ({error}): give HOST:PORT of one that is up "
@@ -120,6 +148,44 @@ def _agreed(tables: Mapping[str, Tables]) -> Tables:
     if not brokers:
         raise UsageError(f"--namesrv {first!r} knows no broker: wait until they are registered")
     return brokers
+
+
+def _otherwise(configs: Iterable[Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+    """What is slower, or asked less often, than as shipped: a demand on it would be held against the product."""
+    for config in configs:
+        levels = config.get(_LEVELS, SHIPPED_LEVELS)
+        if levels.split() != SHIPPED_LEVELS.split():
+            yield SHIPPED_DELAYS, f"suites count on the shipped {_LEVELS}, and its owner has {levels!r}"
+        for key, (as_shipped, least) in _CHECKS.items():
+            value = config.get(key, "")
+            if value.isdecimal() and (int(value) < as_shipped if least else int(value) > as_shipped):
+                yield SHIPPED_CHECKS, f"suites count on {key} as it is shipped, and its owner has {value}"
+
+
+def _check_one_cluster(info: ClusterInfo) -> None:
+    """Nameservers serve several clusters as willingly as one; a run would put its load on all of them."""
+    clusters = {name: [b for b in brokers if b in info.brokers] for name, brokers in info.clusters.items()}
+    there = {name: brokers for name, brokers in clusters.items() if brokers}
+    if len(there) > 1:
+        shown = "; ".join(f"{name}: {', '.join(brokers)}" for name, brokers in sorted(there.items()))
+        raise UsageError(
+            f"--namesrv: its nameservers serve {len(there)} clusters ({shown}), and a run would make topics and put "
+            "load on all of them: name nameservers that serve the one to be tested alone"
+        )
+
+
+def _check_nameservers(given: Sequence[str], configs: Mapping[str, Mapping[str, str]]) -> None:
+    """As many are given as a broker registers with: of one that is not, nobody would look at what it tells clients."""
+    for address, config in configs.items():
+        if any(config.get(key) == "true" for key in _ASKS_FOR_NAMESERVERS):
+            continue
+        theirs = {place.strip() for place in re.split("[;,]", config.get("namesrvAddr") or "") if place.strip()}
+        if theirs and len(theirs) != len(given):
+            what = "name every one of them" if len(theirs) > len(given) else "name each of them once, under one name"
+            raise UsageError(
+                f"--namesrv names {len(given)}, and broker {address} registers with {len(theirs)} nameservers "
+                f"({', '.join(sorted(theirs))}): {what}"
+            )
 
 
 def _told(table: Tables) -> str:
@@ -156,13 +222,21 @@ def _version(told: Mapping[str, str]) -> Version:
     return next(iter(found))
 
 
-def _topology(nameservers: int, brokers: Tables, configs: Mapping[str, Mapping[str, str]]) -> Topology:
+def _topology(
+    nameservers: int, brokers: Tables, configs: Mapping[str, Mapping[str, str]], version: Version
+) -> Topology:
     groups = []
     for name, ids in sorted(brokers.items()):
         if MASTER_ID not in ids:
             raise UsageError(f"{name} has no master registered (there are ids {', '.join(map(str, sorted(ids)))})")
         groups.append({"name": name, "replicas": [_replica(id_) for id_ in sorted(ids)]})
     slaves = any(len(ids) > 1 for ids in brokers.values())
+    for name, ids in brokers.items() if version.major < 5 else ():
+        if len(ids) == 1 and configs[ids[MASTER_ID]].get("brokerRole") == "SYNC_MASTER":
+            raise UsageError(
+                f"{name} is a SYNC_MASTER and no slave of it is registered, so that before 5.0 it acknowledges nothing "
+                "with SEND_OK: start its slave"
+            )
     roles = {ids[MASTER_ID]: configs[ids[MASTER_ID]].get("brokerRole", "") for ids in brokers.values()}
     flushes = {address: config.get("flushDiskType", "") for address, config in configs.items()}
     document: dict[str, Any] = {

@@ -27,12 +27,15 @@ NODE_PAUSE: Final = "node-pause"
 NODE_CONFIG: Final = "node-config"
 SLAVE_READS: Final = "slave-reads"
 OPEN_LOAD: Final = "open-load"
-REACH: Final = (NODE_KILL, NODE_STOP, NODE_PAUSE, NODE_CONFIG, SLAVE_READS, OPEN_LOAD)
+SHIPPED_DELAYS: Final = "shipped-delays"
+SHIPPED_CHECKS: Final = "shipped-checks"
+REACH: Final = (NODE_KILL, NODE_STOP, NODE_PAUSE, NODE_CONFIG, SLAVE_READS, OPEN_LOAD, SHIPPED_DELAYS, SHIPPED_CHECKS)
 """What may be done with nodes that the harness started itself, and with nobody else's unless their owner helps.
 
 A runtime whose nodes are its own need not say that it can: it is missing only where a reason is given. `node-config`
 is whatever changes a node for others too, or looks into its files: configuration, disks, releases, permissions.
 `slave-reads` is that slaves may be made to serve reads; `open-load` a load that only the cluster itself bounds.
+`shipped-delays` and `shipped-checks` are that delay levels, and when brokers ask after transactions, are as shipped.
 """
 
 HUB: Final = "hub"

@@ -15,10 +15,11 @@ class Found:
     """What the nameservers and the brokers said of themselves. `places` maps every node to its `host:port`.
 
     `closed` are slaves that refuse reads (5.x without slaveReadEnable), each with the reason: nobody but the owner may
-    change that.
+    change that. `otherwise` maps what suites take for granted, by its word in `REACH`, to how its owner has it.
     """
 
     topology: Topology
     version: Version
     places: Mapping[NodeName, str]
     closed: Mapping[NodeName, str] = field(default_factory=lambda: MappingProxyType({}))
+    otherwise: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

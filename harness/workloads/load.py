@@ -38,6 +38,11 @@ class Produce(Data):
     wait_store: bool = True
     wait_route: bool = True
 
+    @property
+    def of_delays(self) -> bool:
+        """When its messages are seen depends on the brokers' delay levels."""
+        return bool(self.delay_level)
+
 
 class Consume(Data):
     """One consumer group: `size` members, each a process of its own."""
@@ -56,6 +61,11 @@ class Consume(Data):
     max_reconsume: int | None = None
     wait_assignment: bool = True
     poll_nameserver_ms: int | None = None
+
+    @property
+    def of_delays(self) -> bool:
+        """When a refused message comes again depends on the brokers' delay levels."""
+        return bool(self.fail_every) and self.model == "clustering"
 
 
 Load = Annotated[Produce | Consume, Field(discriminator="kind")]

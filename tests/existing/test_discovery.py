@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import socket
+from pathlib import Path
 
 import pytest
 
-from harness.cluster import discovery
+from harness.cluster import discovery, notes
 from harness.cluster.discovery import discover, try_topic
 from harness.core.errors import UsageError
-from tests.existing.conftest import CREATE_TOPIC, Theirs
+from tests.existing.conftest import CREATE_TOPIC, DELETE_TOPIC, Theirs
+from tests.fakes.nameserver import FakeNameServer
 
 
 def test_shape_release_and_places(theirs: Theirs) -> None:
@@ -32,10 +35,11 @@ def test_a_slave_of_5_that_refuses_reads_is_known(theirs: Theirs) -> None:
     assert list(discover(cluster.namesrv).closed) == ["broker-a-1"]
 
 
-def test_looking_changes_nothing(theirs: Theirs) -> None:
+def test_looking_changes_nothing(theirs: Theirs, tmp_path: Path) -> None:
     cluster = theirs(slaves=1)
     before = cluster.names()
-    try_topic(discover(cluster.namesrv))
+    try_topic(discover(cluster.namesrv), tmp_path)
+    assert list(notes.notes(tmp_path)) == []
     assert cluster.names() == before
     assert [broker.changes for broker in cluster.brokers.values()] == [0, 0]
 
@@ -106,11 +110,69 @@ def test_a_name_that_does_not_fit(theirs: Theirs) -> None:
     assert "'Broker_A'" in refused(theirs("Broker_A").namesrv)
 
 
-def test_a_broker_that_refuses_topics_is_told_of_at_once(theirs: Theirs) -> None:
+def test_a_topic_that_can_be_made_and_not_removed_is_told_of_and_noted(theirs: Theirs, tmp_path: Path) -> None:
+    cluster = theirs()
+    cluster.brokers["broker-a-0"].misbehaviour.answers[DELETE_TOPIC] = (16, "no permission")
+    with pytest.raises(UsageError, match=r"cannot be removed again \(rmqh-try-.*`rmq-harness clean`"):
+        try_topic(discover(cluster.namesrv), tmp_path, timeout_s=0.1)
+    (note,) = notes.notes(tmp_path)
+    assert [name for name in cluster.names() if name.startswith(note.prefix)]
+
+
+def test_a_topic_that_is_being_tried_is_noted_before_it_is_there(
+    theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = discover(theirs().namesrv)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(discovery, "remove", killed)
+    with pytest.raises(KeyboardInterrupt):
+        try_topic(found, tmp_path)
+    assert len(list(notes.notes(tmp_path))) == 1
+
+
+def test_nameservers_of_several_clusters(theirs: Theirs, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = theirs("orders", "payments")
+    both = b'"clusterAddrTable":{"one":["orders"],"other":["orders","payments"],"gone":["was-here"]}'
+    whole = FakeNameServer._cluster
+    monkeypatch.setattr(
+        FakeNameServer, "_cluster", lambda self: re.sub(rb'"clusterAddrTable":\{[^}]*\}', both, whole(self))
+    )
+    text = refused(cluster.namesrv)
+    assert "serve 2 clusters (one: orders; other: orders, payments)" in text
+    assert "load on all of them" in text
+
+
+def test_more_nameservers_than_were_named_and_fewer(theirs: Theirs) -> None:
+    cluster = theirs()
+    config = cluster.brokers["broker-a-0"].config
+    config["namesrvAddr"] = f"{cluster.namesrv[0]};10.0.0.6:9876"
+    assert "registers with 2 nameservers" in refused(cluster.namesrv)
+    assert "name every one of them" in refused(cluster.namesrv)
+    port = cluster.namesrv[0].rpartition(":")[2]
+    config["namesrvAddr"] = cluster.namesrv[0]
+    assert "under one name" in refused([*cluster.namesrv, f"localhost:{port}"])
+    config |= {"namesrvAddr": "ns.example:9876;b:1", "fetchNameSrvAddrByDnsLookup": "true"}
+    assert discover(cluster.namesrv).topology.nameservers == 1
+
+
+@pytest.mark.parametrize(("version", "refuses"), [("4.9.7", True), ("5.3.3", False)])
+def test_a_master_that_waits_for_a_slave_that_is_not_there(theirs: Theirs, version: str, refuses: bool) -> None:
+    cluster = theirs(version=version, brokerRole="SYNC_MASTER")
+    if refuses:
+        assert "broker-a is a SYNC_MASTER and no slave of it is registered" in refused(cluster.namesrv)
+    else:
+        assert discover(cluster.namesrv).topology.shapes == {"1m"}
+
+
+def test_a_broker_that_refuses_topics_is_told_of_at_once(theirs: Theirs, tmp_path: Path) -> None:
     cluster = theirs("broker-a", "broker-b")
     found = discover(cluster.namesrv)
     cluster.brokers["broker-b-0"].misbehaviour.answers[CREATE_TOPIC] = (16, "no permission")
     cluster.brokers["broker-b-0"].refuses_topics = True
     with pytest.raises(UsageError, match=r"refuses to make a topic .* ask its owner"):
-        try_topic(found)
+        try_topic(found, tmp_path)
+    assert list(notes.notes(tmp_path)) == []
     assert not [name for name in cluster.names() if name.startswith("rmqh-")]
