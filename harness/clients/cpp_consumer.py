@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 import time
-import traceback
 from typing import Any, Final
 
 from harness.clients.config import Config, ConsumerConfig
-from harness.clients.cpp_binding import Binding, log_text
+from harness.clients.cpp_binding import Binding, answering, log_text
 from harness.clients.pace import Tally
 from harness.clients.record import DeliverLines, Recorder
 from harness.clients.refusals import Refusals
@@ -100,13 +98,9 @@ class CppConsumer:
         return not refused
 
     def _consumed(self, message: Any) -> Any:
-        """What the library calls. It would take an exception for success."""
-        try:
-            status = self._binding.client.ConsumeStatus
-            return status.CONSUME_SUCCESS if self.take(message) else status.RECONSUME_LATER
-        except BaseException:  # noqa: BLE001  nobody above would hear of it
-            traceback.print_exc()
-            os._exit(70)
+        """What the library calls."""
+        status = self._binding.client.ConsumeStatus
+        return answering(lambda: status.CONSUME_SUCCESS if self.take(message) else status.RECONSUME_LATER)
 
     def _line(self, message: Any, now_ns: int, *, refused: bool) -> str:
         keys = message.keys

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from harness.clients import outcome
 from harness.clients.config import Config, ProducerConfig
-from harness.clients.cpp_binding import Binding
+from harness.clients.cpp_binding import Binding, answering
 from harness.clients.decisions import decision_of
 from harness.clients.pace import Pacer, Tally
 from harness.clients.record import Recorder, SendLines
@@ -74,7 +74,7 @@ class CppProducer(Sending):
         config, client = self._config, self._binding.client
         group = config.group
         if config.mode == "transaction":
-            producer = client.TransactionMQProducer(group, self._checked)
+            producer = client.TransactionMQProducer(group, lambda message: answering(lambda: self._checked(message)))
         else:
             producer = client.Producer(group, orderly=config.mode == "orderly")
         self._producer = producer
@@ -141,7 +141,9 @@ class CppProducer(Sending):
         message = self._message(n)
         self._invoke(n)
         try:
-            result = self._producer.send_message_in_transaction(message, lambda _message, _argument: self._settle(n))
+            result = self._producer.send_message_in_transaction(
+                message, lambda _message, _argument: answering(lambda: self._settle(n))
+            )
         except self._binding.error as error:
             if n not in self._decided:
                 self._failed(n, time.monotonic_ns(), error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -23,6 +24,8 @@ TIMEOUT_S: Final = 90.0
 """Longer than systemd waits for a stop (90 s by default it kills): a hook that is not done by then hangs."""
 KEPT_BYTES: Final = 16_384
 _SECRET_CHARACTERS: Final = 4
+_BETWEEN: Final = re.compile(r"""[\s'"=:@,;|&<>()]+|\{(?:""" + "|".join(PLACEHOLDERS) + r")\}")
+"""What stands between the parts of a word that mean something by themselves."""
 _PAIRS: Final = {NODE_KILL: ("kill", "start"), NODE_STOP: ("stop", "start"), NODE_PAUSE: ("pause", "resume")}
 
 
@@ -146,10 +149,17 @@ def filled(word: str, target: Target) -> str:
 
 
 def blotted(said: str, template: list[str], target: Target) -> str:
-    """Output without the words of the command, which may be secrets; of the first word, the program, only its place."""
-    for word in sorted(template[1:], key=len, reverse=True):
-        for part in {word, word.partition("=")[2]}:
-            secret = filled(part, target)
-            if len(part) > _SECRET_CHARACTERS and not any(f"{{{name}}}" in part for name in PLACEHOLDERS):
-                said = said.replace(secret, "***")
+    """Output without the words of the command, which may be secrets; of the first word, the program, only its place.
+
+    Nor with the parts of a word: a shell's script is one, and a URL with a password in it. Parts of up to four
+    characters stay, and what a placeholder stands for.
+    """
+    parts = {part for word in template[1:] for part in (word, word.partition("=")[2], *_parts(word))}
+    for part in sorted(parts, key=lambda part: (-len(part), part)):
+        if len(part) > _SECRET_CHARACTERS and not any(f"{{{name}}}" in part for name in PLACEHOLDERS):
+            said = said.replace(filled(part, target), "***")
     return said
+
+
+def _parts(word: str) -> list[str]:
+    return [part.strip("/") for part in _BETWEEN.split(word)]

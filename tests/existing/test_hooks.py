@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,23 @@ def test_what_is_kept_has_the_output_and_no_secret(tmp_path: Path) -> None:
     assert "says no to broker-a-0" in kept
     for shown in (kept, str(error.value), repr(hooks)):
         assert "s3cret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("sh -c 'echo user s3cret-1 has not done it; exit 3'", "user *** has not done it"),
+        ("sh -c 'TOKEN=s3cret-1; set -x; true $TOKEN {node}'", "+ true *** broker-a-0"),
+        ("sh -c 'echo cannot reach $0' https://admin:s3cret-1@{address}/kill", "10.0.0.5:10911"),
+        ("sh -c 'echo {node} refuses s3cret-1'", "broker-a-0"),
+    ],
+)
+def test_nor_has_it_a_secret_that_is_only_a_part_of_a_word(tmp_path: Path, command: str, said: str) -> None:
+    with suppress(FaultError):
+        Hooks({"kill": command}, tmp_path).run("kill", TARGET)
+    kept = (tmp_path / "broker-a-0/logs/hooks.log").read_text()
+    assert "s3cret" not in kept
+    assert said in kept
 
 
 def test_a_hook_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
