@@ -47,6 +47,8 @@ def adopt(settings: Settings, found: Found, say: Callable[[str], None]) -> Equip
         f"{several(shape.nameservers, 'nameserver')}, {shape.flush.upper()}_FLUSH"
         + (f", {shape.replication} replication" if shape.slaves else "")
     )
+    if found.waits_for_nobody:
+        say("its SYNC_MASTERs wait for no slave (inSyncReplicas=1), so what is promised of it is what ASYNC_MASTERs do")
     for node, why in found.closed.items():
         say(f"{node} will not be read: {why}")
     kit = obtain_kit(settings)

@@ -15,7 +15,7 @@ from harness.core.errors import UsageError
 from harness.core.expectation import Data, Expectation, Forbid, Gates, Op, Require, Rules
 from harness.core.verdict import Verdict
 from harness.faults import AnyFault
-from harness.runtime.base import NODE_CONFIG, OPEN_LOAD, SHIPPED_CHECKS, SHIPPED_DELAYS
+from harness.runtime.base import NODE_CONFIG, OPEN_LOAD, SHIPPED_CHECKS, SHIPPED_DELAYS, SLAVE_READS
 from harness.workloads.load import Consume, Load, Produce
 from harness.workloads.probes import AnyProbe, AwaitDelivered, Probe, StartLoad
 
@@ -93,6 +93,7 @@ class Scenario(Data):
 
     `load` runs from the start until `duration_s` of steady load have passed and every step is done. `await_deliveries`
     waits, before consumers stop, until everything acknowledged was delivered to each group (bounded by `drain_s`).
+    `consumes_from_slaves`: what it demands needs slaves that serve consumers, as those of ours all do but stock ones.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Scenario(Data):
     await_deliveries: bool = True
     drain_s: float = 60
     read_roles: Literal["all", "masters", "slaves"] = "all"
+    consumes_from_slaves: bool = False
     rules: Rules = Field(default_factory=Rules)
 
     def needs(self) -> frozenset[str]:
@@ -134,6 +136,8 @@ class Scenario(Data):
             wanted.add(SHIPPED_DELAYS)
         if any(isinstance(load, Produce) and load.mode == "transaction" for load in self.loads()):
             wanted.add(SHIPPED_CHECKS)
+        if self.consumes_from_slaves:
+            wanted.add(SLAVE_READS)
         return frozenset(wanted)
 
     def loads(self) -> tuple[Load, ...]:

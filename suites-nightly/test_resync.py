@@ -137,6 +137,7 @@ def test_reading_goes_to_the_slave_and_back(scenario: Prover) -> None:
             then(Kill(target=slaves, lasting=True), name="slaves-gone"),
             then(AwaitCount(who="c", what="delivered", at_least=1000, timeout_s=60), name="from-master"),
         ),
+        consumes_from_slaves=True,
         drain_s=120,
         demand=[
             observed("from-slave.all").equals(1),

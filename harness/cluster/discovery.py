@@ -26,6 +26,7 @@ ASK_S: Final = 8.0
 CLOSED: Final = "a 5.x slave without slaveReadEnable=true refuses reads, and its owner alone may change that"
 _VERSION: Final = re.compile(r"[Vv]?(\d+)[._](\d+)[._](\d+)")
 _REPLICATION: Final = {"SYNC_MASTER": "sync", "ASYNC_MASTER": "async"}
+IN_SYNC: Final = "inSyncReplicas"
 _FLUSH: Final = {"SYNC_FLUSH": "sync", "ASYNC_FLUSH": "async"}
 _ASKS_FOR_NAMESERVERS: Final = ("fetchNamesrvAddrByAddressServer", "fetchNameSrvAddrByDnsLookup")
 """Keys under which a broker is told elsewhere whom to register with: its `namesrvAddr` does not say it."""
@@ -90,7 +91,9 @@ def discover(nameservers: Sequence[str]) -> Found:
         serves = configs[places[node.name]].get("slaveReadEnable") == "true"
         if node.role is Role.SLAVE and version.major >= 5 and not serves:
             closed[node.name] = CLOSED
-    return Found(topology, version, places, closed, dict(_otherwise(configs.values())))
+    in_name = any(config.get("brokerRole") == "SYNC_MASTER" for config in configs.values())
+    waits_for_nobody = in_name and topology.replication == "async"
+    return Found(topology, version, places, closed, dict(_otherwise(configs.values())), waits_for_nobody)
 
 
 def try_topic(found: Found, notes: Path, timeout_s: float = REMOVE_S) -> None:
@@ -244,7 +247,7 @@ def _topology(
         "description": "a cluster that somebody else runs",
         "nameservers": nameservers,
         "brokers": groups,
-        "replication": _one("brokerRole", roles, _REPLICATION) if slaves else "none",
+        "replication": _replication(roles, configs, version) if slaves else "none",
         "flush": _one("flushDiskType", flushes, _FLUSH),
     }
     try:
@@ -255,6 +258,14 @@ def _topology(
         told = problem["msg"].removeprefix("Value error, ")
         shown = f" ({problem['input']!r})" if isinstance(problem["input"], str) else ""
         raise UsageError(f"the cluster behind --namesrv cannot be tested: {where}{shown}: {told}") from None
+
+
+def _replication(roles: Mapping[str, str], configs: Mapping[str, Mapping[str, str]], version: Version) -> str:
+    """What a SYNC_MASTER of 5.x waits for is as many replicas as inSyncReplicas says: with 1, as shipped, for none."""
+    if _one("brokerRole", roles, _REPLICATION) == "async" or version.major < 5:
+        return _one("brokerRole", roles, _REPLICATION)
+    waits = {master: str(int(configs[master].get(IN_SYNC) or "1") > 1).lower() for master in roles}
+    return _one(f"{IN_SYNC} above 1", waits, {"true": "sync", "false": "async"})
 
 
 def _replica(id_: int) -> dict[str, object]:

@@ -23,3 +23,5 @@ class Found:
     places: Mapping[NodeName, str]
     closed: Mapping[NodeName, str] = field(default_factory=lambda: MappingProxyType({}))
     otherwise: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    waits_for_nobody: bool = False
+    """Its masters are SYNC_MASTERs in name: as shipped those of 5.x acknowledge what no slave has."""

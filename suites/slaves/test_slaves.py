@@ -76,6 +76,7 @@ def test_consumers_go_on_from_the_slave(scenario: Prover) -> None:
             forbid("phantom"),
         ],
         gates=Gates(in_flight_at_fault=not ahead, min_acked_before_fault=0 if ahead else 200),
+        consumes_from_slaves=True,
         control=scenario.control(
             "slave-dead-too",
             load=[LOAD],

@@ -35,6 +35,21 @@ def test_a_slave_of_5_that_refuses_reads_is_known(theirs: Theirs) -> None:
     assert list(discover(cluster.namesrv).closed) == ["broker-a-1"]
 
 
+@pytest.mark.parametrize(
+    ("version", "in_sync", "shape"),
+    [("4.9.7", "1", "1m-1s-sync"), ("5.3.3", "1", "1m-1s-async"), ("5.3.3", "", "1m-1s-async"),
+     ("5.3.3", "2", "1m-1s-sync")],
+)  # fmt: skip
+def test_a_sync_master_that_waits_for_no_slave_is_not_held_to_dual_write(
+    theirs: Theirs, version: str, in_sync: str, shape: str
+) -> None:
+    cluster = theirs(slaves=1, version=version)
+    cluster.brokers["broker-a-0"].config |= {"brokerRole": "SYNC_MASTER", "inSyncReplicas": in_sync}
+    found = discover(cluster.namesrv)
+    assert found.topology.shapes == {shape}
+    assert found.waits_for_nobody is (shape == "1m-1s-async")
+
+
 def test_looking_changes_nothing(theirs: Theirs, tmp_path: Path) -> None:
     cluster = theirs(slaves=1)
     before = cluster.names()

@@ -146,6 +146,12 @@ def test_the_products_own_timers_are_what_is_there() -> None:
     assert reach(cluster=ClusterNeeds(timers="documented", queues=6, topics=2)) == frozenset()
 
 
+@pytest.mark.parametrize("name", ["slave-is-readable", "failback-costs-only-duplicates"])
+def test_what_is_demanded_of_slaves_as_consumers_need_them_is_not_asked_of_slaves_that_refuse(name: str) -> None:
+    for scenario, _control in all_of("2m-2s-sync", "5.3.3")[name]:
+        assert SLAVE_READS in scenario.reach()
+
+
 def test_where_nodes_are_our_own_all_of_it_may_be_asked(tmp_path: Path) -> None:
     equipment = Machines(load_topology("1m"), tmp_path)
     scenario = Scenario(name="s", steps=plan(then(Kill(target=master())), then(CommitLog(target=master()))))
