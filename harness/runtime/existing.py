@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,8 @@ from harness.runtime.theirs import NOT_OURS, Theirs, not_here
 from harness.waiting import wait_for
 from harness.wire.frame import Frame, encode
 
+PROMPT_S: Final = 5.0
+"""Within which a kill or a pause must be done: times are counted from when it was asked for. A stop takes its time."""
 _LOOK_S: Final = 1.0
 _ASKS: Final = 26
 """Any code will do: whoever runs says something, be it that he does not know it."""
@@ -165,8 +168,15 @@ class ExistingRuntime(Theirs):
         before = {each for each in others if self.state(each).kind == "running"}
         if name in ("kill", "stop"):
             self._ended.add(node)
+        began = time.monotonic()
         self._hooks.run(name, self._targets[node])
+        took_s = time.monotonic() - began
         self._stands(node, paused=name == "pause")
+        if name in ("kill", "pause") and took_s > PROMPT_S:
+            raise FaultError(
+                f"hook {name} for {node} took {took_s:.1f} s, so that nobody knows when it did it: it must be done "
+                f"within {PROMPT_S:.0f} s"
+            )
         if hurt := [each for each in others if each in before and self.state(each).kind == "exited"]:
             raise FaultError(
                 f"hook {name} for {node} ended {' and '.join(hurt)} as well, which nobody asked it to: see that "

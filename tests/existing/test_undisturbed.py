@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from harness.cluster.adopted import Adopted
 from harness.core.errors import FaultError
 from harness.core.verdict import Verdict
-from harness.faults import Injector, Kill, Pause
+from harness.faults import Injector, Kill, Pause, Stop
 from harness.foreign import targets_of
 from harness.planning import cluster_plan
 from harness.runtime.base import ProcessState
@@ -118,6 +119,20 @@ def test_a_hook_that_ends_another_node_as_well_is_told_of(made: Any, acts: Acts)
         injecting.inject("k", Kill(target=master(0)))
     acts["start"] = lambda node: brokers[node].again()
     assert injecting.heal_all() == ()
+
+
+def test_a_kill_of_which_nobody_knows_when_it_came_is_refused_and_a_stop_may_take_its_time(
+    made: Any, acts: Acts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    injecting, brokers = made
+    monkeypatch.setattr("harness.runtime.existing.PROMPT_S", 0.05)
+    acts["start"] = lambda node: brokers[node].again()
+    acts["kill"] = acts["stop"] = lambda node: (threading.Event().wait(0.1), brokers[node].stop())
+    with pytest.raises(FaultError, match=r"hook kill for broker-a-0 took 0.\d s, so that nobody knows when"):
+        injecting.inject("k", Kill(target=master(0)))
+    assert injecting.heal_all() == ()
+    injecting.inject("s", Stop(target=master(0)))
+    injecting.heal("s")
 
 
 def test_a_port_that_refuses_and_comes_back_with_the_same_process_was_no_kill(made: Any, acts: Acts) -> None:
