@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from harness.cluster.cluster import Cluster
 from harness.cluster.lifecycle import Lifecycle
-from harness.cluster.notes import Note, forget, noted, remove, write
+from harness.cluster.notes import Note, forget, named, noted, remove, write
 from harness.cluster.observed import BringUp, Journal
 from harness.cluster.plan import ClusterPlan, Progress, TopicSpec
 from harness.cluster.provision import Outfit, Provision
@@ -92,14 +92,16 @@ class Adopted(Cluster):
         self._place(nodes)
         for node in nodes:
             self._provision.outfit(node)
-        self._note = noted(
+        note = noted(
             self._run_id,
             self.plan.prefix,
             [self.address(node) for node in self.nameservers()],
             [self.address(node) for node in self.masters()],
             [self.address(node) for node in self.slaves()],
         )
-        write(self._foreign.notes, self._note)
+        self._refuse_names_in_use(note)
+        self._note = note
+        write(self._foreign.notes, note)
         with self._journal.step(f"topics {self.plan.prefix}* made and known"):
             self.create(self.plan.all_topics, self.plan.groups, LEARNS_S)
             for node in self.slaves():
@@ -111,6 +113,13 @@ class Adopted(Cluster):
         self._journal.say(f"ready after {self._journal.elapsed_s:.2f} s")
         self._brought_up = BringUp(self._journal.elapsed_s, None, self._journal.steps)
         return self._brought_up
+
+    def _refuse_names_in_use(self, note: Note) -> None:
+        """What has our prefix is removed in the end: it must be ours. Raises `UsageError`."""
+        if there := named(self.admin, note):
+            raise UsageError(
+                f"{there[0]} is there already, under the prefix that was drawn for what this run makes: start again"
+            )
 
     def create(
         self,
@@ -133,11 +142,18 @@ class Adopted(Cluster):
             raise FaultError(f"the cluster is not what it was when this began: {'; '.join(lines)}")
 
     def close(self) -> None:
-        """Removes what was made there, ends the clients and closes the runtime; the cluster stays. Idempotent."""
+        """Removes what was made there, ends the clients and closes the runtime; the cluster stays. Idempotent.
+
+        A node that a hook hurt and none mended is told of: it stays as it is.
+        """
         if self._closed:
             return
         self._closed = True
         try:
+            hurt = self.runtime.hurt() if isinstance(self.runtime, ExistingRuntime) else {}
+            for node, hook in hurt.items():
+                mends = "resume" if hook == "pause" else "start"
+                self._journal.say(f"LEFT HURT: {node}, by hook {hook}; {mends} it by hand, no hook could")
             if self._note is not None:
                 self._remove(self._note)
         finally:

@@ -24,6 +24,10 @@ OF_GROUPS: Final = ("%RETRY%", "%DLQ%")
 """What the product puts before a group's name for its retry topic and its dead letters."""
 REMOVE_S: Final = 90.0
 """A slave that will not be told learns from its master, on 5.x once a minute."""
+_TABLES: Final = (
+    (GET_ALL_GROUP_CONFIG, "subscriptionGroupTable"),
+    (GET_ALL_TOPIC_CONFIG, "topicConfigTable"),
+)
 _ROUND_S: Final = 2.0
 _CALL_S: Final = 5.0
 
@@ -111,13 +115,21 @@ def remove(admin: Admin, note: Note, timeout_s: float = REMOVE_S) -> list[str]:
         pause_s(_ROUND_S)
 
 
+def named(admin: Admin, note: Note) -> list[str]:
+    """The topics and groups with the prefix that any broker has, each once. Raises `WireError` if one does not tell."""
+    found: dict[str, None] = {}
+    for address in (*note.masters, *note.slaves):
+        for code, key in _TABLES:
+            found |= dict.fromkeys(name for name in _table(admin, address, code, key) if _ours(name, note))
+    return list(found)
+
+
 def _once(admin: Admin, note: Note) -> list[str]:
     """Asks everybody to delete what they have of ours, and says what they had."""
     left: list[str] = []
     for address in (*note.masters, *note.slaves):
         try:
-            every_group = _table(admin, address, GET_ALL_GROUP_CONFIG, "subscriptionGroupTable")
-            every_topic = _table(admin, address, GET_ALL_TOPIC_CONFIG, "topicConfigTable")
+            every_group, every_topic = (_table(admin, address, code, key) for code, key in _TABLES)
         except WireError as error:
             left.append(f"{address} does not tell what it has: {error}")
             continue

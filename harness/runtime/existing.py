@@ -71,6 +71,7 @@ class ExistingRuntime(Theirs):
         self._paused: set[str] = set()
         self._stood: set[str] = set()
         self._ended: set[str] = set()
+        self._hurt: dict[str, str] = {}
         self._lock = threading.Lock()
         self._closed = False
 
@@ -111,6 +112,10 @@ class ExistingRuntime(Theirs):
         """The nodes of the cluster that a hook was asked to kill or stop, so far."""
         return frozenset(self._ended)
 
+    def hurt(self) -> Mapping[str, str]:
+        """Node -> the hook that hurt it, of those that no hook has mended since and that are not seen to run."""
+        return {node: hook for node, hook in self._hurt.items() if self.state(node).kind != "running"}
+
     def capabilities(self) -> Capabilities:
         """What the hooks make possible."""
         return missing_here(self._hooks.commands)
@@ -146,6 +151,7 @@ class ExistingRuntime(Theirs):
         """Starts a client and returns its pid; a node of the cluster by its hook, whose pid is nobody's (0)."""
         if node in self._targets:
             self._hooks.run("start", self._targets[node])
+            self._hurt.pop(node, None)
             self._stands(node, paused=False)
             return 0
         self._known(node)
@@ -168,9 +174,13 @@ class ExistingRuntime(Theirs):
         before = {each for each in others if self.state(each).kind == "running"}
         if name in ("kill", "stop"):
             self._ended.add(node)
+        if name != "resume":
+            self._hurt[node] = name
         began = time.monotonic()
         self._hooks.run(name, self._targets[node])
         took_s = time.monotonic() - began
+        if name == "resume":
+            self._hurt.pop(node, None)
         self._stands(node, paused=name == "pause")
         if name in ("kill", "pause") and took_s > PROMPT_S:
             raise FaultError(

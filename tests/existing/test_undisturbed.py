@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.cluster.adopted import Adopted
-from harness.core.errors import FaultError
+from harness.core.errors import FaultError, UsageError
 from harness.core.verdict import Verdict
 from harness.faults import Injector, Kill, Pause, Stop
 from harness.foreign import targets_of
@@ -145,6 +145,38 @@ def test_a_port_that_refuses_and_comes_back_with_the_same_process_was_no_kill(ma
     brokers["broker-a-0"].born -= 1000
     with pytest.raises(FaultError, match="broker-a-0 is the very process that a hook was to end"):
         injecting._cluster.refuse_disturbed()
+
+
+def test_what_could_not_be_mended_is_told_when_the_cluster_is_left(made: Any, acts: Acts) -> None:
+    injecting, brokers = made
+    said: list[str] = []
+    injecting._cluster._journal.progress = said.append
+    acts["kill"] = lambda node: brokers[node].stop()
+
+    def interrupted(_node: str) -> None:
+        raise KeyboardInterrupt
+
+    acts["start"] = interrupted
+    injecting.inject("k", Kill(target=master(0)))
+    with pytest.raises(KeyboardInterrupt):
+        injecting.heal_all()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.cluster.adopted.remove", lambda *_: [])
+        injecting._cluster.close()
+    assert any("LEFT HURT: broker-a-0, by hook kill; start it by hand" in text for text in said), said
+
+
+def test_what_has_the_prefix_already_is_somebody_elses_and_stays(
+    theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = theirs()
+    monkeypatch.setattr("harness.lodging.prefix_of_run", lambda *_: "rmqh-0a1b2c-1-")
+    cluster.brokers["broker-a-0"].create_topic("rmqh-0a1b2c-1-topic-0", 1)
+    site = Site(cluster, tmp_path)
+    with pytest.raises(UsageError, match="rmqh-0a1b2c-1-topic-0 is there already"):
+        site.run(calm())
+    assert cluster.names() == {"rmqh-0a1b2c-1-topic-0"}
+    assert site.notes == []
 
 
 def test_a_machine_that_stands_still_is_continued_though_it_was_never_seen_to_answer_nothing(
