@@ -68,7 +68,7 @@ class HealthCheck:
         for node in (*self._roster.nameservers(), *self._roster.brokers()):
             state = self._runtime.state(node)
             if state.kind == "absent":
-                yield f"{node} was never started"
+                yield f"{node} was never started" if self._plan.foreign is None else f"{node} takes no connection"
             elif state.kind != "running":
                 yield f"{node} is not running: {state}"
 

@@ -200,6 +200,12 @@ def test_a_machine_that_stands_still_is_continued_though_it_was_never_seen_to_an
     assert resumed == ["broker-a-0"]
 
 
+def test_a_node_that_is_silent_was_not_never_started(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    injecting, _brokers = made
+    monkeypatch.setattr(ExistingRuntime, "state", lambda *_: ProcessState("absent"))
+    assert "broker-a-0 takes no connection" in injecting._cluster.health().problems
+
+
 def test_one_that_stands_still_and_whose_connections_queue_is_full_is_still_stopped(
     theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
