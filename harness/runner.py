@@ -79,6 +79,8 @@ def run_scenario(
     sheet = Timesheet()
     run = _Run(scenario, settings, equipment, directory, say, sheet)
     trouble = run.to_the_end()
+    if settings.found is not None:
+        trouble = settings.found.nameless(trouble)
     # Where nothing came up nothing was written: an empty history, and not one that was lost.
     (directory / "history").mkdir(exist_ok=True)
     with sheet.spend("judging"):

@@ -12,6 +12,7 @@ import pytest
 from harness.cluster import adopted, notes
 from harness.cluster.discovery import discover
 from harness.cluster.notes import Note, clean_notes
+from harness.core.errors import WaitTimeout
 from harness.core.verdict import Verdict
 from harness.core.version import Version
 from harness.distribution.jre import Jre
@@ -24,7 +25,8 @@ from harness.runtime.owner import ProcessMark, boot_id
 from harness.scenario import Scenario
 from harness.settings import Settings
 from harness.suite import AwaitCount, Gates, SendDirect, forbid, master, plan, produce, rules, slave, then
-from harness.topology import Role
+from harness.topology import Role, load_topology
+from harness.topology.found import Found
 from harness.workloads.crew import ClientKit
 from tests.existing.conftest import TheirCluster, Theirs
 
@@ -101,6 +103,29 @@ def test_slaves_that_refuse_reads_are_left_alone_and_told(theirs: Theirs, tmp_pa
     assert cluster.brokers["broker-a-1"].changes == 0
     text = "".join(path.read_text() for path in (tmp_path / "calm/history").glob("*.jsonl"))
     assert "refuses reads, and its owner alone may change that" in text
+
+
+def test_what_went_wrong_names_nodes_and_no_host(
+    theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = theirs()
+    broker = cluster.brokers["broker-a-0"]
+    site = Site(cluster, tmp_path)
+
+    def gone(*_: object, **__: object) -> None:
+        raise WaitTimeout(f"waited for broker-a-0 to listen on {broker.address}; no connection to {broker.address}.")
+
+    monkeypatch.setattr("harness.workloads.probes.sends.SendDirect.run", gone)
+    result = site.run(calm(then(SendDirect(target=master(0), count=1), name="sent")))
+    assert "127.0.0.1" not in result.judgement.reason + (tmp_path / "calm/result.json").read_text()
+    assert result.trouble == "waited for broker-a-0 to listen on broker-a-0; no connection to broker-a-0."
+
+
+def test_of_hosts_whose_names_begin_alike_each_is_its_own() -> None:
+    places = {"namesrv-1": "10.0.0.5:9876", "a-0": "10.0.0.5:10911", "a-1": "10.0.0.55:10911", "b-0": "mq:109"}
+    found = Found(load_topology("1m"), Version.parse("4.9.7"), places)
+    told = "10.0.0.5:10911, 10.0.0.55:10911 and 10.0.0.5:10912; not 210.0.0.5 nor mq.example, but mq:109"
+    assert found.nameless(told) == "a-0, a-1 and (host):10912; not 210.0.0.5 nor mq.example, but b-0"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -185,7 +210,6 @@ def test_a_plan_without_a_prefix_is_refused(theirs: Theirs, tmp_path: Path) -> N
 
 def _plan_without_prefix() -> Any:
     from harness.cluster import ClusterPlan
-    from harness.topology import load_topology
 
     release = Release("4.9.7", Version.parse("4.9.7"))
     return ClusterPlan(load_topology("1m"), release, Jre("u", 0, "u", "", Path(), Path(), Path()))
