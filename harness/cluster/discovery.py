@@ -14,7 +14,7 @@ from harness.cluster.notes import REMOVE_S, forget, noted, remove, write
 from harness.cluster.plan import PROBE_TOPIC
 from harness.core.errors import UsageError, WireError
 from harness.core.version import Version
-from harness.runtime.base import SHIPPED_CHECKS, SHIPPED_DELAYS
+from harness.runtime.base import NODE_KILL, SHIPPED_CHECKS, SHIPPED_DELAYS
 from harness.topology import MOST_NAMESERVERS, Role, Topology
 from harness.topology.found import Found
 from harness.wire.errors import Refused
@@ -83,6 +83,7 @@ def discover(nameservers: Sequence[str]) -> Found:
         for key, what in _ELECTS.items():
             if config.get(key) == "true":
                 raise UsageError(f"broker {address} is of {what}: --runtime existing knows fixed roles only")
+    _check_writable(brokers, configs)
     topology = _topology(len(nameservers), brokers, configs, version)
     places = {f"namesrv-{number}": address for number, address in enumerate(nameservers, 1)}
     closed: dict[str, str] = {}
@@ -154,11 +155,18 @@ def _agreed(tables: Mapping[str, Tables]) -> Tables:
 
 
 def _otherwise(configs: Iterable[Mapping[str, str]]) -> Iterator[tuple[str, str]]:
-    """What is slower, or asked less often, than as shipped: a demand on it would be held against the product."""
+    """What makes a row fail by its owner's choice, which would be held against the product: word of REACH -> why."""
     for config in configs:
         levels = config.get(_LEVELS, SHIPPED_LEVELS)
         if levels.split() != SHIPPED_LEVELS.split():
             yield SHIPPED_DELAYS, f"suites count on the shipped {_LEVELS}, and its owner has {levels!r}"
+        if config.get("transientStorePoolEnable") == "true":
+            yield (
+                NODE_KILL,
+                "its owner has transientStorePoolEnable=true, under which a kill loses what it acknowledged",
+            )
+        if config.get("rejectTransactionMessage") == "true":
+            yield SHIPPED_CHECKS, "its owner has rejectTransactionMessage=true"
         for key, (as_shipped, least) in _CHECKS.items():
             value = config.get(key, "")
             if value.isdecimal() and (int(value) < as_shipped if least else int(value) > as_shipped):
@@ -188,6 +196,16 @@ def _check_nameservers(given: Sequence[str], configs: Mapping[str, Mapping[str, 
             raise UsageError(
                 f"--namesrv names {len(given)}, and broker {address} registers with {len(theirs)} nameservers "
                 f"({', '.join(sorted(theirs))}): {what}"
+            )
+
+
+def _check_writable(brokers: Tables, configs: Mapping[str, Mapping[str, str]]) -> None:
+    for name, ids in brokers.items():
+        permission = configs[ids[MASTER_ID]].get("brokerPermission", "6") if MASTER_ID in ids else "6"
+        if permission != "6":
+            raise UsageError(
+                f"{name} has brokerPermission={permission}, so that clients are not told to read and write there: "
+                "give it 6, or leave it out of the cluster"
             )
 
 

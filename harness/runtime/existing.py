@@ -113,8 +113,13 @@ class ExistingRuntime(Theirs):
         return frozenset(self._ended)
 
     def hurt(self) -> Mapping[str, str]:
-        """Node -> the hook that hurt it, of those that no hook has mended since and that are not seen to run."""
-        return {node: hook for node, hook in self._hurt.items() if self.state(node).kind != "running"}
+        """Node -> the hook that hurt it last, of those that do not answer now: that a hook mended it proves nothing."""
+        return {node: hook for node, hook in self._hurt.items() if not self._serves(node)}
+
+    def _serves(self, node: str) -> bool:
+        with suppress(OSError), self._dial_target(node, _LOOK_S) as connection:
+            return _answers(connection)
+        return False
 
     def capabilities(self) -> Capabilities:
         """What the hooks make possible."""
@@ -151,7 +156,6 @@ class ExistingRuntime(Theirs):
         """Starts a client and returns its pid; a node of the cluster by its hook, whose pid is nobody's (0)."""
         if node in self._targets:
             self._hooks.run("start", self._targets[node])
-            self._hurt.pop(node, None)
             self._stands(node, paused=False)
             return 0
         self._known(node)
@@ -179,8 +183,6 @@ class ExistingRuntime(Theirs):
         began = time.monotonic()
         self._hooks.run(name, self._targets[node])
         took_s = time.monotonic() - began
-        if name == "resume":
-            self._hurt.pop(node, None)
         self._stands(node, paused=name == "pause")
         if name in ("kill", "pause") and took_s > PROMPT_S:
             raise FaultError(

@@ -19,7 +19,7 @@ from harness.core.errors import CapabilityMissing, FaultError, UsageError
 from harness.runtime.base import NODE_CONFIG, NODE_KILL, NODE_PAUSE, NODE_STOP, Capabilities
 
 HOOKS: Final = ("kill", "start", "stop", "pause", "resume")
-PLACEHOLDERS: Final = ("node", "address", "broker", "id")
+PLACEHOLDERS: Final = ("node", "host", "address", "broker", "id")
 TIMEOUT_S: Final = 90.0
 """Longer than systemd waits for a stop (90 s by default it kills): a hook that is not done by then hangs."""
 KEPT_BYTES: Final = 16_384
@@ -37,6 +37,11 @@ class Target:
     address: str
     broker: str
     id: str
+
+    @property
+    def host(self) -> str:
+        """Its address without the port: what `ssh` takes."""
+        return self.address.rpartition(":")[0]
 
     def values(self) -> dict[str, str]:
         """Placeholder -> value."""

@@ -50,6 +50,10 @@ def test_a_sync_master_that_waits_for_no_slave_is_not_held_to_dual_write(
     assert found.waits_for_nobody is (shape == "1m-1s-async")
 
 
+def test_a_broker_that_gives_no_permission_to_write(theirs: Theirs) -> None:
+    assert "broker-a has brokerPermission=4" in refused(theirs(brokerPermission="4").namesrv)
+
+
 def test_looking_changes_nothing(theirs: Theirs, tmp_path: Path) -> None:
     cluster = theirs(slaves=1)
     before = cluster.names()

@@ -14,9 +14,11 @@ from harness.runner import check_capabilities
 from harness.runtime.base import SHIPPED_CHECKS, SHIPPED_DELAYS
 from harness.scenario import Scenario
 from harness.settings import Settings
-from harness.suite import consume, produce
+from harness.suite import Kill, consume, master, plan, produce, then
 from harness.workloads.crew import ClientKit
 from tests.existing.conftest import TheirCluster, Theirs
+
+HOOKS = {"kill": "true", "start": "true"}
 
 
 @pytest.fixture
@@ -27,7 +29,9 @@ def equipped(theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def adopt(**config: str):
         cluster: TheirCluster = theirs(**config)
         found = discover(cluster.namesrv)
-        settings = Settings(found.topology, str(found.version), runtime="existing", found=found, state=tmp_path)
+        settings = Settings(
+            found.topology, str(found.version), runtime="existing", found=found, state=tmp_path, hooks=HOOKS
+        )
         return foreign.adopt(settings, found, lambda _text: None)
 
     return adopt
@@ -72,6 +76,16 @@ def test_delay_levels_of_the_owners_own_are_not_held_against_the_product(equippe
             check_capabilities(scenario, equipment)
     for scenario in (DECIDED, PLAIN):
         check_capabilities(scenario, equipment)
+
+
+def test_a_kill_is_not_asked_of_brokers_that_give_up_to_it_what_they_acknowledged(equipped) -> None:
+    equipment = equipped(transientStorePoolEnable="true")
+    killed = Scenario(name="s", steps=plan(then(Kill(target=master(0)))))
+    with pytest.raises(CapabilityMissing, match="transientStorePoolEnable=true"):
+        check_capabilities(killed, equipment)
+    check_capabilities(PLAIN, equipment)
+    with pytest.raises(CapabilityMissing, match="rejectTransactionMessage"):
+        check_capabilities(DECIDED, equipped(rejectTransactionMessage="true"))
 
 
 @pytest.mark.parametrize(

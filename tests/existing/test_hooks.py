@@ -25,11 +25,12 @@ def recording(tmp_path: Path, *more: str) -> str:
 
 def test_a_command_gets_what_its_placeholders_stand_for_and_no_shell(tmp_path: Path) -> None:
     hooks = Hooks(
-        {"kill": recording(tmp_path, "{node}", "{address}", "{broker}/{id}", "'a b; $HOME'", "{x}")}, tmp_path
+        {"kill": recording(tmp_path, "{node}", "{address}", "{broker}/{id}", "'a b; $HOME'", "{x}", "root@{host}")},
+        tmp_path,
     )
     hooks.run("kill", TARGET)
     assert eval((tmp_path / "said").read_text()) == [
-        "broker-a-0", "10.0.0.5:10911", "broker-a/0", "a b; $HOME", "{x}"
+        "broker-a-0", "10.0.0.5:10911", "broker-a/0", "a b; $HOME", "{x}", "root@10.0.0.5"
     ]  # fmt: skip
     assert "hook kill of broker-a-0: exit code 0" in (tmp_path / "broker-a-0/logs/hooks.log").read_text()
 

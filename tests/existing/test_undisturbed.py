@@ -166,6 +166,20 @@ def test_what_could_not_be_mended_is_told_when_the_cluster_is_left(made: Any, ac
     assert any("LEFT HURT: broker-a-0, by hook kill; start it by hand" in text for text in said), said
 
 
+def test_a_hook_that_resumes_nothing_leaves_its_node_hurt(theirs: Theirs, tmp_path: Path) -> None:
+    broker = theirs().brokers["broker-a-0"]
+    runtime = opened(tmp_path, {"b": Target("b", broker.address, "broker-a", "0")}, {"pause": "true", "resume": "true"})
+    runtime.add_node("b")
+    runtime.signal("b", signal.SIGSTOP)
+    assert runtime.hurt() == {}, "it was not hurt"
+    broker.misbehaviour.hang = True
+    runtime.signal("b", signal.SIGCONT)
+    assert runtime.hurt() == {"b": "pause"}
+    broker.misbehaviour.hang = False
+    assert runtime.hurt() == {}
+    runtime.close()
+
+
 def test_what_has_the_prefix_already_is_somebody_elses_and_stays(
     theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
