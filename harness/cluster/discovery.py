@@ -109,10 +109,12 @@ def try_topic(found: Found, notes: Path, timeout_s: float = REMOVE_S) -> None:
     note = noted("try", prefix, nameservers, masters, slaves)
     write(notes, note)
     left: list[str] = []
+    patience_s = min(timeout_s, ASK_S)  # of a cluster that is refused nobody waits for the slaves
     with Admin() as admin:
         try:
             for address in masters:
                 admin.create_topic(address, prefix + PROBE_TOPIC.name, 1, timeout_s=ASK_S)
+            patience_s = timeout_s
         except Refused as refused:
             raise UsageError(
                 f"broker {refused.address} refuses to make a topic ({refused}): a run makes topics and groups of its "
@@ -121,7 +123,7 @@ def try_topic(found: Found, notes: Path, timeout_s: float = REMOVE_S) -> None:
         except WireError as error:
             raise UsageError(f"a topic could not be made: {error}; see that every master is reachable") from None
         finally:
-            left = remove(admin, note, timeout_s)
+            left = remove(admin, note, patience_s)
             if not left:
                 forget(notes, note)
     if left:
