@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from harness.cluster.discovery import try_topic
+from harness.cluster.discovery import discover, try_topic
 from harness.cluster.notes import clean_notes, notes
+from harness.core.errors import UsageError
 from harness.core.wording import several
 from harness.distribution import Jre, Release, obtain_client, obtain_cpp, obtain_jre
 from harness.lodging import Equipment
-from harness.runtime.base import OPEN_LOAD, SLAVE_READS
+from harness.runtime.base import OPEN_LOAD, SLAVE_READS, Runtime
 from harness.runtime.existing import ExistingRuntime, missing_here
 from harness.runtime.hooks import Target
 from harness.settings import Settings
 from harness.topology import Role
 from harness.topology.found import Found
+from harness.waiting import wait_for
 from harness.workloads.crew import ClientKit
 
 DEFAULT_CLIENT: Final = "4.9.7"
 NOTES: Final = "foreign"
 """Where, below the state directory, it is noted what runs have made on clusters of others."""
+AS_FOUND_S: Final = 60.0
+"""A node that a scenario left in the middle of its start is back by then."""
 _UNBOUNDED: Final = "its load is bounded by the cluster alone, which others use as well"
 
 
@@ -61,8 +65,30 @@ def adopt(settings: Settings, found: Found, say: Callable[[str], None]) -> Equip
         jre=Jre(settings.java, 0, settings.java, "", Path(), Path(), Path()),
         kit=kit,
         capabilities=capabilities,
-        open_runtime=partial(ExistingRuntime.open, targets_of(found), settings.hooks),
+        open_runtime=partial(_open, found, settings.hooks),
     )
+
+
+def _open(found: Found, hooks: Mapping[str, str], **places: Any) -> Runtime:
+    """The runtime of one scenario. Raises `WaitTimeout` if the cluster is not what it was at the beginning.
+
+    What is promised of it, and what is not asked of it, was drawn from that.
+    """
+    nameservers = [found.places[node.name] for node in found.topology.of_role(Role.NAMESERVER)]
+    said: list[str] = []
+
+    def as_found() -> bool:
+        try:
+            same = discover(nameservers) == found
+        except UsageError as error:
+            said.append(str(error))
+            return False
+        said.append("its shape, flush, replication, release or places are others now")
+        return same
+
+    what = "the cluster to be what it was when the run began"
+    wait_for(as_found, what=what, timeout_s=AS_FOUND_S, poll_s=1.0, last_seen=lambda: said[-1])
+    return ExistingRuntime.open(targets_of(found), hooks, **places)
 
 
 def targets_of(found: Found) -> dict[str, Target]:

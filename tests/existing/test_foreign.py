@@ -8,7 +8,7 @@ import pytest
 
 from harness import foreign
 from harness.cluster.discovery import SHIPPED_LEVELS, discover
-from harness.core.errors import CapabilityMissing, SetupError
+from harness.core.errors import CapabilityMissing, SetupError, WaitTimeout
 from harness.distribution.jre import Jre
 from harness.runner import check_capabilities
 from harness.runtime.base import SHIPPED_CHECKS, SHIPPED_DELAYS
@@ -28,12 +28,14 @@ def equipped(theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     def adopt(**config: str):
         cluster: TheirCluster = theirs(**config)
+        adopt.made.append(cluster)
         found = discover(cluster.namesrv)
         settings = Settings(
             found.topology, str(found.version), runtime="existing", found=found, state=tmp_path, hooks=HOOKS
         )
         return foreign.adopt(settings, found, lambda _text: None)
 
+    adopt.made = []
     return adopt
 
 
@@ -86,6 +88,23 @@ def test_a_kill_is_not_asked_of_brokers_that_give_up_to_it_what_they_acknowledge
     check_capabilities(PLAIN, equipment)
     with pytest.raises(CapabilityMissing, match="rejectTransactionMessage"):
         check_capabilities(DECIDED, equipped(rejectTransactionMessage="true"))
+
+
+def test_a_cluster_that_is_another_by_the_next_scenario_is_not_held_to_what_it_was(
+    equipped, theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign, "AS_FOUND_S", 0.1)
+    monkeypatch.setattr("harness.cluster.discovery.ASK_S", 0.5)
+    equipment = equipped()
+    broker = equipped.made[-1].brokers["broker-a-0"]
+    places = {"evidence": tmp_path / "e", "work_dir": tmp_path / "w", "state_dir": tmp_path / "s"}
+    equipment.open_runtime(run_id="r", **places).close()
+    broker.config["flushDiskType"] = "SYNC_FLUSH"
+    with pytest.raises(WaitTimeout, match=r"what it was when the run began.*flush"):
+        equipment.open_runtime(run_id="q", **places)
+    broker.stop()
+    with pytest.raises(WaitTimeout, match="does not tell its configuration"):
+        equipment.open_runtime(run_id="q", **places)
 
 
 @pytest.mark.parametrize(
