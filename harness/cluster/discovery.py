@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -11,10 +11,10 @@ from uuid import uuid4
 from pydantic import ValidationError
 
 from harness.cluster.notes import REMOVE_S, forget, noted, remove, write
+from harness.cluster.otherwise import otherwise
 from harness.cluster.plan import PROBE_TOPIC
 from harness.core.errors import UsageError, WireError
 from harness.core.version import Version
-from harness.runtime.base import NODE_KILL, SHIPPED_CHECKS, SHIPPED_DELAYS
 from harness.topology import MOST_NAMESERVERS, Role, Topology
 from harness.topology.found import Found
 from harness.wire.errors import Refused
@@ -30,15 +30,6 @@ IN_SYNC: Final = "inSyncReplicas"
 _FLUSH: Final = {"SYNC_FLUSH": "sync", "ASYNC_FLUSH": "async"}
 _ASKS_FOR_NAMESERVERS: Final = ("fetchNamesrvAddrByAddressServer", "fetchNameSrvAddrByDnsLookup")
 """Keys under which a broker is told elsewhere whom to register with: its `namesrvAddr` does not say it."""
-SHIPPED_LEVELS: Final = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h"
-_LEVELS: Final = "messageDelayLevel"
-_CHECKS: Final = {
-    "transactionTimeOut": (6_000, False),
-    "transactionCheckInterval": (60_000, False),
-    "transactionCheckMax": (15, True),
-}
-"""When a broker asks what became of a transaction: the shipped value (of 4.x, where 5.x has less), and which way is
-worse: fewer or more."""
 _ELECTS: Final = {"enableDLegerCommitLog": "a DLedger group", "enableControllerMode": "a group under a controller"}
 
 Tables = Mapping[str, Mapping[int, str]]
@@ -94,7 +85,7 @@ def discover(nameservers: Sequence[str]) -> Found:
             closed[node.name] = CLOSED
     in_name = any(config.get("brokerRole") == "SYNC_MASTER" for config in configs.values())
     waits_for_nobody = in_name and topology.replication == "async"
-    return Found(topology, version, places, closed, dict(_otherwise(configs.values())), waits_for_nobody)
+    return Found(topology, version, places, closed, dict(otherwise(configs.values())), waits_for_nobody)
 
 
 def try_topic(found: Found, notes: Path, timeout_s: float = REMOVE_S) -> None:
@@ -154,25 +145,6 @@ def _agreed(tables: Mapping[str, Tables]) -> Tables:
     if not brokers:
         raise UsageError(f"--namesrv {first!r} knows no broker: wait until they are registered")
     return brokers
-
-
-def _otherwise(configs: Iterable[Mapping[str, str]]) -> Iterator[tuple[str, str]]:
-    """What makes a row fail by its owner's choice, which would be held against the product: word of REACH -> why."""
-    for config in configs:
-        levels = config.get(_LEVELS, SHIPPED_LEVELS)
-        if levels.split() != SHIPPED_LEVELS.split():
-            yield SHIPPED_DELAYS, f"suites count on the shipped {_LEVELS}, and its owner has {levels!r}"
-        if config.get("transientStorePoolEnable") == "true":
-            yield (
-                NODE_KILL,
-                "its owner has transientStorePoolEnable=true, under which a kill loses what it acknowledged",
-            )
-        if config.get("rejectTransactionMessage") == "true":
-            yield SHIPPED_CHECKS, "its owner has rejectTransactionMessage=true"
-        for key, (as_shipped, least) in _CHECKS.items():
-            value = config.get(key, "")
-            if value.isdecimal() and (int(value) < as_shipped if least else int(value) > as_shipped):
-                yield SHIPPED_CHECKS, f"suites count on {key} as it is shipped, and its owner has {value}"
 
 
 def _check_one_cluster(info: ClusterInfo) -> None:

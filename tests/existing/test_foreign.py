@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness import foreign
-from harness.cluster.discovery import SHIPPED_LEVELS, discover
+from harness.cluster.discovery import discover
+from harness.cluster.otherwise import SHIPPED_LEVELS
 from harness.core.errors import CapabilityMissing, SetupError, WaitTimeout
 from harness.distribution.jre import Jre
 from harness.runner import check_capabilities
