@@ -189,11 +189,14 @@ class ExistingRuntime(Theirs):
                 f"hook {name} for {node} took {took_s:.1f} s, so that nobody knows when it did it: it must be done "
                 f"within {PROMPT_S:.0f} s"
             )
-        if hurt := [each for each in others if each in before and self.state(each).kind == "exited"]:
+        if hurt := [each for each in others if each in before and self._hit(each, name)]:
             raise FaultError(
-                f"hook {name} for {node} ended {' and '.join(hurt)} as well, which nobody asked it to: see that "
+                f"hook {name} for {node} hurt {' and '.join(hurt)} as well, which nobody asked it to: see that "
                 f"{'they run' if len(hurt) > 1 else 'it runs'} again, and give a command that hurts one node alone"
             )
+
+    def _hit(self, other: str, hook: str) -> bool:
+        return not self._serves(other) if hook == "pause" else self.state(other).kind == "exited"
 
     def _stands(self, node: str, *, paused: bool) -> None:
         (self._paused.add if paused else self._paused.discard)(node)

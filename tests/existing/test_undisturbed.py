@@ -115,7 +115,7 @@ def test_a_lasting_one_too(made: Any, acts: Acts) -> None:
 def test_a_hook_that_ends_another_node_as_well_is_told_of(made: Any, acts: Acts) -> None:
     injecting, brokers = made
     acts["kill"] = lambda _node: [broker.stop() for broker in brokers.values()]
-    with pytest.raises(FaultError, match=r"hook kill for broker-a-0 ended broker-b-0 as well.*see that it runs again"):
+    with pytest.raises(FaultError, match=r"hook kill for broker-a-0 hurt broker-b-0 as well.*see that it runs again"):
         injecting.inject("k", Kill(target=master(0)))
     acts["start"] = lambda node: brokers[node].again()
     assert injecting.heal_all() == ()
@@ -133,6 +133,21 @@ def test_a_kill_of_which_nobody_knows_when_it_came_is_refused_and_a_stop_may_tak
     assert injecting.heal_all() == ()
     injecting.inject("s", Stop(target=master(0)))
     injecting.heal("s")
+
+
+def test_nor_is_a_pause_of_more_than_one_node_an_outage_of_one(made: Any, acts: Acts) -> None:
+    injecting, brokers = made
+
+    def hang(on: bool) -> None:
+        for broker in brokers.values():
+            broker.misbehaviour.hang = on
+
+    acts["pause"] = lambda _node: hang(True)
+    acts["resume"] = lambda _node: hang(False)
+    with pytest.raises(FaultError, match=r"hook pause for broker-a-0 hurt broker-b-0 as well"):
+        injecting.inject("p", Pause(target=master(0)))
+    assert injecting.heal_all() == ()
+    assert injecting._cluster.runtime.hurt() == {}
 
 
 def test_a_port_that_refuses_and_comes_back_with_the_same_process_was_no_kill(made: Any, acts: Acts) -> None:
