@@ -36,13 +36,12 @@ from harness.runtime.owner import Owner, ProcessMark
 from harness.runtime.reaper import remove_tree
 from harness.runtime.theirs import NOT_OURS, Theirs, not_here
 from harness.waiting import wait_for
+from harness.wire.codes import RequestCode
 from harness.wire.frame import Frame, encode
 
 PROMPT_S: Final = 5.0
 """Within which a kill or a pause must be done: times are counted from when it was asked for. A stop takes its time."""
 _LOOK_S: Final = 1.0
-_ASKS: Final = 26
-"""Any code will do: whoever runs says something, be it that he does not know it."""
 _LIBRARIES: Final = ".lib"
 _HOOK_OF: Final = {signal.SIGKILL: "kill", signal.SIGTERM: "stop", signal.SIGSTOP: "pause", signal.SIGCONT: "resume"}
 
@@ -118,7 +117,20 @@ class ExistingRuntime(Theirs):
 
     def _serves(self, node: str) -> bool:
         with suppress(OSError), self._dial_target(node, _LOOK_S) as connection:
-            return _answers(connection)
+            return self._answers(node, connection)
+        return False
+
+    def _answers(self, node: str, connection: socket.socket) -> bool:
+        """Whether whoever took the connection says anything within a second to what its kind of node is asked.
+
+        A nameserver of 4.x leaves without an answer what it does not know.
+        """
+        broker = bool(self._targets[node].broker)
+        code = RequestCode.GET_BROKER_CONFIG if broker else RequestCode.GET_BROKER_CLUSTER_INFO
+        with suppress(OSError):
+            connection.settimeout(_LOOK_S)
+            connection.sendall(encode(Frame(code, opaque=1)))
+            return bool(connection.recv(1))
         return False
 
     def capabilities(self) -> Capabilities:
@@ -213,7 +225,7 @@ class ExistingRuntime(Theirs):
             return self._children.state(node)
         try:
             with self._dial_target(node, _LOOK_S) as connection:
-                silent = node in self._paused and not _answers(connection)
+                silent = node in self._paused and not self._answers(node, connection)
                 (self._stood.add if silent else self._stood.discard)(node)
                 return ProcessState("stopped" if silent else "running")
         except ConnectionRefusedError:
@@ -274,15 +286,6 @@ class ExistingRuntime(Theirs):
     def _known(self, node: str) -> None:
         if node not in self._nodes:
             raise UsageError(f"no node {node!r}: add it first")
-
-
-def _answers(connection: socket.socket) -> bool:
-    """Whether whoever took the connection says anything to a request within a second."""
-    with suppress(OSError):
-        connection.settimeout(_LOOK_S)
-        connection.sendall(encode(Frame(_ASKS, opaque=1)))
-        return bool(connection.recv(1))
-    return False
 
 
 if TYPE_CHECKING:

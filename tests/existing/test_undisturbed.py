@@ -21,9 +21,11 @@ from harness.runtime.existing import ExistingRuntime
 from harness.runtime.hooks import Hooks, Target
 from harness.sharing import under
 from harness.suite import SendDirect, master, then
+from harness.wire.codes import RequestCode
 from tests.existing.conftest import TheirBroker, Theirs
 from tests.existing.test_run import Site, calm
 from tests.existing.test_runtime import opened
+from tests.fakes.nameserver import FakeNameServer
 
 ALL = dict.fromkeys(("kill", "start", "stop", "pause", "resume"), "true")
 Acts = dict[str, Callable[[str], object]]
@@ -179,6 +181,27 @@ def test_what_could_not_be_mended_is_told_when_the_cluster_is_left(made: Any, ac
         patch.setattr("harness.cluster.adopted.remove", lambda *_: [])
         injecting._cluster.close()
     assert any("LEFT HURT: broker-a-0, by hook kill; start it by hand" in text for text in said), said
+
+
+def test_a_nameserver_that_a_hook_did_not_pause_runs_also_where_it_leaves_unknown_requests_unanswered(
+    theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As nameservers of 4.x do (`DefaultRequestProcessor`, which returns null)."""
+    nameserver = theirs().nameservers[0]
+    known = (RequestCode.GET_BROKER_CLUSTER_INFO, RequestCode.GET_ROUTEINFO_BY_TOPIC)
+    answer = FakeNameServer.handle
+    monkeypatch.setattr(
+        FakeNameServer, "handle", lambda self, c, frame: answer(self, c, frame) if frame.code in known else None
+    )
+    target = Target("namesrv-1", nameserver.address, "", "")
+    runtime = opened(tmp_path, {"namesrv-1": target}, {"pause": "true", "resume": "true"})
+    runtime.add_node("namesrv-1")
+    runtime.signal("namesrv-1", signal.SIGSTOP)
+    assert runtime.state("namesrv-1").kind == "running", "the hook did nothing"
+    assert runtime.hurt() == {}
+    nameserver.hang = True
+    assert runtime.state("namesrv-1").kind == "stopped"
+    runtime.close()
 
 
 def test_a_hook_that_resumes_nothing_leaves_its_node_hurt(theirs: Theirs, tmp_path: Path) -> None:
