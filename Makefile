@@ -45,10 +45,10 @@ endif
 # Without it every process that a test starts would compile the harness anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup check test signoff matrix nightly bench lock clean
+.PHONY: help setup check test test-docker signoff matrix nightly bench docker-image docker-engine docker-daemon lock clean
 
 help: ## What can be made, and with which variables
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  variables: TOPOLOGY=name(s)  ROCKETMQ=version|path:DIR  ARGS="more pytest options"'
 	@echo '             MATRIX_TOPOLOGIES="..."  MATRIX_ROCKETMQ="..."  NIGHT=2026-12-01  PYTHON=python3.12'
 
@@ -66,10 +66,24 @@ check: setup ## Lint, types, layers and the fast tests (offline, under three min
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest tests -m "not real" -n 4 --dist worksteal -q
+	$(BIN)/pytest tests -m "not real and not docker" -n 4 --dist worksteal -q
 
 test: check ## Everything that proves the harness itself, real clusters included
 	$(BIN)/pytest tests -m real
+
+# With a daemon of this machine, or, as root where dockerd is installed, one of the tests' own; else each says why not.
+test-docker: setup ## The tests of --runtime docker, on a real Docker daemon
+	$(BIN)/pytest tests -m docker
+
+docker-image: setup ## An image of ROCKETMQ= for --runtime docker, with nothing pulled; ARGS="--tag NAME:VERSION"
+	$(BIN)/rmq-harness image $(or $(ROCKETMQ),5.3.3) $(ARGS)
+
+docker-engine: ## What a machine without Docker needs for --runtime docker (Debian and Ubuntu; as root)
+	apt-get install --yes --no-install-recommends docker.io
+
+docker-daemon: ## A Docker daemon beside the machine's network, until Ctrl-C (as root): export DOCKER_HOST as it says
+	@echo 'export DOCKER_HOST=unix:///run/rmq-dockerd/docker.sock'
+	@sh tests/docker/daemon.sh /run/rmq-dockerd
 
 signoff: setup ## The suites against one cluster: TOPOLOGY=, ROCKETMQ=, ARGS=
 	$(BIN)/pytest suites/ -n auto $(PYTEST_OPTIONS)
@@ -106,7 +120,7 @@ bench: setup ## Measurements side by side with other tools
 
 lock: ## Resolve the dependencies anew into requirements.lock (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --no-emit-index-url --no-emit-find-links --no-config --upgrade --extra dev pyproject.toml -o requirements.lock
+	  --no-emit-index-url --no-emit-find-links --no-config --upgrade --extra dev --extra docker pyproject.toml -o requirements.lock
 
 clean: ## What dead runs left on this machine, and what tools cached here; reports and .venv stay
 	@if [ -x $(BIN)/rmq-harness ]; then $(BIN)/rmq-harness clean; fi

@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn, cast
@@ -16,7 +17,7 @@ from harness.core.errors import HarnessError, UsageError
 from harness.core.verdict import Verdict
 from harness.evidence import remedy_for
 from harness.options import cache_dir, check_environment, state_dir, told
-from harness.settings import TIMERS, choice
+from harness.settings import RUNTIMES_OF_OURS, TIMERS, choice
 from harness.topology.render import Timers
 
 
@@ -73,7 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     clusters.add_argument("topology", nargs="?", help="list what this one promises, and who judges it")
     up = command("up", _up, "bring up a cluster to play with; it stays until `down`")
     up.add_argument("topology", help="a name that `topologies` lists, or a path to a YAML file")
-    up.add_argument("--rocketmq", default=None, help="a version (default 5.3.3) or path:DIR")
+    up.add_argument(
+        "--rocketmq", default=None, help="a version (default 5.3.3), path:DIR, or image:REF with --runtime docker"
+    )
+    up.add_argument("--runtime", default=None, help="local (default), or docker: a container for each node")
     up.add_argument("--java", default=None, help="25 (default), 21, 17, 11 or path:DIR")
     up.add_argument("--timers", default=None, help="fast (default) or documented")
     up.add_argument("--reports", default=None, help="where the logs go (default reports/)")
@@ -82,6 +86,10 @@ def _parser() -> argparse.ArgumentParser:
     into = command("exec", _exec, "run a command inside the network of a cluster that is up")
     into.add_argument("run", help="the run id that `up` printed")
     into.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="such as: -- mqadmin clusterList")
+    make = command("image", _image, "make a container image of a release, its Java and this machine's shell")
+    make.add_argument("version", help="a version, or path:DIR")
+    make.add_argument("--java", default="25", help="25 (default), 21, 17, 11 or path:DIR")
+    make.add_argument("--tag", default=None, help="its name and tag (default rmq-harness:VERSION)")
     command("clean", _clean, "remove everything that dead runs left behind")
     again = command("recheck", _recheck, "judge a stored run again, without a cluster")
     again.add_argument("run", type=Path, help="a run directory, such as reports/latest, or a bundle")
@@ -174,7 +182,8 @@ def _up(options: argparse.Namespace) -> int:
         Wish(
             options.topology,
             rocketmq=told("rocketmq", options.rocketmq) or "5.3.3",
-            java=told("java", options.java) or "25",
+            java=told("java", options.java),
+            runtime=choice("runtime", told("runtime", options.runtime) or "local", RUNTIMES_OF_OURS),
             timers=cast(Timers, timers),
         ),
         reports=Path(told("reports", options.reports) or "reports"),
@@ -194,6 +203,15 @@ def _exec(options: argparse.Namespace) -> int:
     from harness.playground import execute
 
     return execute(options.run, options.words, state=state_dir())
+
+
+def _image(options: argparse.Namespace) -> int:
+    from harness.containers import build_image
+
+    say = partial(print, flush=True)
+    made = build_image(options.version, options.java, options.tag, cache=cache_dir(), say=say)
+    print(f"{made.reference} ({made.id}): --runtime docker --rocketmq image:{made.reference}")
+    return 0
 
 
 def _clean(_options: argparse.Namespace) -> int:

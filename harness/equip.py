@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from harness.containers import equip_containers
 from harness.core.errors import CapabilityMissing, SetupError, UsageError
 from harness.core.guarantee import Guarantee
 from harness.distribution import Jre, Release, obtain_cpp, obtain_jre, obtain_release, parse_java, parse_release
@@ -40,11 +41,14 @@ def equip(
     if settings.found is not None:
         return adopt(settings, settings.found, say)
     first = "rocketmq" if settings.upgrade_to is None else "upgrade-from"
-    check_paths(settings.rocketmq, settings.java, settings.cache, option=first)
-    if settings.upgrade_to is not None:
+    if settings.runtime != "docker":
+        check_paths(settings.rocketmq, settings.java, settings.cache, option=first)
+    if settings.upgrade_to is not None and settings.runtime != "docker":
         check_paths(settings.upgrade_to, settings.java, settings.cache, option="upgrade-to")
     for removed in clean(settings.state):
         say(f"left by a dead run, removed: {removed}")
+    if settings.runtime == "docker":
+        return equip_containers(settings, say, judged)
     capabilities = probe_capabilities()
     reason = capabilities.get(NAMESPACES)
     if reason is not None:

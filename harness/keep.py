@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from harness.cluster import Cluster
 from harness.core.errors import HarnessError, SetupError, UsageError
+from harness.distribution import Inside
 from harness.runtime import owner as owners
 from harness.runtime.base import Runtime
+from harness.runtime.docker import DockerRuntime
 from harness.runtime.local import LocalRuntime
 from harness.runtime.namespaces import WORK
 from harness.runtime.owner import Owner
@@ -143,8 +145,9 @@ def end(run_id: str, state: Path) -> None:
     Raises `UsageError` for an id that is none or whose run is still going, `SetupError` if something would not go.
     """
     owner = _lingering(run_id, state)
+    kind = DockerRuntime if owner.engine else LocalRuntime
     try:
-        runtime = LocalRuntime.attach(run_id=run_id, evidence=Path(owner.work_dir), state_dir=state)
+        runtime = kind.attach(run_id=run_id, evidence=Path(owner.work_dir), state_dir=state)
     except HarnessError as error:
         raise SetupError(f"{run_id} does not answer ({error}); is another command using it?") from error
     runtime.close()
@@ -165,8 +168,10 @@ def inside(part: str) -> str:
 
 
 def _mqadmin(cluster: Cluster) -> str:
-    """The release's own mqadmin, on the cluster's Java, with its log files in the scratch directory."""
+    """The release's own mqadmin, on the cluster's Java; of jars here with its log files in the scratch directory."""
     release, jre = cluster.plan.release, cluster.plan.jre
+    if release.inside is not None and isinstance(cluster.runtime, DockerRuntime):
+        return _mqadmin_of_image(release.inside, cluster.runtime.keeper_pid(cluster.nameservers()[0]))
     folders = dict.fromkeys(jar.parent for jar in release.jars)
     words: list[Any] = [
         jre.java,
@@ -180,3 +185,10 @@ def _mqadmin(cluster: Cluster) -> str:
         layout.mqadmin_class(release.version),
     ]
     return f'#!/bin/sh\nexec {shlex.join(map(str, words))} "$@"\n'
+
+
+def _mqadmin_of_image(inside: Inside, keeper_pid: int) -> str:
+    """The image's own, in the files of a container of it; the network is that of whoever calls it."""
+    settings = [f"JAVA_HOME={inside.jre.home}", f"ROCKETMQ_HOME={inside.home}", "HOME=/root"]
+    words = ["chroot", f"/proc/{keeper_pid}/root", "env", *settings, "sh", f"{inside.scripts}/mqadmin"]
+    return f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -32,6 +33,8 @@ from harness.settings import (
 )
 from harness.topology import MOST_NAMESERVERS, Topology, check_release, known_topologies, load_topology, with_changes
 
+OFFICIAL = "apache/rocketmq"
+"""The official image: a version stands for its tag where nodes are containers."""
 LISTS = ("topology", "broker-conf", "namesrv-conf", "jvm-opt", "guarantee", "allow-missing", "namesrv", "hook")
 MOST_REPETITIONS = 1000
 FLAGS = ("strict", "keep", "fresh-clusters")
@@ -48,10 +51,10 @@ HELP = {
     "topology": "which cluster: a name, `all`, or a path to a YAML file (repeatable)",
     "nameservers": "so many nameservers (1 to 9) instead of the topology's own number",
     "flush": "async or sync, for every broker, instead of the topology's own",
-    "rocketmq": "the release under test: a version or path:DIR (default 5.3.3)",
+    "rocketmq": "the release under test: a version, path:DIR, or image:REF with --runtime docker (default 5.3.3)",
     "upgrade-from": "the release that an upgrade begins with: what --rocketmq is otherwise (with --upgrade-to)",
     "upgrade-to": "the release that suites/upgrade moves nodes to: a version or path:DIR (with --upgrade-from)",
-    "runtime": "where nodes run: local (default), or existing: a cluster that somebody else runs",
+    "runtime": "where nodes run: local (default), docker: a container each, or existing: a cluster of somebody else's",
     "namesrv": "HOST:PORT[,HOST:PORT] of every nameserver of that cluster (with --runtime existing)",
     "hook": "NAME=CMD by which its owner supplies a fault: kill, start, stop, pause, resume (repeatable)",
     "java": "the JRE of the nodes: 25 (default), 21, 17, 11 or path:DIR",
@@ -172,7 +175,8 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
 
     With --runtime existing the cluster is asked what it is.
     """
-    if choice("runtime", asked(get, "runtime") or "local", RUNTIMES) == "existing":
+    runtime = choice("runtime", asked(get, "runtime") or "local", RUNTIMES)
+    if runtime == "existing":
         return [_of_existing(get)]
     for name in ("namesrv", "hook"):
         if asked(get, name):
@@ -180,10 +184,10 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     wanted = asked(get, "topology") or []
     names = [n for name in wanted for n in (known_topologies() if name == "all" else [name])]
     option, rocketmq, upgrade_to = _releases(get)
-    release = _release(option, rocketmq)
-    java = asked(get, "java") or "25"
-    with naming("java", java):
-        parse_java(java)
+    java = java_for(runtime, asked(get, "java"))
+    rocketmq, release = release_for(runtime, option, rocketmq)
+    if upgrade_to is not None:
+        upgrade_to, _ = release_for(runtime, "upgrade-to", upgrade_to)
     common: dict[str, Any] = {
         **_common(get, frozenset()),
         "rocketmq": rocketmq,
@@ -204,7 +208,7 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     twice = {t.name for t in topologies if [other.name for other in topologies].count(t.name) > 1}
     if twice:
         raise UsageError(f"with --flush and --nameservers two topologies are both {', '.join(sorted(twice))}: drop one")
-    upgrade = None if upgrade_to is None else _release("upgrade-to", upgrade_to)
+    upgrade = None if upgrade_to is None else parse_release(upgrade_to)
     for known in (release, upgrade):
         if known is not None and known.version is not None:
             for topology in topologies:
@@ -283,12 +287,35 @@ def check_order(first: tuple[str, Version | None], last: tuple[str, Version | No
         )
 
 
-def _release(option: str, text: str) -> ReleaseSpec:
+def release_for(runtime: str, option: str, text: str) -> tuple[str, ReleaseSpec]:
+    """A release as that runtime has it, and what it says: with docker a version stands for its official image.
+
+    Raises UsageError for what that runtime cannot run.
+    """
+    if runtime == "docker" and re.fullmatch(r"\d+\.\d+\.\d+", text):
+        text = f"image:{OFFICIAL}:{text}"
     with naming(option, text):
         release = parse_release(text)
-    if release.kind == "image":
-        raise UsageError(f"--{option} {text!r} needs --runtime docker, which this version does not have")
-    return release
+    if release.kind == "image" and runtime != "docker":
+        raise UsageError(f"--{option} {text!r} needs --runtime docker")
+    if release.kind != "image" and runtime == "docker":
+        raise UsageError(
+            f"--{option} {text!r} is no image, and --runtime docker runs nothing else: make one of it with "
+            f"`rmq-harness image {text}`, and name that as image:REF"
+        )
+    return text, release
+
+
+def java_for(runtime: str, text: str | None) -> str:
+    """The Java as that runtime has it. Raises UsageError for one that cannot be had, or is not ours to choose."""
+    if runtime == "docker":
+        if text is not None:
+            raise UsageError(f"--java {text!r}: with --runtime docker nodes run the Java of their image; leave it out")
+        return "image"
+    java = text or "25"
+    with naming("java", java):
+        parse_java(java)
+    return java
 
 
 def _number(option: str, text: str | None, most: int) -> int | None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from harness import keep
 from harness.cluster import Cluster, ClusterPlan, TopicSpec
+from harness.containers import obtain_image
 from harness.core.errors import HarnessError, UsageError
-from harness.distribution import parse_java, parse_release
 from harness.equip import check_paths, check_places, obtain
+from harness.options import java_for, release_for
 from harness.runtime import enter
 from harness.runtime.local import LocalRuntime
 from harness.runtime.reaper import clean
@@ -29,22 +30,27 @@ class Wish:
 
     topology: str
     rocketmq: str = "5.3.3"
-    java: str = "25"
+    java: str | None = None
     timers: Timers = "fast"
+    runtime: str = "local"
 
 
 def up(wish: Wish, *, reports: Path, cache: Path, state: Path, say: Say) -> int:
     """Brings a cluster up, leaves it, and says how to reach it. Raises UsageError before anything is started."""
     topology = load_topology(wish.topology)
-    if parse_release(wish.rocketmq).kind == "image":
-        raise UsageError(f"--rocketmq {wish.rocketmq!r} needs --runtime docker, which this version does not have")
-    parse_java(wish.java)
+    java = java_for(wish.runtime, wish.java)
+    rocketmq, _release = release_for(wish.runtime, "rocketmq", wish.rocketmq)
     check_places(reports, state)
-    check_paths(wish.rocketmq, wish.java, cache)
+    if wish.runtime == "local":
+        check_paths(rocketmq, java, cache)
     for removed in clean(state):
         say(f"left by a dead run and removed: {removed}")
-    say(f"RocketMQ {wish.rocketmq}, Java {wish.java}: obtaining and verifying")
-    release, jre = obtain(wish.rocketmq, wish.java, cache)
+    say(f"RocketMQ {rocketmq}, Java {java}: obtaining and verifying")
+    open_runtime: Callable[..., LocalRuntime] = LocalRuntime.open
+    if wish.runtime == "docker":
+        release, jre, open_runtime = obtain_image(rocketmq)
+    else:
+        release, jre = obtain(rocketmq, java, cache)
     check_release(topology, release.version)
     plan = ClusterPlan(
         topology=topology,
@@ -54,7 +60,7 @@ def up(wish: Wish, *, reports: Path, cache: Path, state: Path, say: Say) -> int:
         topics=(TopicSpec(TOPIC),),
         cache=cache,
     )
-    left = _bring_up(plan, _run_id(topology), reports, state, say)
+    left = _bring_up(plan, open_runtime, reports, state, say)
     say(left.reach())
     return 0
 
@@ -63,9 +69,12 @@ def _run_id(topology: Topology) -> str:
     return f"up-{topology.name[:40]}-{secrets.token_hex(3)}"
 
 
-def _bring_up(plan: ClusterPlan, run_id: str, reports: Path, state: Path, say: Say) -> keep.Left:
+def _bring_up(
+    plan: ClusterPlan, open_runtime: Callable[..., LocalRuntime], reports: Path, state: Path, say: Say
+) -> keep.Left:
+    run_id = _run_id(plan.topology)
     logs = (reports / run_id).resolve()
-    runtime = LocalRuntime.open(run_id=run_id, evidence=logs, work_dir=state / "work", state_dir=state)
+    runtime = open_runtime(run_id=run_id, evidence=logs, work_dir=state / "work", state_dir=state)
     # Whatever ends this block but success takes the cluster along.
     with runtime:
         cluster = Cluster(plan, runtime, say)

@@ -185,7 +185,7 @@ class Session:
             id=guarantee.id,
             topology=settings.topology.name,
             rocketmq=_releases(settings, guarantee),
-            java=settings.java_name,
+            java=str(self.tested().java_major) if settings.runtime == "docker" else settings.java_name,
             client=settings.client,
             runtime=settings.runtime,
             timers=guarantee.timers or settings.timers,

@@ -14,7 +14,9 @@ from harness.core.errors import UsageError
 from harness.topology.found import Found
 from harness.topology.model import Topology
 
-RUNTIMES = ("local", "existing")
+RUNTIMES = ("local", "docker", "existing")
+RUNTIMES_OF_OURS = ("local", "docker")
+"""Those whose nodes the harness starts itself."""
 CLIENTS = ("java", "remoting", "cpp")
 TIMERS = ("fast", "documented")
 FLUSHES = ("async", "sync")
@@ -47,7 +49,7 @@ class Settings:
     rocketmq: str = "5.3.3"
     java: str = "25"
     client: str = "java"
-    runtime: Literal["local", "existing"] = "local"
+    runtime: Literal["local", "docker", "existing"] = "local"
     timers: Literal["fast", "documented"] = "fast"
     broker_conf: Mapping[str, str] = field(default_factory=dict)
     namesrv_conf: Mapping[str, str] = field(default_factory=dict)

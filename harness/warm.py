@@ -11,6 +11,7 @@ from uuid import uuid4
 from harness.cluster import Cluster, ClusterPlan
 from harness.core.errors import HarnessError, SetupError
 from harness.distribution import Jre, Release
+from harness.lodging import OpenRuntime
 from harness.runtime.local import LocalRuntime
 from harness.topology import load_topology
 from harness.topology.jvm import jvm_flags
@@ -26,6 +27,7 @@ def warm(
     state: Path,
     say: Callable[[str], None],
     must_start: bool = False,
+    open_runtime: OpenRuntime = LocalRuntime.open,
 ) -> None:
     """Trains once per release and JRE. Never fails a run: without caches everything only starts more slowly.
 
@@ -43,10 +45,11 @@ def warm(
     plan = ClusterPlan(load_topology("1m"), release, jre, cache=cache)
     try:
         with tempfile.TemporaryDirectory(prefix="rmq-warm-") as scratch:
-            runtime = LocalRuntime.open(
+            runtime = open_runtime(
                 run_id=f"warm-{uuid4().hex[:8]}", evidence=Path(scratch), work_dir=state / "work", state_dir=state
             )
-            with runtime, Cluster(plan, runtime) as cluster:
+            # The cluster closes its runtime, also where it does not come up.
+            with Cluster(plan, runtime) as cluster:
                 cluster.start()
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()

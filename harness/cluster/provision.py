@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.cluster.imaged import image_process
 from harness.cluster.plan import ClusterPlan, jvm_role
 from harness.cluster.roster import Roster
 from harness.core.errors import SetupError
@@ -61,14 +62,15 @@ class Provision:
         """
         spec = self._roster.spec(node)
         wanted = release or self._plan.release
-        if not wanted.jars:
+        if not wanted.jars and wanted.inside is None:
             raise SetupError(f"{wanted.label} has no jars to start {node} from: use --runtime docker for an image")
         rendered = self._render(spec, wanted.version, hasten=hasten)
         home = layout.home(spec)
         self._runtime.write_file(node, rendered.path.removeprefix(f"{home}/"), rendered.text.encode())
         for name, text in logback_files(wanted.version).items():
             self._runtime.write_file(node, f"conf/{name}", text.encode())
-        made = Outfit(wanted, jre or self._plan.jre, rendered)
+        brought = wanted.inside.jre if wanted.inside is not None else None
+        made = Outfit(wanted, jre or brought or self._plan.jre, rendered)
         self.outfits[node] = made
         return made
 
@@ -98,6 +100,8 @@ class Provision:
             short_run=self._plan.short_run,
             extra=extra,
         )
+        if outfit.release.inside is not None:
+            return image_process(spec, outfit.release, flags), ArchivePlan()
         archive = self._archive(outfit, main, flags, train)
         cache_flags = tuple(self._shown(flag) for flag in archive.flags)
         if archive.scratch is not None:

@@ -6,6 +6,7 @@ from harness.distribution.archive import ArchivePlan, archive_flags
 from harness.distribution.cpplib import CppLibrary, obtain_cpp
 from harness.distribution.jre import JavaSpec, Jre, obtain_jre, parse_java
 from harness.distribution.release import (
+    Inside,
     Release,
     ReleaseSpec,
     obtain_client,
@@ -19,6 +20,7 @@ from harness.distribution.store import default_cache
 __all__ = [
     "ArchivePlan",
     "CppLibrary",
+    "Inside",
     "JavaSpec",
     "Jre",
     "Release",

@@ -13,6 +13,7 @@ from zipfile import is_zipfile
 from harness.core.errors import UsageError
 from harness.core.version import Version
 from harness.distribution import locks
+from harness.distribution.jre import Jre
 from harness.distribution.registry import Fetcher, fetch_from_registry
 from harness.distribution.store import obtain, sha256_of
 
@@ -36,11 +37,23 @@ class ReleaseSpec:
 
 
 @dataclass(frozen=True)
+class Inside:
+    """What an image holds, as was seen in a container of it: all paths are the image's own."""
+
+    scripts: str
+    """Where mqnamesrv and mqbroker are."""
+    home: str
+    """The ROCKETMQ_HOME of the scripts."""
+    jre: Jre
+
+
+@dataclass(frozen=True)
 class Release:
     """A RocketMQ that can be started.
 
     `jars` is the class path, sorted by file name; `sha256` gives the checksum of each, by file name, as read in
-    this run. `home` is the unpacked release (with its `conf/`) where there is one. An image has no jars here.
+    this run. `home` is the unpacked release (with its `conf/`) where there is one. An image has no
+    jars here: `image` names it, and `inside` is what was seen in it.
     """
 
     label: str
@@ -49,6 +62,7 @@ class Release:
     sha256: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     home: Path | None = None
     image: str = ""
+    inside: Inside | None = None
 
     @property
     def own_jars(self) -> Mapping[str, str]:

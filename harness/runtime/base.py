@@ -89,12 +89,15 @@ class Process:
 
     `fds` maps descriptor numbers of the new process to open descriptors of the caller, who keeps (and closes)
     his own. Without 1 and 2 in it, output is appended to `logs/stdout.log`; without 0, input is empty.
+    `image` is the image whose program this is, for a runtime with containers; the image's own environment stays then,
+    and there are no descriptors.
     """
 
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     cwd: str | None = None
     fds: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)

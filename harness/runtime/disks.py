@@ -83,6 +83,11 @@ class Disks:
         self._attached[node] = attached
         return attached.source
 
+    def released(self, node: str) -> bool:
+        """Whether nobody has the disk mounted any more: the kernel then lets go of its loop device."""
+        device = Path(self._attached[node].device).name
+        return not device or not Path(f"/sys/block/{device}/loop/backing_file").exists()
+
     def detach(self, node: str) -> None:
         """Takes the disk away, with what is on it. Idempotent."""
         attached = self._attached.pop(node, None)

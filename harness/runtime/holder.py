@@ -40,7 +40,7 @@ def main(channel_fd: int, harness_pidfd: int, evidence: str, work: str) -> NoRet
     try:
         _outer_namespaces(uid, gid)
     except OSError as error:
-        _refuse(harness, "making a user and PID namespace", error)
+        refuse(harness, "making a user and PID namespace", error)
     inner = os.fork()
     if inner == 0:
         namespaces.die_with_parent(signal.SIGKILL)
@@ -49,7 +49,7 @@ def main(channel_fd: int, harness_pidfd: int, evidence: str, work: str) -> NoRet
         _inner(harness, linger_write, Path(evidence), Path(work))
     harness.close()
     os.close(linger_write)
-    _guard(inner, harness_pidfd, linger_read)
+    guard(inner, harness_pidfd, linger_read)
 
 
 def _outer_namespaces(uid: int, gid: int) -> None:
@@ -61,14 +61,15 @@ def _outer_namespaces(uid: int, gid: int) -> None:
     namespaces.become_mapped_root(uid, gid)
 
 
-def _refuse(harness: socket.socket, step: str, error: OSError) -> NoReturn:
+def refuse(harness: socket.socket, step: str, error: OSError) -> NoReturn:
+    """Tells the harness what this machine does not allow, and ends."""
     missing = CapabilityMissing(NAMESPACES, _REFUSED.format(step=step, error=error.strerror or error))
     with suppress(OSError):
         channel.send(harness, {"error": "capability", "capability": NAMESPACES, "message": missing.reason})
     os._exit(1)
 
 
-def _guard(inner: int, harness_pidfd: int, linger_fd: int) -> NoReturn:
+def guard(inner: int, harness_pidfd: int, linger_fd: int) -> NoReturn:
     """Ends the inner half with the harness, even where a forked child keeps its socket open."""
     inner_pidfd = os.pidfd_open(inner)
     poller = select.poll()
@@ -95,20 +96,16 @@ def _inner(harness: socket.socket, linger_fd: int, evidence: Path, work: Path) -
     code = 1
     try:
         try:
-            namespaces.unshare(
-                namespaces.CLONE_NEWNET | namespaces.CLONE_NEWNS | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC
-            )
-            socket.sethostname("hub")
-            namespaces.build_root(work / "root", evidence, work)
+            inner_namespaces(evidence, work)
         except OSError as error:
-            _refuse(harness, "making the cluster's namespaces", error)
+            refuse(harness, "making the cluster's namespaces", error)
         from harness.runtime.service import Service
 
         try:
             service = Service(linger_fd, owners.loop_mark(str(work)))
         except OSError as error:
-            _refuse(harness, "making the cluster's network", error)
-        _serve(service, harness)
+            refuse(harness, "making the cluster's network", error)
+        serve(service, harness)
         code = 0
     finally:
         sys.stderr.flush()
@@ -116,7 +113,17 @@ def _inner(harness: socket.socket, linger_fd: int, evidence: Path, work: Path) -
         os._exit(code)
 
 
-def _serve(service: Service, harness: socket.socket) -> None:
+def inner_namespaces(evidence: Path, work: Path) -> None:
+    """The cluster's own network, root and names, for this process and what it starts. Raises OSError."""
+    namespaces.unshare(
+        namespaces.CLONE_NEWNET | namespaces.CLONE_NEWNS | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC
+    )
+    socket.sethostname("hub")
+    namespaces.build_root(work / "root", evidence, work)
+
+
+def serve(service: Service, harness: socket.socket) -> None:
+    """Answers the harness, and whoever attaches after it, until told to stop or nobody is left."""
     wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     signal.set_wakeup_fd(wake_write)

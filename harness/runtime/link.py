@@ -99,7 +99,7 @@ class Link:
         """Connects to a holder that was left up. Raises `SetupError` if there is none."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            with _short(path) as name:
+            with ShortName(path) as name:
                 sock.connect(name)
         except OSError as error:
             sock.close()
@@ -145,7 +145,7 @@ class Link:
     def linger(self, path: Path) -> None:
         """From now on the cluster outlives this process and can be attached to at `path`."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-            with _short(path) as name:
+            with ShortName(path) as name:
                 listener.bind(name)
             listener.listen(4)
             self.ask("linger", fds=[listener.fileno()])
@@ -174,7 +174,7 @@ class Link:
         os.close(self.pidfd)
 
 
-class _short:
+class ShortName:
     """A name for a socket path that is never too long for sockaddr_un (108 bytes)."""
 
     def __init__(self, path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -52,24 +52,7 @@ class LocalRuntime(Running, FilesAndDisks, Traffic):
         that is in use.
         """
         state = (state_dir or owners.default_state_dir()).resolve()
-        work = (work_dir / run_id).resolve()
-        _check_name("run id", run_id)
-        harness = ProcessMark.of(os.getpid())
-        if work.exists() or owners.record_path(state, run_id).exists() or harness is None:
-            raise UsageError(f"run id {run_id!r} is in use ({work}): choose another, or run `rmq-harness clean`")
-        owner = Owner(run_id, owners.boot_id(), str(work), harness)
-        # The record comes first: what has no record would stay for ever if we were killed here.
-        owners.write(state, owner)
-        try:
-            evidence.mkdir(parents=True, exist_ok=True)
-            work.mkdir(parents=True)
-            link = Link.start(evidence.resolve(), work)
-        except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
-            owners.remove(state, run_id)
-            raise
-        owner = replace(owner, holder=ProcessMark.of(link.host_pid))
-        owners.write(state, owner)
+        link, owner = begin(Link.start, run_id=run_id, evidence=evidence, work_dir=work_dir, state=state)
         return cls(link, owner, evidence.resolve(), state)
 
     @classmethod
@@ -178,8 +161,12 @@ class LocalRuntime(Running, FilesAndDisks, Traffic):
             return
         self._forget_descriptors()
         self._link.end()
+        self._ended()
         remove_tree(Path(self._owner.work_dir))
         owners.remove(self._state_dir, self._owner.run_id)
+
+    def _ended(self) -> None:
+        """Called once everything is dead: what else was made for it goes."""
 
     def _forget_descriptors(self) -> None:
         self._closed = True
@@ -187,6 +174,31 @@ class LocalRuntime(Running, FilesAndDisks, Traffic):
         for pidfd in self._pidfds.values():
             os.close(pidfd)
         self._pidfds.clear()
+
+
+def begin(
+    start: Callable[[Path, Path], Link], *, run_id: str, evidence: Path, work_dir: Path, state: Path, engine: str = ""
+) -> tuple[Link, Owner]:
+    """Makes a run's directories and its record, then starts its holder with them; see `LocalRuntime.open`."""
+    work = (work_dir / run_id).resolve()
+    _check_name("run id", run_id)
+    harness = ProcessMark.of(os.getpid())
+    if work.exists() or owners.record_path(state, run_id).exists() or harness is None:
+        raise UsageError(f"run id {run_id!r} is in use ({work}): choose another, or run `rmq-harness clean`")
+    owner = Owner(run_id, owners.boot_id(), str(work), harness, engine=engine)
+    # The record comes first: what has no record would stay for ever if we were killed here.
+    owners.write(state, owner)
+    try:
+        evidence.mkdir(parents=True, exist_ok=True)
+        work.mkdir(parents=True)
+        link = start(evidence.resolve(), work)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        owners.remove(state, run_id)
+        raise
+    owner = replace(owner, holder=ProcessMark.of(link.host_pid))
+    owners.write(state, owner)
+    return link, owner
 
 
 def _check_name(kind: str, name: str) -> None:

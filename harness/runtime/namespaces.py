@@ -27,7 +27,12 @@ MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+SYS_OPEN_TREE = 428
+SYS_MOVE_MOUNT = 429
 SYS_MOUNT_SETATTR = 442
+OPEN_TREE_CLONE = 1
+MOVE_MOUNT_F_EMPTY_PATH = 4
 AT_FDCWD = -100
 AT_RECURSIVE = 0x8000
 MOUNT_ATTR_RDONLY = 1
@@ -61,6 +66,28 @@ def enter(fd: int, kind: int) -> None:
 def die_with_parent(signum: int) -> None:
     """Has the kernel send this process a signal when the thread that started it ends."""
     _check(_libc().prctl(PR_SET_PDEATHSIG, signum, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
+
+
+def adopt_orphans() -> None:
+    """Has the kernel make this process the parent of those below it whose own parent ends."""
+    _check(_libc().prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def detached(source: Path) -> int:
+    """A descriptor of a second view of a file or directory, with every mount below it, that is mounted nowhere yet.
+
+    Raises OSError, on kernels before 5.2 too.
+    """
+    flags = OPEN_TREE_CLONE | os.O_CLOEXEC | AT_RECURSIVE
+    fd = _libc().syscall(SYS_OPEN_TREE, AT_FDCWD, str(source).encode(), flags)
+    _check(fd, f"opening the mounts below {source}")
+    return int(fd)
+
+
+def attach(view: int, target: str) -> None:
+    """Mounts what `detached` gave on `target`, in the mount namespace that this process is in. Raises OSError."""
+    flags = MOVE_MOUNT_F_EMPTY_PATH
+    _check(_libc().syscall(SYS_MOVE_MOUNT, view, b"", AT_FDCWD, target.encode(), flags), f"mounting on {target}")
 
 
 def mount(source: str, target: str, kind: str | None, flags: int = 0, data: str = "") -> None:

@@ -107,6 +107,28 @@ class Network:
         self._write_names()
         return self.places[node]
 
+    def rehouse(self, node: str, fd: int) -> Place:
+        """Moves a node's link, address and cuts to another namespace, whose descriptor this object takes over.
+
+        Nothing may run in the node yet. Its probe is another one afterwards.
+        """
+        old, hub = self.place(node), self.places[HUB]
+        old.route.link("set", index=old.index, net_ns_fd=fd)
+        with network_of(fd, hub.fd):
+            _quiet()
+            route = IPRoute()
+            index = route.link_lookup(ifname="eth0")[0]
+            route.link("set", index=1, state="up")
+            route.addr("add", index=index, address=old.address, prefixlen=PREFIX_BITS)
+            route.link("set", index=index, state="up")
+            probe = _probe_socket(old.address)
+        old.close()
+        self.places[node] = Place(old.address, fd, route, index, probe)
+        for source, destination in self.cuts:
+            if source == node:
+                self.cut(source, destination)
+        return self.places[node]
+
     def remove(self, node: str) -> None:
         """Takes a node off the network and forgets its cuts."""
         place = self.places.pop(node)

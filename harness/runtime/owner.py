@@ -43,6 +43,8 @@ class Owner:
     harness: ProcessMark
     holder: ProcessMark | None = None
     lingering: bool = False
+    engine: str = ""
+    """The address of the Docker daemon that has containers of the run; empty without any."""
 
     @property
     def live(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,15 +24,19 @@ from harness.runtime.disks import MIN_SIZE_BYTES
 from harness.runtime.local import LocalRuntime
 
 _DELAY_S = 0.1
+_SLEEP = ("sleep", "60")
 _SYNCED, _UNSYNCED = "store/synced", "store/unsynced"
 
 
-def probe_capabilities() -> Capabilities:
-    """Every capability -> None, or why it is missing. Takes about half a second; leaves nothing behind."""
+def probe_capabilities(open_runtime: Callable[..., LocalRuntime] = LocalRuntime.open, image: str = "") -> Capabilities:
+    """Every capability -> None, or why it is missing. Takes about half a second; leaves nothing behind.
+
+    With `image` it is seen whether containers of it are cut off and lose power.
+    """
     with tempfile.TemporaryDirectory(prefix="rmq-probe-") as directory:
         base = Path(directory)
         try:
-            runtime = LocalRuntime.open(
+            runtime = open_runtime(
                 run_id=f"probe-{uuid4().hex[:12]}", evidence=base / "evidence", work_dir=base, state_dir=base / "state"
             )
         except HarnessError as error:
@@ -39,9 +44,9 @@ def probe_capabilities() -> Capabilities:
         with runtime:
             return {
                 **dict.fromkeys(CAPABILITIES),
-                NETWORK_CUT: _missing(_try_cut, runtime),
+                NETWORK_CUT: _missing(partial(_try_cut, image), runtime),
                 SIZED_DISK: _missing(_try_sized_disk, runtime),
-                POWER_CUT: _missing(_try_power_cut, runtime),
+                POWER_CUT: _missing(partial(_try_power_cut, image), runtime),
                 IO_ERROR: _missing(_try_io_error, runtime),
                 SLOW_DISK: _missing(_try_slow_disk, runtime),
             }
@@ -58,9 +63,11 @@ def _missing(attempt: Callable[[LocalRuntime], str | None], runtime: LocalRuntim
         return _reason(error)
 
 
-def _try_cut(runtime: LocalRuntime) -> str | None:
-    runtime.add_node("a")
-    runtime.add_node("b")
+def _try_cut(image: str, runtime: LocalRuntime) -> str | None:
+    for name in ("a", "b"):
+        runtime.add_node(name)
+        if image:
+            runtime.start(name, Process(_SLEEP, image=image))
     if not runtime.passes("a", "b"):
         return "two nodes do not reach each other: is bridged traffic filtered on this machine?"
     runtime.cut(("a", "b"))
@@ -76,12 +83,12 @@ def _try_sized_disk(runtime: LocalRuntime) -> str | None:
     return None if abs(seen - 0.5) < 0.005 else f"a disk filled to 0.5 showed {seen:.3f}"
 
 
-def _try_power_cut(runtime: LocalRuntime) -> str | None:
+def _try_power_cut(image: str, runtime: LocalRuntime) -> str | None:
     _add_forgetful(runtime)
     runtime.write_file("power", _SYNCED, b"kept")
     runtime.sync_disk("power")
     runtime.write_file("power", _UNSYNCED, b"lost")
-    runtime.start("power", Process(["sleep", "60"]))
+    runtime.start("power", Process(_SLEEP, image=image))
     runtime.cut_power("power")
     names = {entry.path for entry in runtime.list_files("power", "store")}
     if names != {_SYNCED}:

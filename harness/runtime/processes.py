@@ -114,13 +114,17 @@ class Processes:
             if code < 0:
                 return ProcessState("exited", signal=-code, exited_ns=ended.time_ns)
             return ProcessState("exited", exit_code=code, exited_ns=ended.time_ns)
-        members = list(members_of(network_fd)) if network_fd is not None else [pid]
-        return ProcessState("stopped" if members and all(map(_all_stopped, members)) else "running")
+        members = list(self.members(network_fd)) if network_fd is not None else [pid]
+        return ProcessState("stopped" if members and all(map(all_stopped, members)) else "running")
+
+    def members(self, network_fd: int) -> Iterator[int]:
+        """What runs in a node; zombies do not."""
+        return members_of(network_fd)
 
     def signal(self, network_fd: int, signum: int) -> int:
         """Signals everything in a node, also what forks meanwhile; returns how many processes that were."""
         signalled: set[int] = set()
-        while fresh := set(members_of(network_fd)) - signalled:
+        while fresh := set(self.members(network_fd)) - signalled:
             for pid in fresh:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signum)
@@ -138,7 +142,8 @@ def members_of(network_fd: int) -> Iterator[int]:
                     yield int(entry.name)
 
 
-def _all_stopped(pid: int) -> bool:
+def all_stopped(pid: int) -> bool:
+    """Every thread of the process is; of one that is gone as well."""
     with suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             with suppress(OSError):

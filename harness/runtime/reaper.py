@@ -51,7 +51,7 @@ def live_runs(state_dir: Path) -> list[Owner]:
 
 
 def _clean_run(owner: Owner) -> list[str]:
-    removed = []
+    removed = _stray_containers(owner)
     if owner.boot_id == owners.boot_id() and owner.holder is not None and owner.holder.alive:
         end_process(owner.holder)
         removed.append(f"holder {owner.holder.pid} of run {owner.run_id} and everything below it")
@@ -62,6 +62,20 @@ def _clean_run(owner: Owner) -> list[str]:
         remove_tree(work)
         removed.append(f"directory {work}")
     return removed
+
+
+def _stray_containers(owner: Owner) -> list[str]:
+    """Those of a run in the engine that has them. Raises `SetupError` if that one cannot be asked."""
+    if not owner.engine:
+        return []
+    from harness.runtime.engine import Engine
+    from harness.runtime.fleet import Fleet
+
+    fleet = Fleet(Engine.connect(owner.engine), owners.loop_mark(owner.work_dir))
+    try:
+        return fleet.remove()
+    finally:
+        fleet.close()
 
 
 def end_process(mark: ProcessMark) -> None:

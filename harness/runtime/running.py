@@ -26,7 +26,9 @@ class Running:
         raise NotImplementedError
 
     def start(self, node: str, process: Process) -> int:
-        """Starts the node's process; see `Process` for what it inherits."""
+        """Starts the node's process; see `Process` for what it inherits. Raises `UsageError` for an image's."""
+        if process.image:
+            raise UsageError(f"node {node!r} cannot run {process.image!r} here: an image needs --runtime docker")
         reply = self._ask(
             "start",
             [process.fds[target] for target in process.fds],
@@ -36,11 +38,14 @@ class Running:
             cwd=process.cwd,
             targets=list(process.fds),
         )
+        return self._keep_pidfd(node, reply.fds[0])
+
+    def _keep_pidfd(self, node: str, pidfd: int) -> int:
         previous = self._pidfds.get(node)
-        self._pidfds[node] = reply.fds[0]
+        self._pidfds[node] = pidfd
         if previous is not None:
             os.close(previous)
-        return host_pid_of(reply.fds[0])
+        return host_pid_of(pidfd)
 
     def signal(self, node: str, signum: int) -> None:
         """Sends a signal to everything that runs in the node. Raises `UsageError` if nothing does."""

@@ -16,7 +16,7 @@ from harness.runtime.base import HUB, Disk
 from harness.runtime.disks import Disks
 from harness.runtime.namespaces import EVIDENCE, WORK
 from harness.runtime.network import Network
-from harness.runtime.processes import Launch, Processes, members_of
+from harness.runtime.processes import Launch, Processes
 
 Reply = tuple[dict[str, Any], list[int]]
 
@@ -143,7 +143,7 @@ class Service:
         """The main process's state, and how many processes are in the node in all."""
         fd = self.network.place(node).fd
         state = self.processes.state(node, fd)
-        return {"state": asdict(state), "members": len(list(members_of(fd))) if not state.alive else 1}
+        return {"state": asdict(state), "members": len(list(self.processes.members(fd))) if not state.alive else 1}
 
     def do_pidfd(self, node: str) -> Reply:
         """For those who attach: the main process, if there is one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,31 @@ def test_a_wrong_value_is_named_with_its_option_and_the_remedy(option: str, name
     assert said.count(named.split()[-1]) == 1, "the value is told once"
     assert remedy in said
     assert "\n" not in said
+
+
+def test_with_docker_a_version_stands_for_its_official_image() -> None:
+    (settings,) = read("--runtime=docker", "--rocketmq=5.3.2")
+    assert (settings.rocketmq, settings.java) == ("image:apache/rocketmq:5.3.2", "image")
+    (settings,) = read("--runtime=docker", "--rocketmq=image:mine:5.3.3-rc1")
+    assert settings.release_name == "image:mine:5.3.3-rc1"
+    (settings,) = read("--runtime=docker")
+    assert settings.rocketmq == "image:apache/rocketmq:5.3.3"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--java=21",), "--java '21': with --runtime docker nodes run the Java of their image; leave it out"),
+        (("--rocketmq=path:/x",), "--rocketmq 'path:/x' is no image"),
+        (("--rocketmq=image:x",), "as tag"),
+        (("--namesrv=1.2.3.4:9876",), "--runtime existing"),
+        (("--upgrade-from=5.3.3", "--upgrade-to=5.3.3"), "are both '5.3.3'"),
+        (("--upgrade-from=5.3.3", "--upgrade-to=path:/x"), "--upgrade-to 'path:/x' is no image"),
+    ],
+)
+def test_what_containers_cannot_be_is_refused(options: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        read("--runtime=docker", *options)
 
 
 WITH_VALUES = [name for name in HELP if name not in FLAGS]

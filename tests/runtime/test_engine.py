@@ -1,0 +1,221 @@
+"""Which Docker daemon is used, and which is refused and why, without one."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+
+import docker
+import pytest
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from harness.core.errors import SetupError, UsageError
+from harness.runtime.engine import LABEL, Engine, discard
+from harness.runtime.fleet import Fleet
+from harness.runtime.owner import ProcessMark
+
+
+class Container:
+    def __init__(self, labels, said=b"", code=0, error=None):
+        self.labels, self.name, self.removed = labels, "c", False
+        self._said, self._code, self._error = said, code, error
+
+    def start(self):
+        if self._error is not None:
+            raise self._error
+
+    def wait(self, **_more):
+        return {"StatusCode": self._code}
+
+    def logs(self, **_more):
+        return self._said
+
+    def remove(self, **_more):
+        self.removed = True
+
+
+class Containers:
+    def __init__(self, *known, made=None):
+        self.known, self.made, self.wanted = list(known), made, []
+
+    def list(self, filters, **_more):
+        key, equals, value = filters["label"].partition("=")
+        return [c for c in self.known if key in c.labels and (not equals or c.labels[key] == value)]
+
+    def create(self, image, **wanted):
+        self.wanted.append({"image": image, **wanted})
+        return self.made
+
+
+def engine_with(*known, made=None):
+    return Engine(SimpleNamespace(containers=Containers(*known, made=made)), "unix:///x")
+
+
+@pytest.fixture
+def listening(tmp_path, monkeypatch):
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        yield path
+
+
+def answering(monkeypatch, **api):
+    client = SimpleNamespace(api=SimpleNamespace(**api), close=lambda: None)
+    monkeypatch.setattr(docker, "DockerClient", lambda **_options: client)
+
+
+@pytest.mark.parametrize("host", ["tcp://10.0.0.5:2376", "ssh://ci@build", "http://localhost:2375"])
+def test_a_daemon_that_may_be_on_another_machine_is_refused(host, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(UsageError, match=f"DOCKER_HOST names the daemon at '{host}', which may be on another machine"):
+        Engine.connect()
+
+
+def test_so_is_one_of_a_context(monkeypatch):
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    context = SimpleNamespace(Name="far", Host="ssh://ci@build")
+    monkeypatch.setattr(docker.context.ContextAPI, "get_context", lambda _name: context)
+    with pytest.raises(UsageError, match="the context 'far' names the daemon at 'ssh://ci@build'"):
+        Engine.connect()
+
+
+def test_a_context_that_is_none_is_named(monkeypatch):
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("DOCKER_CONTEXT", "nowhere")
+    monkeypatch.setattr(docker.context.ContextAPI, "get_context", lambda _name: None)
+    with pytest.raises(UsageError, match="DOCKER_CONTEXT 'nowhere' is no context"):
+        Engine.connect()
+
+
+def test_where_no_daemon_is_the_place_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(SetupError, match=r"no Docker daemon is at .*none.sock \(by DOCKER_HOST\): start it"):
+        Engine.connect()
+
+
+@pytest.mark.parametrize(
+    ("trouble", "remedy"),
+    [("Permission denied", "member of its group"), ("Connection refused", "is it running?")],
+)
+@pytest.mark.usefixtures("listening")
+def test_a_daemon_that_does_not_answer_is_told_with_a_remedy(trouble, remedy, monkeypatch):
+    def refusing(**_options):
+        raise DockerException(trouble)
+
+    monkeypatch.setattr(docker, "DockerClient", refusing)
+    with pytest.raises(SetupError, match=rf"does not answer \({trouble}\): .*{remedy}"):
+        Engine.connect()
+
+
+def test_one_that_is_too_old_is_refused_and_a_newer_one_is_not(listening, monkeypatch):
+    answering(monkeypatch, api_version="1.39")
+    with pytest.raises(SetupError, match=r"speaks API 1.39; 1.40 is needed"):
+        Engine.connect()
+    answering(monkeypatch, api_version="1.40")
+    assert Engine.connect().url == f"unix://{listening}"
+
+
+def test_an_image_that_cannot_be_pulled_says_how_to_make_one():
+    def missing(_reference):
+        raise ImageNotFound("no such image")
+
+    def refused(name, tag):
+        raise APIError(f"dial tcp: no route for {name} {tag}")
+
+    engine = Engine(SimpleNamespace(images=SimpleNamespace(get=missing, pull=refused)), "unix:///x")
+    with pytest.raises(SetupError, match=r"'a/b:5.3.3' .* cannot be pulled \(dial .* a/b 5.3.3\): .*make docker-image"):
+        engine.image("a/b:5.3.3")
+
+
+@pytest.mark.parametrize(
+    ("reference", "name", "tag"),
+    [
+        ("a/b:5.3.3", "a/b", "5.3.3"),
+        ("host:5000/a/b:5.3.3", "host:5000/a/b", "5.3.3"),
+        ("host:5000/a/b", "host:5000/a/b", "latest"),
+        ("a/b:5.3.3@sha256:00", "a/b:5.3.3@sha256:00", None),
+    ],
+)
+def test_what_is_pulled_is_one_tag(reference, name, tag):
+    pulled = []
+
+    def missing(_reference):
+        raise ImageNotFound("no such image")
+
+    def pull(*parts):
+        pulled.append(parts)
+        return SimpleNamespace(id="sha256:1")
+
+    engine = Engine(SimpleNamespace(images=SimpleNamespace(get=missing, pull=pull)), "unix:///x")
+    assert engine.image(reference).id == "sha256:1"
+    assert pulled == [(name, tag)]
+
+
+def test_a_look_leaves_no_container_whatever_comes_of_it():
+    good = Container({}, said=b"seen\n")
+    assert engine_with(made=good).output_of("i", "echo seen") == "seen\n"
+    bad = Container({}, said=b"what it said", code=3)
+    with pytest.raises(UsageError, match="what it said"):
+        engine_with(made=bad).output_of("i", "exit 3")
+    unable = Container({}, error=APIError("exec: sh: not found"))
+    with pytest.raises(UsageError, match="sh: not found"):
+        engine_with(made=unable).output_of("i", "exit 3")
+    assert [c.removed for c in (good, bad, unable)] == [True, True, True]
+
+
+def test_lookers_of_dead_processes_are_forgotten_and_nothing_else():
+    own = ProcessMark.of(os.getpid())
+    assert own is not None
+    dead = Container({LABEL: f"look-{own.pid}-{own.start_ticks + 1}"})
+    living = Container({LABEL: f"look-{own.pid}-{own.start_ticks}"})
+    other = Container({LABEL: "rmq-harness:0123"})
+    engine_with(dead, living, other).forget_lookers()
+    assert [c.removed for c in (dead, living, other)] == [True, False, False]
+
+
+def test_a_run_removes_what_carries_its_mark_alone():
+    mine, others = Container({LABEL: "rmq-harness:1"}), Container({LABEL: "rmq-harness:2"})
+    assert len(Fleet(engine_with(mine, others), "rmq-harness:1").remove()) == 1
+    assert (mine.removed, others.removed) == (True, False)
+
+
+def test_a_container_that_does_not_start_is_removed():
+    made = Container({}, error=APIError("no such thing"))
+    fleet = Fleet(engine_with(made=made), "m")
+    with pytest.raises(SetupError, match="making the network of 'a': the Docker daemon says: no such thing"):
+        fleet.start_keeper("i", "a", "h")
+    assert made.removed
+
+
+def test_one_that_removes_itself_is_awaited():
+    awaited = []
+    refusing = SimpleNamespace(
+        name="c",
+        remove=lambda **_more: (_ for _ in ()).throw(
+            APIError("in progress", response=SimpleNamespace(status_code=409, reason="conflict"))
+        ),
+        wait=lambda **more: awaited.append(more["condition"]),
+    )
+    discard(refusing)
+    assert awaited == ["removed"]
+    gone = SimpleNamespace(name="c", remove=lambda **_more: (_ for _ in ()).throw(NotFound("gone")))
+    discard(gone)
+
+
+def test_every_container_of_a_run_is_cut_off_from_the_world_and_marked():
+    made = Container({})
+    engine = engine_with(made=made)
+    fleet = Fleet(engine, "m")
+    fleet.start_holder("i", ["python"])
+    fleet.start_keeper("i", "a", "h")
+    fleet.start_body("i", "a", ("h", "k"), ["sh", "mqbroker"])
+    holder, keeper, body = engine.client.containers.wanted
+    assert [w["labels"][LABEL] for w in (holder, keeper, body)] == ["m", "m", "m"]
+    assert [w["network_mode"] for w in (holder, keeper, body)] == ["none", "none", "container:k"]
+    assert [w.get("pid_mode") for w in (holder, keeper, body)] == [None, "container:h", "container:h"]
+    assert "privileged" not in {*holder, *keeper, *body}
+    assert "volumes" not in body
+    assert Path(body["entrypoint"][3]) == Path("/rmq/a/logs/stdout.log")
