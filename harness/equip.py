@@ -45,7 +45,7 @@ def equip(
         check_paths(settings.rocketmq, settings.java, settings.cache, option=first)
     if settings.upgrade_to is not None and settings.runtime != "docker":
         check_paths(settings.upgrade_to, settings.java, settings.cache, option="upgrade-to")
-    for removed in clean(settings.state):
+    for removed in clean(settings.state, later=say):
         say(f"left by a dead run, removed: {removed}")
     if settings.runtime == "docker":
         return equip_containers(settings, say, judged)

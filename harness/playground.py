@@ -43,7 +43,7 @@ def up(wish: Wish, *, reports: Path, cache: Path, state: Path, say: Say) -> int:
     check_places(reports, state)
     if wish.runtime == "local":
         check_paths(rocketmq, java, cache)
-    for removed in clean(state):
+    for removed in clean(state, later=say):
         say(f"left by a dead run and removed: {removed}")
     say(f"RocketMQ {rocketmq}, Java {java}: obtaining and verifying")
     open_runtime: Callable[..., LocalRuntime] = LocalRuntime.open

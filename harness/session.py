@@ -105,6 +105,7 @@ class Session:
             versions={
                 "rocketmq": first.release_name,
                 **({"upgrade to": first.upgrade_name} if first.upgrade_name is not None else {}),
+                **({"image": kit.release.image} if (kit := self.equipment) is not None and kit.release.image else {}),
                 "java": jre.version if jre else first.java_name,
                 "python": platform.python_version(),
             },

@@ -59,7 +59,22 @@ def main(socket_path: str, evidence: str, work: str) -> NoReturn:
     harness.close()
     os.close(linger_write)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: _bury_others(inner))
-    guard(inner, harness_pidfd, linger_read)
+    guard(inner, harness_pidfd, linger_read, _hand_over)
+
+
+def _hand_over() -> None:
+    """Ends everything else, and gives what root wrote here to the user who runs the harness: he is to delete it."""
+    with suppress(OSError):
+        os.kill(-1, signal.SIGKILL)
+        while True:
+            os.waitpid(-1, 0)
+    for top in (namespaces.EVIDENCE, namespaces.WORK):
+        theirs = top.stat()
+        if theirs.st_uid != 0:
+            for directory, names, files in os.walk(top):
+                for name in (*names, *files):
+                    with suppress(OSError):
+                        os.chown(Path(directory, name), theirs.st_uid, theirs.st_gid, follow_symlinks=False)
 
 
 def _bury_others(inner: int) -> None:

@@ -59,9 +59,14 @@ def _enter(pid: int) -> None:
     if Path(f"/proc/{pid}/ns/user").stat().st_ino != Path("/proc/self/ns/user").stat().st_ino:
         kinds.insert(0, ("user", namespaces.CLONE_NEWUSER))
     opened = [(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC), kind) for name, kind in kinds]
+    root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     for fd, kind in opened:
         namespaces.enter(fd, kind)
         os.close(fd)
+    # Which in a container is not that of the mount namespace.
+    os.fchdir(root)
+    os.chroot(".")
+    os.close(root)
 
 
 def _become(here: str, scratch: str, words: list[str]) -> NoReturn:

@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -69,8 +70,8 @@ def refuse(harness: socket.socket, step: str, error: OSError) -> NoReturn:
     os._exit(1)
 
 
-def guard(inner: int, harness_pidfd: int, linger_fd: int) -> NoReturn:
-    """Ends the inner half with the harness, even where a forked child keeps its socket open."""
+def guard(inner: int, harness_pidfd: int, linger_fd: int, at_end: Callable[[], None] = lambda: None) -> NoReturn:
+    """Ends the inner half with the harness, even where a forked child keeps its socket open; then does `at_end`."""
     inner_pidfd = os.pidfd_open(inner)
     poller = select.poll()
     for fd in (inner_pidfd, harness_pidfd, linger_fd):
@@ -85,10 +86,12 @@ def guard(inner: int, harness_pidfd: int, linger_fd: int) -> NoReturn:
                 poller.unregister(harness_pidfd)
         if inner_pidfd in ready:
             _pid, status = os.waitpid(inner, 0)
+            at_end()
             os._exit(abs(os.waitstatus_to_exitcode(status)) & 0xFF)
         if harness_pidfd in ready and not lingering:
             os.kill(inner, signal.SIGKILL)
             os.waitpid(inner, 0)
+            at_end()
             os._exit(0)
 
 

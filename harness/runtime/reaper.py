@@ -6,10 +6,11 @@ import fcntl
 import os
 import shutil
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from harness.core.errors import SetupError
+from harness.core.errors import HarnessError, SetupError
 from harness.runtime import owner as owners
 from harness.runtime.namespaces import MNT_DETACH, unmount
 from harness.runtime.owner import Owner, ProcessMark
@@ -22,13 +23,15 @@ LOOP_NAME = slice(56, 120)
 _DEATH_S = 5.0
 
 
-def clean(state_dir: Path, *, include_live: bool = False) -> list[str]:
+def clean(state_dir: Path, *, include_live: bool = False, later: Callable[[str], None] | None = None) -> list[str]:
     """Removes everything that dead runs left; returns one line for each thing removed.
 
     A run is live while its harness is, or, left up on purpose, while its holder is; live ones are touched only with
-    `include_live`, and never the calling process itself. Raises `SetupError` for what cannot be removed.
+    `include_live`, and never the calling process itself. Raises `SetupError` for what cannot be removed; of ended
+    containers whose engine cannot be asked `later` is told instead, where it is given: they run nothing.
     """
     removed: list[str] = []
+    waiting: list[str] = []
     for path, owner in owners.records(state_dir):
         if owner is None:
             path.unlink(missing_ok=True)
@@ -36,12 +39,23 @@ def clean(state_dir: Path, *, include_live: bool = False) -> list[str]:
             continue
         if owner.live and not (include_live and owner.harness.pid != os.getpid()):
             continue
+        try:
+            removed += _stray_containers(owner)
+        except HarnessError as error:
+            gone = f"if that daemon is gone for good, delete {path}"
+            waiting.append(f"the ended containers of run {owner.run_id} cannot be removed yet ({error}); {gone}")
+            continue
         removed += _clean_run(owner)
         owners.remove(state_dir, owner.run_id)
         removed.append(f"record of run {owner.run_id}")
     for leftover in (state_dir / "runs").glob("*.new"):
         if ProcessMark.of(int(leftover.suffixes[-2][1:])) is None:
             leftover.unlink(missing_ok=True)
+    if waiting and later is None:
+        raise SetupError("; ".join(waiting))
+    for line in waiting:
+        assert later is not None
+        later(line)
     return removed
 
 
@@ -51,7 +65,7 @@ def live_runs(state_dir: Path) -> list[Owner]:
 
 
 def _clean_run(owner: Owner) -> list[str]:
-    removed = _stray_containers(owner)
+    removed = []
     if owner.boot_id == owners.boot_id() and owner.holder is not None and owner.holder.alive:
         end_process(owner.holder)
         removed.append(f"holder {owner.holder.pid} of run {owner.run_id} and everything below it")
@@ -65,7 +79,7 @@ def _clean_run(owner: Owner) -> list[str]:
 
 
 def _stray_containers(owner: Owner) -> list[str]:
-    """Those of a run in the engine that has them. Raises `SetupError` if that one cannot be asked."""
+    """Those of a run in the engine that has them. Raises `HarnessError` if that one cannot be asked."""
     if not owner.engine:
         return []
     from harness.runtime.engine import Engine

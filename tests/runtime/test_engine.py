@@ -12,9 +12,11 @@ import pytest
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from harness.core.errors import SetupError, UsageError
+from harness.runtime import owner as owners
 from harness.runtime.engine import LABEL, Engine, discard
 from harness.runtime.fleet import Fleet
-from harness.runtime.owner import ProcessMark
+from harness.runtime.owner import Owner, ProcessMark
+from harness.runtime.reaper import clean
 
 
 class Container:
@@ -219,3 +221,26 @@ def test_every_container_of_a_run_is_cut_off_from_the_world_and_marked():
     assert "privileged" not in {*holder, *keeper, *body}
     assert "volumes" not in body
     assert Path(body["entrypoint"][3]) == Path("/rmq/a/logs/stdout.log")
+
+
+def test_what_waits_for_its_daemon_keeps_nothing_else_waiting(tmp_path):
+    dead = ProcessMark(os.getpid(), 1)
+    for name, engine in (("a", f"unix://{tmp_path}/none.sock"), ("b", "")):
+        owners.write(tmp_path, Owner(name, owners.boot_id(), str(tmp_path / name), dead, engine=engine))
+    with pytest.raises(SetupError, match=r"run a cannot be removed yet \(no Docker daemon is at .*delete "):
+        clean(tmp_path)
+    assert [path.stem for path, _owner in owners.records(tmp_path)] == ["a"]
+    told = []
+    assert clean(tmp_path, later=told.append) == []
+    assert len(told) == 1
+    assert [path.stem for path, _owner in owners.records(tmp_path)] == ["a"]
+
+
+def test_a_record_of_before_there_were_containers_is_read(tmp_path):
+    owners.write(tmp_path, Owner("a", "boot", "/w", ProcessMark(1, 1)))
+    path = owners.record_path(tmp_path, "a")
+    path.write_text(path.read_text().replace(', "engine": ""', ""))
+    assert "engine" not in path.read_text()
+    owner = owners.read(path)
+    assert owner is not None
+    assert owner.engine == ""
