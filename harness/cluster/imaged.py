@@ -10,8 +10,9 @@ from harness.distribution.release import Release
 from harness.runtime.base import Process
 from harness.topology import NodeSpec, layout
 
-_OURS_ALONE: Final = ("-XX:+UseSerialGC",)
-"""A JVM that is told two collectors does not start, and the scripts choose one."""
+_CHOSEN: Final = (("UseG1GC", 99), ("UseConcMarkSweepGC", 14), ("UseParNewGC", 10))
+"""Collectors that scripts choose, and the first Java that does not know the option. A JVM told two does not start."""
+_OURS: Final = "-XX:+UseSerialGC"
 _YOUNG: Final = {True: "-Xmn64m", False: "-Xmn24m"}
 """The scripts name a young generation of gigabytes, which would take the whole of our heaps. Brokers, nameservers."""
 
@@ -26,7 +27,8 @@ def image_process(spec: NodeSpec, release: Release, flags: Sequence[str]) -> Pro
     split = [flag for flag in flags if len(flag.split()) != 1]
     if split:
         raise SetupError(f"{split[0]!r} has a blank in it: JAVA_OPT_EXT of an image cannot say it; leave it out")
-    options = [_YOUNG[spec.is_broker], *(flag for flag in flags if flag not in _OURS_ALONE)]
+    chosen = [f"-XX:-{name}" for name, gone in _CHOSEN if release.inside.jre.major < gone]
+    options = [*(chosen if _OURS in flags else ()), _YOUNG[spec.is_broker], *flags]
     script = "mqbroker" if spec.is_broker else "mqnamesrv"
     return Process(
         argv=("sh", script, "-c", layout.conf_path(spec)),

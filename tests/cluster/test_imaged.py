@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,15 @@ def test_the_image_s_own_script_is_told_our_options_last(broker, script):
     options = process.env["JAVA_OPT_EXT"].split()
     assert options[-1] == "-Dlast=1"
     assert f"-Drocketmq.home.dir=/rmq/{spec.name}" in options
-    assert not [option for option in options if "Use" in option and option.endswith("GC")], "two collectors"
+    assert {option for option in options if option.endswith("GC")} == {"-XX:-UseG1GC", "-XX:+UseSerialGC"}
+
+
+def test_an_old_java_is_told_to_leave_the_collectors_of_its_scripts():
+    old = replace(RELEASE, inside=replace(RELEASE.inside, jre=replace(JAVA, major=8)))
+    options = image_process(node(False), old, jvm_flags(node(False), 8)).env["JAVA_OPT_EXT"].split()
+    assert {"-XX:-UseG1GC", "-XX:-UseConcMarkSweepGC", "-XX:-UseParNewGC", "-XX:+UseSerialGC"} <= set(options)
+    stock = image_process(node(False), old, jvm_flags(node(False), 8, stock=True)).env["JAVA_OPT_EXT"].split()
+    assert not [option for option in stock if option.endswith("GC")], "a stock node keeps what its scripts choose"
 
 
 def test_the_young_generation_fits_into_the_heap():
