@@ -117,6 +117,8 @@ def execute(run_id: str, words: Sequence[str], *, state: Path) -> int:
     left = keep.about(run_id, state)
     owner = keep.live_owner(run_id, state)
     assert owner.holder is not None
+    if owner.engine and os.geteuid() != 0:
+        raise UsageError(f"{run_id} is one of containers, and only root may enter their holder: run exec as root")
     scratch = keep.inside(keep.SCRATCH)
     environment = {
         **os.environ,

@@ -13,6 +13,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from harness.core.errors import SetupError, UsageError
 from harness.runtime import owner as owners
+from harness.runtime.docker import _ended
 from harness.runtime.engine import LABEL, Engine, discard
 from harness.runtime.fleet import Fleet
 from harness.runtime.owner import Owner, ProcessMark
@@ -244,3 +245,11 @@ def test_a_record_of_before_there_were_containers_is_read(tmp_path):
     owner = owners.read(path)
     assert owner is not None
     assert owner.engine == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(0, "exited with code 0"), (143, "exited with code 143"), (137, "killed by SIGKILL"), (139, "killed by SIGSEGV")],
+)
+def test_what_nobody_ends_with_by_himself_was_a_signal(code, said):
+    assert str(_ended(code, 1)) == said
