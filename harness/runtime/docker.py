@@ -111,20 +111,30 @@ class DockerRuntime(LocalRuntime):
         if process.cwd is not None:
             more["working_dir"] = process.cwd
         body = self._fleet.start_body(process.image, node, (self._holder, keeper.id), list(process.argv), **more)
+        try:
+            pid = fleet.inner_pid(body)
+            wait_for(
+                lambda: self._ask("waits", pid=pid).values["waits"],
+                what=f"the container of {node!r} to wait for its directories",
+                timeout_s=_WAITS_S,
+                poll_s=0.005,
+            )
+            pidfd = self._ask("furnish", node=node, pid=pid).fds[0]
+        except BaseException:
+            discard(body)
+            raise
         self._bodies[node] = body
-        pid = fleet.inner_pid(body)
-        wait_for(
-            lambda: self._ask("waits", pid=pid).values["waits"],
-            what=f"the container of {node!r} to wait for its directories",
-            timeout_s=_WAITS_S,
-            poll_s=0.005,
-        )
-        return self._keep_pidfd(node, self._ask("furnish", node=node, pid=pid).fds[0])
+        return self._keep_pidfd(node, pidfd)
 
     def _keeper(self, node: str, image: str) -> Any:
         if node not in self._keepers:
-            self._keepers[node] = self._fleet.start_keeper(image, node, self._holder)
-            reply = self._ask("house", node=node, pid=fleet.inner_pid(self._keepers[node]))
+            keeper = self._fleet.start_keeper(image, node, self._holder)
+            try:
+                reply = self._ask("house", node=node, pid=fleet.inner_pid(keeper))
+            except BaseException:
+                discard(keeper)
+                raise
+            self._keepers[node] = keeper
             self._probes.remove(node)
             self._probes.add(node, reply.fds[0])
         return self._keepers[node]

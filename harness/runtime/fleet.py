@@ -135,7 +135,8 @@ def inner_pid(container: Any) -> int:
         status = ""
     pids = next((line.split() for line in status.splitlines() if line.startswith("NSpid:")), [])
     if pid == 0 or len(pids) < 2:
-        raise SetupError(f"the container {container.name} ended at once, or runs where this machine cannot see it")
+        said = last_words(container) or "nothing"
+        raise SetupError(f"a container ended at once, or runs where this machine cannot see it; it said: {said}")
     return int(pids[-1])
 
 
