@@ -12,6 +12,7 @@ STAMP := $(VENV)/.installed
 TOPOLOGY ?= 2m-2s-sync
 ROCKETMQ ?=
 ARGS ?=
+TOXIPROXY ?=
 PYTEST_OPTIONS = $(addprefix --topology=,$(TOPOLOGY)) $(if $(ROCKETMQ),--rocketmq=$(ROCKETMQ)) $(ARGS)
 
 MATRIX_TOPOLOGIES ?=
@@ -27,7 +28,7 @@ TONIGHT = $(NIGHTS)/$(NIGHT)
 TESTED := harness suites suites-nightly tests topologies Makefile pyproject.toml requirements.lock conftest.py
 
 # A misspelled variable would be no error of make's, and another cluster would be signed off.
-VARIABLES := TOPOLOGY ROCKETMQ ARGS MATRIX_TOPOLOGIES MATRIX_ROCKETMQ NIGHT PYTHON VENV SHELL
+VARIABLES := TOPOLOGY ROCKETMQ ARGS MATRIX_TOPOLOGIES MATRIX_ROCKETMQ NIGHT TOXIPROXY PYTHON VENV SHELL
 STRANGE := $(filter-out $(VARIABLES),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 ifneq ($(STRANGE),)
 $(error make knows no variable $(STRANGE): write one of $(VARIABLES))
@@ -45,7 +46,7 @@ endif
 # Without it every process that a test starts would compile the harness anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup check test test-docker signoff matrix nightly bench docker-image docker-engine docker-daemon lock clean
+.PHONY: help setup check test test-docker signoff matrix nightly toxiproxy bench docker-image docker-engine docker-daemon lock clean
 
 help: ## What can be made, and with which variables
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +115,9 @@ nightly: setup ## The cells of nightly.yaml, the suites sign-off has no time for
 	part longtests; \
 	stop=; part $(BIN)/rmq-harness index $(NIGHTS); \
 	exit $$worst
+
+toxiproxy: setup ## Build Toxiproxy's server (needs Go), or take one: TOXIPROXY=path:FILE; for faults of links
+	$(BIN)/python -m harness.distribution.toxiproxy $(TOXIPROXY)
 
 bench: setup ## Measurements side by side with other tools
 	$(BIN)/rmq-harness bench $(ARGS)

@@ -19,7 +19,7 @@ from harness.distribution.cpplib import home_of, none_for, pinned, see_it_load, 
 from harness.distribution.jre import wheels
 from harness.equip import MIN_FREE_DISK_BYTES, MIN_MEMORY_BYTES, available_memory_bytes
 from harness.runtime import owner as owners
-from harness.runtime.base import IO_ERROR, NAMESPACES, NETWORK_CUT, POWER_CUT, SIZED_DISK, SLOW_DISK
+from harness.runtime.base import IO_ERROR, NAMESPACES, NETWORK_CUT, POWER_CUT, SIZED_DISK, SLOW_DISK, TOXIPROXY
 from harness.runtime.engine import Engine
 from harness.runtime.namespaces import SYS_PIVOT_ROOT
 from harness.runtime.probe import probe_capabilities
@@ -37,6 +37,7 @@ _USED_FOR: Final = {
     POWER_CUT: "power cuts: what was flushed and what was not",
     IO_ERROR: "disks that answer EIO",
     SLOW_DISK: "disks that take their time to sync",
+    TOXIPROXY: "links that are late, slow, half-open or reset",
 }
 _REMEDY: Final = {
     NETWORK_CUT: "run as root, or in a container with --privileged",
@@ -45,6 +46,8 @@ _REMEDY: Final = {
     "loop devices, or tolerate its absence with --allow-missing power-cut",
     IO_ERROR: "as power-cut: /dev/fuse, or root with mkfs.ext4 and loop devices",
     SLOW_DISK: "have /dev/fuse open to you (modprobe fuse; mode 666)",
+    TOXIPROXY: "make toxiproxy (needs Go), or make toxiproxy TOXIPROXY=path:FILE; or tolerate its absence with "
+    "--allow-missing toxiproxy",
 }
 _SYSCTLS: Final = (
     "/proc/sys/kernel/unprivileged_userns_clone",
@@ -77,7 +80,7 @@ def doctor(cache: Path, state: Path) -> tuple[str, int]:
     """
     lines = [
         *_machine(Path.cwd()),
-        *_capabilities(probe_capabilities()),
+        *_capabilities(probe_capabilities(cache=cache)),
         _unprivileged(),
         *_places({"cache": cache, "state": state}),
         *_software(cache),

@@ -49,7 +49,7 @@ def equip(
         say(f"left by a dead run, removed: {removed}")
     if settings.runtime == "docker":
         return equip_containers(settings, say, judged)
-    capabilities = probe_capabilities()
+    capabilities = probe_capabilities(cache=settings.cache)
     reason = capabilities.get(NAMESPACES)
     if reason is not None:
         raise CapabilityMissing(NAMESPACES, reason)

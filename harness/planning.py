@@ -6,7 +6,7 @@ from typing import Final
 
 from harness.cluster import Cluster, ClusterPlan, TopicSpec
 from harness.cluster.plan import Foreign
-from harness.distribution import Jre, Release
+from harness.distribution import Jre, Release, toxiproxy
 from harness.runtime.base import IO_ERROR, POWER_CUT, SLOW_DISK, Disk
 from harness.scenario import ClusterNeeds, Scenario
 from harness.settings import Settings
@@ -54,6 +54,8 @@ def cluster_plan(
         train=False,
         foreign=None if settings.found is None else Foreign(settings.found.places, settings.state / "foreign"),
         prefix="" if settings.found is None else needs.prefix,
+        links=frozenset(needs.links),
+        toxiproxy=toxiproxy.find(settings.cache) if needs.links else None,
     )
 
 

@@ -17,10 +17,12 @@ from harness.cluster.roster import Roster
 from harness.core.errors import ClientLacks, UsageError
 from harness.core.expectation import Forbid, Rules
 from harness.core.names import DRAIN, RESTART_FAILED
+from harness.faults.links import LinkFault
 from harness.faults.select import SELECTORS, select
 from harness.planning import groups_of, names_of_topics, topology_of
 from harness.scenario import Heal, Inject, Look, Scenario
 from harness.topology import Topology
+from harness.topology.links import behind
 from harness.workloads.abilities import lacks, unseen
 from harness.workloads.load import Load, Produce, is_called, workers_of
 from harness.workloads.probes import (
@@ -81,11 +83,13 @@ def check(scenario: Scenario, declared: Topology) -> None:
     try:
         validate(scenario.rules)
         _check_newcomers(scenario, topology)
+        _check_links(scenario, topology)
         _check_heals(scenario)
         _check_load(scenario, nodes)
         _check_names(scenario.rules, _named(scenario, nodes))
         _check_fields(scenario, nodes)
         _check_targets(scenario, nodes)
+        _check_link_faults(scenario, topology, nodes)
     except UsageError as slip:
         raise UsageError(f"scenario {scenario.name}: {slip}") from None
 
@@ -134,6 +138,30 @@ def _check_newcomers(scenario: Scenario, topology: Topology) -> None:
         wrong = [n for n in probe.topics if not 0 <= n < needs.topics] if isinstance(probe, MakeTopics) else []
         if wrong:
             raise UsageError(f"step {step.name!r}: topic {wrong[0]}, there are {needs.topics}, counted from 0")
+
+
+def _check_links(scenario: Scenario, topology: Topology) -> None:
+    """Where links are asked for there are nodes that can have them, from the start."""
+    for kind in scenario.cluster.links:
+        if not behind(kind, topology):
+            raise UsageError(f"links {kind!r}: no node of {topology.name} can have one")
+    if scenario.cluster.links and scenario.cluster.joining:
+        raise UsageError(f"links with joining {scenario.cluster.joining}: a link stands before what is there at first")
+
+
+def _check_link_faults(scenario: Scenario, topology: Topology, nodes: _Declared) -> None:
+    """What hurts links finds them."""
+    for step in scenario.steps:
+        fault = step.act.fault if isinstance(step.act, Inject) else None
+        if not isinstance(fault, LinkFault):
+            continue
+        there = behind(fault.link, topology) if fault.link in scenario.cluster.links else ()
+        without = [node for node in select(fault.target, nodes) if node not in there]
+        if without:
+            raise UsageError(
+                f"step {step.name!r}: no {fault.link} link stands before {without[0]}; there are {_or_none(there)} "
+                f"(ClusterNeeds(links=...))"
+            )
 
 
 def _check_load(scenario: Scenario, nodes: _Declared) -> None:

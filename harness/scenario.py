@@ -15,7 +15,8 @@ from harness.core.errors import UsageError
 from harness.core.expectation import Data, Expectation, Forbid, Gates, Op, Require, Rules
 from harness.core.verdict import Verdict
 from harness.faults import AnyFault
-from harness.runtime.base import NODE_CONFIG, OPEN_LOAD, SHIPPED_CHECKS, SHIPPED_DELAYS, SLAVE_READS
+from harness.runtime.base import NODE_CONFIG, OPEN_LOAD, SHIPPED_CHECKS, SHIPPED_DELAYS, SLAVE_READS, TOXIPROXY
+from harness.topology.links import LinkKind
 from harness.workloads.load import Consume, Load, Produce
 from harness.workloads.probes import AnyProbe, AwaitDelivered, Probe, StartLoad
 
@@ -63,6 +64,7 @@ class ClusterNeeds(Data):
     `topology` names another one and `replication` and `flush` change it: for product controls only. `insists`: what it
     sets stays whatever --broker-conf says, else the last word is the user's. A control insists: it must misbehave.
     `prefix` begins the names of its topics: set where it is not the first on its cluster.
+    `links` of these kinds stand before the nodes that can have them, for faults of links (`harness/topology/links.py`).
     """
 
     broker_conf: dict[str, str] = Field(default_factory=dict)
@@ -80,12 +82,13 @@ class ClusterNeeds(Data):
     flush: Literal["async", "sync"] | None = None
     insists: bool = False
     prefix: str = ""
+    links: tuple[LinkKind, ...] = ()
 
     @property
     def configures(self) -> bool:
         """It needs another cluster than one that is there already, at the product's own timers."""
         asked = (self.broker_conf, self.namesrv_conf, self.jvm_opts, self.disk_bytes, self.power, self.joining)
-        return any(asked) or any((self.topology, self.replication, self.flush)) or self.timers == "fast"
+        return any((*asked, self.links)) or any((self.topology, self.replication, self.flush)) or self.timers == "fast"
 
 
 class Scenario(Data):
@@ -118,6 +121,8 @@ class Scenario(Data):
             needed.add("sized-disk")
         if self.cluster.power:
             needed.add("power-cut")
+        if self.cluster.links:
+            needed.add(TOXIPROXY)
         return frozenset(needed)
 
     def reach(self) -> frozenset[str]:

@@ -56,6 +56,8 @@ def why_alone(scenario: Scenario, topology: Topology) -> str:
         return "who is the master of a group that elects is not what it was at the bring-up"
     if needs.disk_bytes is not None:
         return "its disks are filled, or lose power"
+    if needs.links:
+        return "links stand before its nodes"
     if needs.joining or needs.late_topics or needs.topics != 1 or needs.queues != _SPARE.queues:
         return "it has its own topics or brokers"
     for step in scenario.steps:

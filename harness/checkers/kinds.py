@@ -33,6 +33,12 @@ KINDS: Final = MappingProxyType(
         "partition": Traits(ends_process=False, goes_on=True),
         "fill-disk": Traits(ends_process=False, goes_on=True),
         "slow-disk": Traits(ends_process=False, goes_on=True),
+        "latency": Traits(ends_process=False, goes_on=True),
+        "slow-link": Traits(ends_process=False, goes_on=True),
+        "half-open": Traits(ends_process=False, goes_on=True),
+        "reset": Traits(ends_process=False, goes_on=True),
+        "slow-close": Traits(ends_process=False, goes_on=True),
+        "limit-data": Traits(ends_process=False, goes_on=True),
         "wipe-write-permission": Traits(ends_process=False),
     }
 )

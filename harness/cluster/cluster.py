@@ -11,6 +11,7 @@ from functools import partial
 from harness.cluster.bringup import BringUpOrder
 from harness.cluster.health import HealthCheck
 from harness.cluster.lifecycle import LISTENING_TIMEOUT_S, STOP_TIMEOUT_S, Lifecycle
+from harness.cluster.links import Links
 from harness.cluster.looks import HubDialer, Looks
 from harness.cluster.observed import BringUp, Ended, Health, Journal, Started, cpu_s
 from harness.cluster.plan import ClusterPlan, Progress, TopicSpec
@@ -39,7 +40,8 @@ class Cluster(Roster):
 
     def __init__(self, plan: ClusterPlan, runtime: Runtime, progress: Progress | None = None) -> None:
         self._addresses: dict[str, str] = {}
-        super().__init__(plan.topology, self._addresses, plan.joining, plan.foreign.places if plan.foreign else None)
+        elsewhere = plan.foreign.places if plan.foreign else None
+        super().__init__(plan.topology, self._addresses, plan.joining, elsewhere, plan.links)
         self.plan = plan
         self.runtime = runtime
         self.admin = Admin(HubDialer(runtime))
@@ -48,6 +50,7 @@ class Cluster(Roster):
         self._brought_up: BringUp | None = None
         self._closed = False
         self.looks = Looks(self.admin, self, plan.probe_topic)
+        self.links = Links(plan, runtime, self)
         self._provision = self._make_provision(plan, runtime)
         self._lifecycle = self._make_lifecycle(runtime)
         self._readiness = Readiness(plan, runtime, self.admin, self, self._provision, self.looks)
@@ -74,7 +77,8 @@ class Cluster(Roster):
         if self._addresses:
             raise UsageError("this cluster was started before: make a new one")
         self._journal = Journal(self._journal.progress)
-        self._place((*self.nameservers(), *self.brokers()))
+        self._place((*self.nameservers(), *self.brokers(), *self.links.nodes))
+        self.links.start()
         order = BringUpOrder(
             self.plan,
             self.runtime,

@@ -14,6 +14,7 @@ from harness.cluster.readiness import Readiness
 from harness.cluster.roster import Roster
 from harness.core.errors import WaitTimeout
 from harness.runtime.base import Runtime
+from harness.topology.links import link_node, places
 from harness.waiting import wait_for
 from harness.wire.replies import MASTER_ID
 
@@ -71,6 +72,9 @@ class HealthCheck:
                 yield f"{node} was never started" if self._plan.foreign is None else f"{node} takes no connection"
             elif state.kind != "running":
                 yield f"{node} is not running: {state}"
+        for node in map(link_node, places(self._plan.links, self._plan.topology)):
+            if not self._runs(node):
+                yield f"{node} is not running: {self._runtime.state(node)}"
 
     def _network(self) -> Iterator[str]:
         for source, destination in sorted(self._runtime.cuts()):
@@ -90,7 +94,7 @@ class HealthCheck:
             for node in self._roster.brokers()
         }
         for (broker, broker_id), node in expected.items():
-            seen, wanted = roles.get(broker, {}).get(broker_id), self._roster.address(node)
+            seen, wanted = roles.get(broker, {}).get(broker_id), self._roster.registered_at(node)
             if seen != wanted and node in running:
                 yield f"{nameserver} has {node} at {seen or 'no address'} instead of {wanted}"
         for broker, ids in roles.items():

@@ -96,7 +96,7 @@ class Looks:
         ids = roles.get(str(spec.broker_name), {})
         if spec.role is Role.MEMBER:
             return self._roster.address(node) in ids.values()
-        return ids.get(int(spec.broker_id or 0)) == self._roster.address(node)
+        return ids.get(int(spec.broker_id or 0)) == self._roster.registered_at(node)
 
     def leader(self, broker: str) -> str | None:
         """The member that some nameserver has for the master of its group and that says so itself; None if none is.

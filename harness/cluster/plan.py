@@ -10,8 +10,10 @@ from typing import Final, Literal
 
 from harness.distribution.jre import Jre
 from harness.distribution.release import Release
+from harness.distribution.toxiproxy import Toxiproxy
 from harness.runtime.base import Disk
 from harness.topology import Role, Topology
+from harness.topology.links import LinkKind
 from harness.topology.render import Timers
 
 JvmRole = Literal["broker", "namesrv"]
@@ -61,6 +63,7 @@ class ClusterPlan:
     it ends well: its first nodes run and stop more slowly, which a judged run must not.
     With `foreign` nothing is brought up: see `Adopted`. `prefix` then begins the name of everything that we make there;
     topics and groups have it already.
+    `links` of these kinds stand before the nodes that can have them, each a Toxiproxy: see `links`.
     """
 
     topology: Topology
@@ -84,6 +87,8 @@ class ClusterPlan:
     upgrade: Release | None = None
     foreign: Foreign | None = None
     prefix: str = ""
+    links: frozenset[LinkKind] = frozenset()
+    toxiproxy: Toxiproxy | None = None
 
     @property
     def probe_topic(self) -> TopicSpec:

@@ -17,6 +17,7 @@ from harness.distribution.release import Release
 from harness.runtime.base import Process, Runtime
 from harness.topology import NodeSpec, layout
 from harness.topology.jvm import jvm_flags
+from harness.topology.links import advertised
 from harness.topology.logback import logback_files
 from harness.topology.render import Rendered, render_broker, render_nameserver
 from harness.topology.tuning import bring_up
@@ -83,7 +84,8 @@ class Provision:
         if plan.haste == "naive" or not (hasten or version.major >= 5):
             hastened = bring_up(spec, plan.topology, version, self._addresses)
             overrides = {setting.key: "" for setting in hastened} | overrides
-        return render_broker(spec, plan.topology, version, self._addresses, plan.timers, overrides)
+        seen = advertised(spec, plan.topology, plan.links, self._addresses)
+        return render_broker(spec, plan.topology, version, self._addresses, plan.timers, overrides, seen)
 
     def process(self, node: str, *, train: bool = False) -> tuple[Process, ArchivePlan]:
         """The node's command line, and what its start cache needs at its end (nothing, unless `train`)."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from harness.core.errors import UsageError
 from harness.topology import NodeSpec, Role, Topology, layout
+from harness.topology.links import LinkKind, seen_at
 
 BROKER_PORT: Final = layout.BROKER_PORT
 HA_PORT: Final = layout.HA_PORT
@@ -28,12 +29,17 @@ class Roster:
         addresses: Mapping[str, str],
         absent: Iterable[str] = (),
         places: Mapping[str, str] | None = None,
+        links: Iterable[LinkKind] = (),
     ) -> None:
-        """`places` tells the `host:port` of nodes that do not listen where those of the harness do."""
+        """`places` tells the `host:port` of nodes that do not listen where those of the harness do.
+
+        Before nodes stand the `links` of these kinds; the addresses are then theirs as well.
+        """
         self.topology = topology
         self._addresses = addresses
         self._places = places or {}
         self._absent = set(absent)
+        self._links = frozenset(links)
 
     def leader(self, broker: str) -> str | None:
         """The member that its group now has for its master; None where it has none, or none can be seen."""
@@ -56,6 +62,12 @@ class Roster:
     def address(self, node: str) -> str:
         """`ip:port` of the node's service port."""
         return f"{self.ip(node)}:{self.port(node)}"
+
+    def registered_at(self, node: str) -> str:
+        """`ip:port` under which nameservers have a broker and clients find it: of its link, if there is one."""
+        if not self._links or not self.spec(node).is_broker:
+            return self.address(node)
+        return f"{seen_at('clients', node, self.topology, self._links, self._addresses)}:{self.port(node)}"
 
     def port(self, node: str) -> int:
         """The node's service port."""

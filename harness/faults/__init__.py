@@ -9,6 +9,7 @@ from pydantic import Field
 from harness.faults.base import Fault, Injector
 from harness.faults.bits import FlipByte
 from harness.faults.configure import Misconfigure
+from harness.faults.links import HalfOpen, Latency, LimitData, LinkFault, Reset, SlowClose, SlowLink
 from harness.faults.network import Partition, isolate
 from harness.faults.permission import WipeWritePermission
 from harness.faults.process import Kill, Pause, Stop
@@ -41,7 +42,13 @@ AnyFault = Annotated[
     | FlipByte
     | WipeWritePermission
     | Misconfigure
-    | ChangeRelease,
+    | ChangeRelease
+    | Latency
+    | SlowLink
+    | HalfOpen
+    | Reset
+    | SlowClose
+    | LimitData,
     Field(discriminator="kind"),
 ]
 
@@ -60,13 +67,20 @@ __all__ = [
     "Fault",
     "FillDisk",
     "FlipByte",
+    "HalfOpen",
     "Injector",
     "Kill",
+    "Latency",
+    "LimitData",
+    "LinkFault",
     "LoseFiles",
     "Misconfigure",
     "Partition",
     "Pause",
+    "Reset",
+    "SlowClose",
     "SlowDisk",
+    "SlowLink",
     "Stop",
     "WipeWritePermission",
     "isolate",

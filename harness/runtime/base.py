@@ -19,7 +19,8 @@ SIZED_DISK: Final = "sized-disk"
 POWER_CUT: Final = "power-cut"
 IO_ERROR: Final = "io-error"
 SLOW_DISK: Final = "slow-disk"
-CAPABILITIES: Final = (NAMESPACES, NETWORK_CUT, SIZED_DISK, POWER_CUT, IO_ERROR, SLOW_DISK)
+TOXIPROXY: Final = "toxiproxy"
+CAPABILITIES: Final = (NAMESPACES, NETWORK_CUT, SIZED_DISK, POWER_CUT, IO_ERROR, SLOW_DISK, TOXIPROXY)
 
 NODE_KILL: Final = "node-kill"
 NODE_STOP: Final = "node-stop"

@@ -6,9 +6,11 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 from harness.core.errors import CapabilityMissing, HarnessError
+from harness.distribution import default_cache, toxiproxy
 from harness.runtime.base import (
     CAPABILITIES,
     IO_ERROR,
@@ -16,6 +18,7 @@ from harness.runtime.base import (
     POWER_CUT,
     SIZED_DISK,
     SLOW_DISK,
+    TOXIPROXY,
     Capabilities,
     Disk,
     Process,
@@ -25,13 +28,17 @@ from harness.runtime.local import LocalRuntime
 
 _DELAY_S = 0.1
 _SLEEP = ("sleep", "60")
+IN_CONTAINERS: Final = "links stand before nodes of --runtime local alone: in containers they were not tried"
 _SYNCED, _UNSYNCED = "store/synced", "store/unsynced"
 
 
-def probe_capabilities(open_runtime: Callable[..., LocalRuntime] = LocalRuntime.open, image: str = "") -> Capabilities:
+def probe_capabilities(
+    open_runtime: Callable[..., LocalRuntime] = LocalRuntime.open, image: str = "", cache: Path | None = None
+) -> Capabilities:
     """Every capability -> None, or why it is missing. Takes about half a second; leaves nothing behind.
 
-    With `image` it is seen whether containers of it are cut off and lose power.
+    With `image` it is seen whether containers of it are cut off and lose power. `cache` is where Toxiproxy's server is,
+    if there is one; without it the user's own.
     """
     with tempfile.TemporaryDirectory(prefix="rmq-probe-") as directory:
         base = Path(directory)
@@ -49,6 +56,7 @@ def probe_capabilities(open_runtime: Callable[..., LocalRuntime] = LocalRuntime.
                 POWER_CUT: _missing(partial(_try_power_cut, image), runtime),
                 IO_ERROR: _missing(_try_io_error, runtime),
                 SLOW_DISK: _missing(_try_slow_disk, runtime),
+                TOXIPROXY: IN_CONTAINERS if image else _missing(partial(_try_toxiproxy, cache), runtime),
             }
 
 
@@ -118,3 +126,14 @@ def _try_slow_disk(runtime: LocalRuntime) -> str | None:
     runtime.slow_disk("slow", _DELAY_S)
     seen = runtime.sync_s("slow")
     return None if seen >= _DELAY_S else f"a sync that was slowed down by {_DELAY_S} s took {seen:.3f} s"
+
+
+def _try_toxiproxy(cache: Path | None, runtime: LocalRuntime) -> str | None:
+    """It runs in a node and says which version it is. What it does to links is seen where it is done."""
+    server = toxiproxy.find(cache or default_cache())
+    runtime.add_node("toxiproxy")
+    program = f"{runtime.provide(server.home, 'toxiproxy')}/{toxiproxy.FILE}"
+    code, said, wrong = runtime.run("toxiproxy", [program, "-version"], 10)
+    if code or server.version not in said.decode(errors="replace"):
+        return f"{toxiproxy.FILE} -version ended with {code} and said {(said + wrong).decode(errors='replace')[:80]!r}"
+    return None

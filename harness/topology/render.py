@@ -91,10 +91,12 @@ def render_broker(
     addresses: Mapping[str, str],
     timers: Timers = "fast",
     overrides: Mapping[str, str] | None = None,
+    advertised: Iterable[Setting] = (),
 ) -> Rendered:
     """The broker.conf of one master, slave or member. `addresses` maps every node's name to its IP.
 
-    `overrides` have the last word; an empty value takes the key out, so that the product's default is in force.
+    `advertised` are other addresses for keys that the file has (see `links`). `overrides` have the last word; an empty
+    value takes the key out, so that the product's default is in force.
     Raises `UsageError` when the release's own files are asked for and there are none for this node.
     """
     draft = _Draft("broker", version)
@@ -113,6 +115,7 @@ def render_broker(
         draft.deviate(bring_up(node, topology, version, addresses))
         if timers == "fast":
             draft.deviate(shortened_timers(version))
+    draft.deviate(setting for setting in advertised if setting.key in draft.conf)
     draft.override({**_varied(shipped, _identity(node, topology)), **(overrides or {})})
     differences = _differences(shipped, draft) if topology.stock else ()
     return _finish(node, draft, differences)

@@ -15,7 +15,7 @@ ALL_THERE = dict.fromkeys(CAPABILITIES)
 @pytest.fixture
 def examine(monkeypatch, tmp_path):
     def run(capabilities=ALL_THERE):
-        monkeypatch.setattr(room, "probe_capabilities", lambda: capabilities)
+        monkeypatch.setattr(room, "probe_capabilities", lambda cache: capabilities)
         return room.doctor(tmp_path / "cache", tmp_path / "state")
 
     return run
@@ -88,7 +88,7 @@ def test_it_really_looks_and_leaves_nothing(tmp_path):
 
 
 def test_a_place_that_cannot_be_written_to_stands_in_the_way(monkeypatch, tmp_path):
-    monkeypatch.setattr(room, "probe_capabilities", lambda: ALL_THERE)
+    monkeypatch.setattr(room, "probe_capabilities", lambda cache: ALL_THERE)
     text, code = room.doctor(Path("/proc/x/cache"), tmp_path / "state")
     assert code == 6
     assert "no  cache          /proc/x/cache cannot be written to" in text

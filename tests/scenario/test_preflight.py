@@ -16,7 +16,7 @@ from harness.catalogue import load_catalogue
 from harness.core.errors import UsageError
 from harness.core.version import Version
 from harness.distribution import parse_release
-from harness.faults import Kill, Partition, master, nameserver, slave
+from harness.faults import Kill, Latency, Partition, master, nameserver, slave
 from harness.prover import Prover, SuiteFunction
 from harness.scenario import (
     ClusterNeeds,
@@ -82,11 +82,24 @@ GOOD = {
             then(Kill(target="client/late-1"), name="kill"),
         )
     ),
+    "a link": scenario(
+        cluster=ClusterNeeds(links=("clients",)),
+        steps=plan(at(1, Latency(link="clients", target=master(0), latency_ms=9), name="kill")),
+    ),
     "a slave that only the scenario's own topology has": scenario(
         cluster=ClusterNeeds(topology="2m-2s-async"), steps=plan(at(1, Kill(target=slave(1)), name="kill"))
     ),
 }
 SLIPS = {
+    "step 'late': no clients link stands before broker-a-0; there are none": scenario(
+        steps=plan(at(1, Latency(link="clients", target=master(0), latency_ms=9), name="late"))
+    ),
+    "step 'late': no ha link stands before broker-a-0; there are none": scenario(
+        cluster=ClusterNeeds(links=("clients",)),
+        steps=plan(at(1, Latency(link="ha", target=master(0), latency_ms=9), name="late")),
+    ),
+    "links 'ha': no node of 1m can have one": scenario(cluster=ClusterNeeds(links=("ha",))),
+    "links with joining": scenario(cluster=ClusterNeeds(topology="2m-noslave", links=("clients",), joining=(1,))),
     "'taken_over_s' of which='lst': which is one of first, last": scenario(
         metric("taken_over_s", group="g", window="kill", which="lst") < 5, load=(produce(2), consume(1))
     ),

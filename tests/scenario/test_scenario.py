@@ -40,6 +40,7 @@ VALUES: dict[str, Any] = {
     "target": "master/0", "sources": "master/0", "sinks": "slave/0", "ratio": 0.9, "phase": "x", "present": True,
     "since": "kill", "first": "a", "second": "b", "seconds": 1.5, "load": (produce(), consume()), "name": "p",
     "who": "p", "what": "ok", "codes": (0, 14), "files": 2, "age_h": 80.0, "before": "a", "aged": "b", "after": "c",
+    "link": "ha", "latency_ms": 200, "kb_per_s": 64, "delay_ms": 500, "limit_bytes": 1000,
     "delay_s": 1.0, "conf": {"brokerId": "5"}, "words": ("abortFile",),
     "to": "beyond",
     "queues": 9, "broker": 1, "topics": (0,), "watches": {"a": Watch(target="master/0", present=True, since="kill")},
