@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
+from harness.cluster.links import STREAMS
 from harness.cluster.toxiproxy import Toxic
 from harness.core.errors import FaultError, UsageError
 from harness.faults.base import Detail, Fault
@@ -62,8 +63,8 @@ class LinkFault(Fault):
         return tuple(cluster.links.of(self.link, node) for node in self.targets(cluster))
 
     @abstractmethod
-    def damage(self) -> tuple[str, Mapping[str, int]]:
-        """What Toxiproxy calls it, and its figures."""
+    def damage(self) -> Mapping[str, Mapping[str, int]]:
+        """What Toxiproxy calls it -> its figures; what comes first meets first what passes."""
 
     @abstractmethod
     def seen(self, link: Link) -> tuple[bool, Mapping[str, Any]]:
@@ -71,8 +72,8 @@ class LinkFault(Fault):
 
     def toxics(self) -> tuple[Toxic, ...]:
         """The same damage to every way that is meant."""
-        kind, figures = self.damage()
-        return tuple(Toxic(kind, way, figures) for way in ("upstream", "downstream") if self.way in ("both", way))
+        ways = [way for way in STREAMS if self.way in ("both", way)]
+        return tuple(Toxic(kind, way, figures) for kind, figures in self.damage().items() for way in ways)
 
     def inject(self, cluster: Cluster) -> Detail:
         """Does it to every link; the detail has what was measured before and with it."""
@@ -87,9 +88,9 @@ class LinkFault(Fault):
         return all(self.seen(link)[0] for link in self.links(cluster))
 
     def heal(self, cluster: Cluster) -> Detail:
-        """Takes it away from every link."""
+        """Takes it away from every link, what came last first: Toxiproxy 2.5 loses count of a connection it closes."""
         for link in self.links(cluster):
-            link.remove(self.toxics())
+            link.remove(reversed(self.toxics()))
         return {}
 
     def await_recovery(self, cluster: Cluster) -> Detail:
@@ -140,9 +141,9 @@ class Latency(LinkFault):
             raise UsageError(f"jitter_ms {self.jitter_ms} of a latency_ms of {self.latency_ms}: it must be less")
         return self
 
-    def damage(self) -> tuple[str, Mapping[str, int]]:
+    def damage(self) -> Mapping[str, Mapping[str, int]]:
         """Late, and how unevenly."""
-        return "latency", {"latency": self.latency_ms, "jitter": self.jitter_ms}
+        return {"latency": {"latency": self.latency_ms, "jitter": self.jitter_ms}}
 
     def seen(self, link: Link) -> tuple[bool, Mapping[str, Any]]:
         """Even the quickest answer took that long; with jitter, they also differ."""
@@ -163,9 +164,9 @@ class SlowLink(LinkFault):
     way: Literal["both"] = "both"
     kb_per_s: int = Field(gt=0)
 
-    def damage(self) -> tuple[str, Mapping[str, int]]:
+    def damage(self) -> Mapping[str, Mapping[str, int]]:
         """So narrow."""
-        return "bandwidth", {"rate": self.kb_per_s}
+        return {"bandwidth": {"rate": self.kb_per_s}}
 
     def seen(self, link: Link) -> tuple[bool, Mapping[str, Any]]:
         """Half a second's worth takes at least four fifths of what it should, beyond what a single word takes."""
@@ -187,19 +188,20 @@ class SlowLink(LinkFault):
 class HalfOpen(LinkFault):
     """Nothing passes and nobody is told: connections stay open, those that are made now as well.
 
-    All that was sent meanwhile is lost. What one side closes is closed for the other, and its end closes every one.
+    All that was sent meanwhile is lost, and a side that closes its end is not heard to. When it is healed every
+    connection from before is closed.
     """
 
     kind: Literal["half-open"] = "half-open"
 
-    def damage(self) -> tuple[str, Mapping[str, int]]:
-        """For ever."""
-        return "timeout", {"timeout": 0}
+    def damage(self) -> Mapping[str, Mapping[str, int]]:
+        """For ever, and no end of it."""
+        return {"timeout": {"timeout": 0}, "slow_close": {"delay": 86_400_000}}
 
     def seen(self, link: Link) -> tuple[bool, Mapping[str, Any]]:
         """A connection is made, and there is no answer on it, and no end of it."""
-        word = link.ask(timeout_s=SILENT_S)
-        return word.word == "silent", {"asked": word.word, "round_trip_ms": round(1e3 * word.took_s, 1)}
+        seen = link.ask(timeout_s=SILENT_S)
+        return seen.word == "silent", {"asked": seen.word, "waited_ms": round(1e3 * seen.took_s, 1)}
 
 
 class Reset(LinkFault):
@@ -207,9 +209,9 @@ class Reset(LinkFault):
 
     kind: Literal["reset"] = "reset"
 
-    def damage(self) -> tuple[str, Mapping[str, int]]:
+    def damage(self) -> Mapping[str, Mapping[str, int]]:
         """At once."""
-        return "reset_peer", {"timeout": 0}
+        return {"reset_peer": {"timeout": 0}}
 
     def seen(self, link: Link) -> tuple[bool, Mapping[str, Any]]:
         """A connection is made and is reset when something is asked."""
@@ -223,9 +225,9 @@ class SlowClose(LinkFault):
     kind: Literal["slow-close"] = "slow-close"
     delay_ms: int = Field(gt=0)
 
-    def damage(self) -> tuple[str, Mapping[str, int]]:
+    def damage(self) -> Mapping[str, Mapping[str, int]]:
         """So late."""
-        return "slow_close", {"delay": self.delay_ms}
+        return {"slow_close": {"delay": self.delay_ms}}
 
     def seen(self, link: Link) -> tuple[bool, Mapping[str, Any]]:
         """The answer to a farewell takes that long."""
@@ -242,9 +244,9 @@ class LimitData(LinkFault):
     kind: Literal["limit-data"] = "limit-data"
     limit_bytes: int = Field(gt=0)
 
-    def damage(self) -> tuple[str, Mapping[str, int]]:
+    def damage(self) -> Mapping[str, Mapping[str, int]]:
         """So much."""
-        return "limit_data", {"bytes": self.limit_bytes}
+        return {"limit_data": {"bytes": self.limit_bytes}}
 
     def seen(self, link: Link) -> tuple[bool, Mapping[str, Any]]:
         """An exchange that is longer is broken off."""

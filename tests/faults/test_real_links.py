@@ -53,7 +53,7 @@ FAULTS: dict[str, Any] = {
     "latency": lambda **at: Latency(latency_ms=60, **at),
     "one-way": lambda **at: Latency(latency_ms=80, way="downstream", **at),
     "jitter": lambda **at: Latency(latency_ms=60, jitter_ms=40, **at),
-    "slow-link": lambda **at: SlowLink(kb_per_s=100, **at),
+    "slow-link": lambda **at: SlowLink(kb_per_s=300, **at),
     "half-open": lambda **at: HalfOpen(**at),
     "half-open-one-way": lambda **at: HalfOpen(way="downstream", **at),
     "reset": lambda **at: Reset(**at),
@@ -113,10 +113,10 @@ def test_a_fault_is_seen_while_it_is_in_force_and_not_before_or_after(cluster: A
     node = NODES[kind]
     seen = [told["observed"]["before"][node], told["observed"]["with_it"][node], told["recovered"]["afterwards"][node]]
     assert all(None not in figures.values() for figures in seen), seen
-    figure = next(name for name in ("round_trip_ms", "kb_per_s", "close_ms", "asked") if name in seen[0])
+    figure = next(name for name in ("round_trip_ms", "waited_ms", "kb_per_s", "close_ms", "asked") if name in seen[0])
     before, with_it, after = (figures[figure] for figures in seen)
     if name == "slow-link":
-        assert with_it <= 125 < min(before, after)
+        assert with_it <= 375 < min(before, after)
     elif name in ("reset", "limit-data"):
         assert (before, after) == ("answered", "answered")
         assert with_it in ("reset", "closed")
@@ -134,11 +134,21 @@ def test_another_link_of_the_same_node_is_left_alone(cluster: Any) -> None:
         injector.heal("f")
 
 
+def test_a_half_open_link_does_not_tell_who_closes_and_healed_it_does(cluster: Any) -> None:
+    fault = HalfOpen(link="clients", target="master/0", await_health=False)
+    injector = Injector(cluster, lambda *_words, **_more: None)
+    link = cluster.links.of("clients", "broker-a-0")
+    injector.inject("f", fault)
+    assert link.part(1.0).word == "silent"
+    injector.heal("f")
+    assert link.part(5.0).word == "closed"
+
+
 def test_a_damage_that_toxiproxy_was_told_of_and_that_does_not_show_is_no_fault(
     cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faults_base, "BITE_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(Latency, "damage", lambda self: ("latency", {"latency": 1, "jitter": 0}))
+    monkeypatch.setattr(Latency, "damage", lambda self: {"latency": {"latency": 1, "jitter": 0}})
     injector = Injector(cluster, lambda *_words, **_more: None)
     with pytest.raises(FaultError, match=r"fault 'f' did not bite: .*latency of broker-a-0 to bite"):
         injector.inject("f", Latency(link="clients", target="master/0", latency_ms=100, await_health=False))
@@ -146,7 +156,7 @@ def test_a_damage_that_toxiproxy_was_told_of_and_that_does_not_show_is_no_fault(
 
 
 def test_what_toxiproxy_refuses_is_told_in_its_own_words(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Latency, "damage", lambda self: ("lateness", {"latency": 1}))
+    monkeypatch.setattr(Latency, "damage", lambda self: {"lateness": {"latency": 1}})
     injector = Injector(cluster, lambda *_words, **_more: None)
     with pytest.raises(FaultError, match=r"toxics at the toxiproxy of link-broker-a-0 was refused with 400: .*toxic"):
         injector.inject("f", Latency(link="clients", target="master/0", latency_ms=100, await_health=False))

@@ -138,6 +138,7 @@ class TestDualWriteOverALateLink:
 
 SEEN = {
     "gone": {"all": True, "slowest_at_least_s": 40.0, "slowest_s": 41.0},
+    "still": {"yes": 2, "no": 0},
     "elsewhere": {"yes": 2, "no": 0},
     "returned": {"all": True},
 }
@@ -163,6 +164,7 @@ class TestAHalfOpenNameserverLink:
         [
             {"gone": {"all": False, "slowest_at_least_s": 150.0, "slowest_s": None}},
             {"gone": {"all": True, "slowest_at_least_s": 136.0, "slowest_s": 137.0}},
+            {"still": {"yes": 1, "no": 1}},
             {"elsewhere": {"yes": 1, "no": 1}},
             {"returned": {"all": False}},
         ],
