@@ -19,6 +19,7 @@ from harness.distribution import toxiproxy
 from harness.distribution.store import default_cache
 from harness.faults import HalfOpen, Injector, Latency, LimitData, Reset, SlowClose, SlowLink
 from harness.faults import base as faults_base
+from harness.faults import links as link_faults
 from harness.runtime.base import HUB, Process
 from harness.runtime.local import LocalRuntime
 from harness.topology import load_topology
@@ -60,6 +61,11 @@ FAULTS: dict[str, Any] = {
     "slow-close": lambda **at: SlowClose(delay_ms=300, **at),
     "limit-data": lambda **at: LimitData(limit_bytes=1000, **at),
 }
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_faults, "SILENT_S", 0.7)
 
 
 @pytest.fixture(scope="module")
