@@ -172,8 +172,13 @@ class TestAHalfOpenNameserverLink:
     def test_what_goes_late_or_elsewhere_or_for_good_is_broken(self, other):
         assert self.seen(given(*self.row).scenario.rules, **other) is Verdict.BROKEN
 
-    def test_a_send_that_fails_is_broken(self):
-        assert self.seen(given(*self.row).scenario.rules, fails) is Verdict.BROKEN
+    def test_a_send_that_fails_is_broken_and_told_apart_from_one_that_fails_on_the_return(self):
+        rules = given(*self.row).scenario.rules
+        assert self.seen(rules, fails) is Verdict.BROKEN
+        assert {d.metric for d in rules.expectations if "unacknowledged" in getattr(d, "metric", "")} == {
+            "unacknowledged",
+            "unacknowledged_in",
+        }
 
     def test_the_control_is_red_where_the_brokers_stay(self):
         rules = given(*self.row).against.scenario.rules
