@@ -107,10 +107,10 @@ def test_a_sized_disk_fills_up_under_a_container(runtime, image):
     assert "No space left" in runtime.tail("a")
 
 
-def test_everything_can_be_tried_where_the_harness_is_root(runtime):
+def test_everything_but_links_can_be_tried_where_the_harness_is_root(runtime):
     missing = {name: why for name, why in runtime.capabilities().items() if why is not None}
     if os.geteuid() == 0:
-        assert missing == {}
+        assert set(missing) == {"toxiproxy"}
 
 
 def test_nothing_goes_on_when_the_harness_is_killed(engine, image, tmp_path):
