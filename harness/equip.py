@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from harness.containers import equip_containers
 from harness.core.errors import CapabilityMissing, SetupError, UsageError
 from harness.core.guarantee import Guarantee
-from harness.distribution import Jre, Release, obtain_cpp, obtain_jre, obtain_release, parse_java, parse_release
+from harness.distribution import (
+    Jre,
+    Release,
+    obtain_jre,
+    obtain_release,
+    parse_java,
+    parse_release,
+    with_proxy,
+)
 from harness.foreign import adopt, obtain_kit
 from harness.heed import check_jvm_opts, check_keys, check_keys_of_both
 from harness.keep import Keeper
@@ -23,23 +32,32 @@ from harness.runtime.probe import probe_capabilities
 from harness.runtime.reaper import clean
 from harness.settings import Settings
 from harness.warm import warm
+from harness.workloads.crew import ClientKit
 
 MIN_FREE_DISK_BYTES = 2 << 30
 MIN_MEMORY_BYTES = 2 << 30
 
 
 def equip(
-    settings: Settings, say: Callable[[str], None], judged: Iterable[Guarantee], *, clusters: int = 1
+    settings: Settings,
+    say: Callable[[str], None],
+    judged: Iterable[Guarantee],
+    *,
+    clusters: int = 1,
+    run: Sequence[Settings] = (),
 ) -> Equipment:
     """Release, JRE, client jars and capabilities. Raises SetupError or CapabilityMissing with one clear message.
 
     What can be seen on this machine is looked at first: nothing is downloaded for a run that cannot be. Of a missing
     capability that none of the guarantees to be `judged` needs, nothing is said. So many `clusters` will be up at once.
+    What a `run` asks for beside `settings`, its first, differs from them in topology and client alone.
     """
+    every = run or (settings,)
+    proxies = any(each.topology.proxies for each in every)
     check_places(settings.reports, settings.state)
     check_room(settings, clusters)
     if settings.found is not None:
-        return adopt(settings, settings.found, say)
+        return replace(adopt(settings, settings.found, say), kits=_kits(every))
     first = "rocketmq" if settings.upgrade_to is None else "upgrade-from"
     if settings.runtime != "docker":
         check_paths(settings.rocketmq, settings.java, settings.cache, option=first)
@@ -48,28 +66,40 @@ def equip(
     for removed in clean(settings.state, later=say):
         say(f"left by a dead run, removed: {removed}")
     if settings.runtime == "docker":
-        return equip_containers(settings, say, judged)
+        return replace(equip_containers(settings, say, judged), kits=_kits(every))
     capabilities = probe_capabilities(cache=settings.cache)
     reason = capabilities.get(NAMESPACES)
     if reason is not None:
         raise CapabilityMissing(NAMESPACES, reason)
     for line in missing(capabilities, judged):
         say(line)
-    if settings.client == "cpp":  # before the jars of a whole release: this one may not be there for this machine
-        obtain_cpp(settings.cache)
+    kits = _kits(every)  # before the jars of a whole release: a client may not be there for this machine
     say(f"RocketMQ {settings.rocketmq}, Java {settings.java}: obtaining and verifying")
-    release, jre = obtain(settings.rocketmq, settings.java, settings.cache, option=first)
+    release, jre = obtain(settings.rocketmq, settings.java, settings.cache, option=first, proxies=proxies)
     if settings.upgrade_to is None:
         check_keys(settings, settings.rocketmq, release.version, say)
     check_jvm_opts(settings, jre)
     warm(release, jre, cache=settings.cache, state=settings.state, say=say)
     upgrade = _obtain_upgrade(settings, release, jre, say)
-    kit = obtain_kit(settings)
+    if upgrade is not None and proxies:
+        upgrade = with_proxy(upgrade, settings.cache)
     keeper = Keeper(settings.state) if settings.keep else None
     pool = None if settings.keep or settings.fresh_clusters else Pool()
     return Equipment(
-        release=release, jre=jre, kit=kit, capabilities=capabilities, keeper=keeper, pool=pool, upgrade=upgrade
+        release=release,
+        jre=jre,
+        kit=kits[settings.client],
+        capabilities=capabilities,
+        keeper=keeper,
+        pool=pool,
+        upgrade=upgrade,
+        kits=kits,
     )
+
+
+def _kits(every: Sequence[Settings]) -> dict[str, ClientKit]:
+    """What the workers of every client are made of. Raises SetupError for one that cannot be had."""
+    return {each.client: obtain_kit(each) for each in {s.client: s for s in every}.values()}
 
 
 def _obtain_upgrade(settings: Settings, first: Release, jre: Jre, say: Callable[[str], None]) -> Release | None:
@@ -95,12 +125,15 @@ def missing(capabilities: Capabilities, judged: Iterable[Guarantee]) -> list[str
     return [f"capability {n} is missing: {why}; needed by {', '.join(ids)}" for n, why, ids in lacking if why and ids]
 
 
-def obtain(rocketmq: str, java: str, cache: Path, option: str = "rocketmq") -> tuple[Release, Jre]:
+def obtain(
+    rocketmq: str, java: str, cache: Path, option: str = "rocketmq", *, proxies: bool = False
+) -> tuple[Release, Jre]:
     """What the nodes are made of, downloaded if need be. Java comes first: most often it is there already."""
     with naming("java", java):
         jre = obtain_jre(java, cache)
     with naming(option, rocketmq):
-        return obtain_release(rocketmq, cache), jre
+        release = obtain_release(rocketmq, cache)
+        return with_proxy(release, cache) if proxies else release, jre
 
 
 def check_paths(rocketmq: str, java: str, cache: Path, option: str = "rocketmq") -> None:

@@ -11,7 +11,7 @@ from harness.cluster.discovery import discover, try_topic
 from harness.cluster.notes import clean_notes, notes
 from harness.core.errors import UsageError
 from harness.core.wording import several
-from harness.distribution import Jre, Release, obtain_client, obtain_cpp, obtain_jre
+from harness.distribution import Jre, Release, obtain_client, obtain_cpp, obtain_grpc, obtain_jre
 from harness.lodging import Equipment
 from harness.runtime.base import OPEN_LOAD, SLAVE_READS, Runtime
 from harness.runtime.existing import ExistingRuntime, missing_here
@@ -37,7 +37,8 @@ def obtain_kit(settings: Settings) -> ClientKit:
     # The client's JVM lives inside a worker: it runs on the installed runtime, whatever Java the nodes run on.
     client_jre = obtain_jre("25", settings.cache)
     cpp = obtain_cpp(settings.cache) if name == "cpp" else None
-    return ClientKit(client=name, version=version or DEFAULT_CLIENT, jars=jars, jre=client_jre, cpp=cpp)
+    grpc = obtain_grpc(settings.cache) if name == "grpc" else None
+    return ClientKit(client=name, version=version or DEFAULT_CLIENT, jars=jars, jre=client_jre, cpp=cpp, grpc=grpc)
 
 
 def adopt(settings: Settings, found: Found, say: Callable[[str], None]) -> Equipment:

@@ -21,6 +21,7 @@ from harness.evidence.rundir import LATEST
 from harness.report.index import index_junit, index_page, summary_line
 from harness.report.past import Doubtful, Past
 from harness.report.rows import Row, Run, Standing, exit_code, graver, parse_verdicts, standing
+from harness.settings import topology_of
 from harness.stored import KEY, VERDICTS, StoredSession, sha256_of
 
 PAGE: Final = "index.html"
@@ -139,7 +140,7 @@ def _run_and_session(directory: Path) -> tuple[Run, StoredSession]:
 
 def _to_judge(run: Run, session: StoredSession) -> frozenset[tuple[str, str]]:
     """Of what its topologies promise the rows that a suite function it was to run judges; all, if none is known to."""
-    promised = {(topology, name) for topology, told in session.topologies.items() for name in told.promised}
+    promised = {(topology_of(at), name) for at, told in session.topologies.items() for name in told.promised}
     places = [word.rstrip("/") for word in run.replay.split() if word.startswith("suites")]
     functions = {g.id: (*g.scenarios, *g.nightly) for g in load_catalogue().guarantees}
     asked = {

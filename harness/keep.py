@@ -86,7 +86,7 @@ def leave_up(cluster: Cluster, runtime: LocalRuntime, run_id: str, logs: Path, s
     owner = live_owner(run_id, state)
     work = Path(owner.work_dir)
     plan = cluster.plan
-    names = (*cluster.nameservers(), *cluster.brokers())
+    names = cluster.nodes()
     left = Left(
         run_id=run_id,
         topology=plan.topology.name,

@@ -42,6 +42,7 @@ class Equipment:
     release: Release
     jre: Jre
     kit: ClientKit
+    """Of the run's first client."""
     capabilities: Mapping[str, str | None]
     open_runtime: OpenRuntime = LocalRuntime.open
     keeper: Keeper | None = None
@@ -51,6 +52,12 @@ class Equipment:
     """Scenarios on a cluster of others are numbered: each has names of its own there."""
     token: str = field(default_factory=lambda: uuid4().hex[:6])
     """The run's own word in these names."""
+    kits: Mapping[str, ClientKit] = field(default_factory=dict)
+    """By client as `--client` has it, where a run has several."""
+
+    def kit_of(self, client: str) -> ClientKit:
+        """What that client's workers are made of."""
+        return self.kits.get(client, self.kit)
 
 
 class Lodging:

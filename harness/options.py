@@ -10,15 +10,21 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from harness.clientele import check_proxies, with_clients
 from harness.cluster.discovery import discover, parse_places
 from harness.core.errors import UsageError
 from harness.core.version import Version
-from harness.distribution import ReleaseSpec, default_cache, parse_java, parse_release, supported_clients
+from harness.distribution import (
+    ReleaseSpec,
+    check_proxy,
+    default_cache,
+    parse_java,
+    parse_release,
+)
 from harness.runtime.base import CAPABILITIES, REACH
 from harness.runtime.hooks import parse as parse_hooks
 from harness.runtime.owner import default_state_dir
 from harness.settings import (
-    CLIENTS,
     ENV_PREFIX,
     FLUSHES,
     RUNTIMES,
@@ -35,7 +41,17 @@ from harness.topology import MOST_NAMESERVERS, Topology, check_release, known_to
 
 OFFICIAL = "apache/rocketmq"
 """The official image: a version stands for its tag where nodes are containers."""
-LISTS = ("topology", "broker-conf", "namesrv-conf", "jvm-opt", "guarantee", "allow-missing", "namesrv", "hook")
+LISTS = (
+    "topology",
+    "client",
+    "broker-conf",
+    "namesrv-conf",
+    "jvm-opt",
+    "guarantee",
+    "allow-missing",
+    "namesrv",
+    "hook",
+)
 MOST_REPETITIONS = 1000
 FLAGS = ("strict", "keep", "fresh-clusters")
 
@@ -58,7 +74,7 @@ HELP = {
     "namesrv": "HOST:PORT[,HOST:PORT] of every nameserver of that cluster (with --runtime existing)",
     "hook": "NAME=CMD by which its owner supplies a fault: kill, start, stop, pause, resume (repeatable)",
     "java": "the JRE of the nodes: 25 (default), 21, 17, 11 or path:DIR",
-    "client": "the client under load: java (default), java:VERSION, remoting or cpp",
+    "client": "the client under load: java (default), java:VERSION, remoting, cpp, grpc or all (repeatable)",
     "timers": "fast (default) or documented: the product's own 30 s and 2 min timers",
     "broker-conf": "K=V passed to every broker; last word wins (repeatable)",
     "namesrv-conf": "K=V passed to every nameserver (repeatable)",
@@ -171,13 +187,13 @@ def from_environment(get: Callable[[str], Any]) -> list[str]:
 
 
 def settings_from(get: Callable[[str], Any]) -> list[Settings]:
-    """One `Settings` per topology. Raises UsageError naming the option, the value and the remedy.
+    """One `Settings` per topology and client. Raises UsageError naming the option, the value and the remedy.
 
     With --runtime existing the cluster is asked what it is.
     """
     runtime = choice("runtime", asked(get, "runtime") or "local", RUNTIMES)
     if runtime == "existing":
-        return [_of_existing(get)]
+        return _of_existing(get)
     for name in ("namesrv", "hook"):
         if asked(get, name):
             raise UsageError(f"--{name} is of a cluster that is there already: add --runtime existing, or leave it out")
@@ -208,20 +224,23 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     twice = {t.name for t in topologies if [other.name for other in topologies].count(t.name) > 1}
     if twice:
         raise UsageError(f"with --flush and --nameservers two topologies are both {', '.join(sorted(twice))}: drop one")
+    for topology in topologies:
+        check_proxies(runtime, topology)
     upgrade = None if upgrade_to is None else parse_release(upgrade_to)
     for known in (release, upgrade):
         if known is not None and known.version is not None:
             for topology in topologies:
                 check_release(topology, known.version)
+                if topology.proxies and known.kind == "version":
+                    check_proxy(known.version)
     if upgrade is not None:
         check_order((rocketmq, release.version), (str(upgrade_to), upgrade.version))
-    return [Settings(topology=topology, **common) for topology in topologies]
+    return [Settings(**common, **more) for more in with_clients(asked(get, "client") or [], topologies)]
 
 
 def _common(get: Callable[[str], Any], missing: frozenset[str]) -> dict[str, Any]:
     """What is asked for alike of every runtime; `missing` is tolerated without being asked for."""
     return {
-        "client": parse_client(asked(get, "client") or "java"),
         "runtime": asked(get, "runtime") or "local",
         "seed": seed_of(asked(get, "seed")),
         "reports": Path(asked(get, "reports") or "reports").resolve(),
@@ -237,7 +256,7 @@ def _common(get: Callable[[str], Any], missing: frozenset[str]) -> dict[str, Any
     }
 
 
-def _of_existing(get: Callable[[str], Any]) -> Settings:
+def _of_existing(get: Callable[[str], Any]) -> list[Settings]:
     """A run on a cluster that is there: nothing of it may be asked for, for it is what it is."""
     for name in OF_OUR_NODES:
         if asked(get, name) not in (None, False) and (name, asked(get, name)) != ("timers", "documented"):
@@ -247,15 +266,18 @@ def _of_existing(get: Callable[[str], Any]) -> Settings:
     hooks = parse_hooks("hook", asked(get, "hook") or [])
     common = _common(get, frozenset((*CAPABILITIES, *REACH)))
     found = discover(parse_places(asked(get, "namesrv") or []))
-    return Settings(
-        topology=found.topology,
-        rocketmq=str(found.version),
-        java=UNKNOWN_JAVA,
-        timers="documented",
-        found=found,
-        hooks=hooks,
-        **common,
-    )
+    return [
+        Settings(
+            **common,
+            **more,
+            rocketmq=str(found.version),
+            java=UNKNOWN_JAVA,
+            timers="documented",
+            found=found,
+            hooks=hooks,
+        )
+        for more in with_clients(asked(get, "client") or [], [found.topology])
+    ]
 
 
 def names_a_cluster(get: Callable[[str], Any]) -> bool:
@@ -340,18 +362,6 @@ def _topologies(names: Iterable[str]) -> list[Topology]:
                 )
         loaded[topology.name] = (asked_for, topology)
     return [topology for _asked_for, topology in loaded.values()]
-
-
-def parse_client(value: str) -> str:
-    """`java`, `java:VERSION`, `remoting` or `cpp`. Raises UsageError, also for a version whose jars are not pinned."""
-    name, colon, version = value.partition(":")
-    if name not in CLIENTS:
-        choice("client", value, CLIENTS)  # which says so
-    known = [str(v) for v in supported_clients()]
-    if colon and (name != "java" or version not in known):
-        names = f"remoting, cpp, java, or java: and one of {known}"
-        raise UsageError(f"--client {value!r} is not supported; choose {names}")
-    return value
 
 
 @contextmanager

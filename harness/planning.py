@@ -11,7 +11,7 @@ from harness.runtime.base import IO_ERROR, POWER_CUT, SLOW_DISK, Disk
 from harness.scenario import ClusterNeeds, Scenario
 from harness.settings import Settings
 from harness.topology import Topology, load_topology
-from harness.workloads.load import Consume
+from harness.workloads.load import Consume, Produce
 
 TLS_OFF: Final = (
     "-Dtls.server.mode",
@@ -31,6 +31,7 @@ def cluster_plan(
     wanted = scenario.needs()
     forgets = bool(wanted & {POWER_CUT, IO_ERROR, SLOW_DISK})
     disk = Disk("sized", needs.disk_bytes, forgets, SLOW_DISK in wanted) if needs.disk_bytes else Disk()
+    grpc = settings.client == "grpc"
     return ClusterPlan(
         topology=topology,
         release=release,
@@ -44,10 +45,16 @@ def cluster_plan(
             "namesrv": settings.jvm_opts.get("namesrv", ()),
         },
         topics=tuple(
-            TopicSpec(name, needs.queues, late=n >= needs.topics - needs.late_topics)
+            TopicSpec(
+                name,
+                needs.queues,
+                late=n >= needs.topics - needs.late_topics,
+                attributes=message_type_of(scenario, n) if grpc else None,
+            )
             for n, name in enumerate(names_of_topics(scenario))
         ),
         groups=groups_of(scenario),
+        fifo_groups=_fifo_groups_of(scenario) if grpc else frozenset(),
         joining=frozenset(topology.brokers[number].name for number in needs.joining),
         disks={node.name: disk for node in topology.nodes if node.is_broker},
         cache=settings.cache,
@@ -81,6 +88,27 @@ def _insisted_on(needs: ClusterNeeds) -> frozenset[str]:
 def groups_of(scenario: Scenario) -> tuple[str, ...]:
     """Every group of the load, also of the load that is started later: retry topics must exist beforehand."""
     return tuple(dict.fromkeys(load.group for load in scenario.loads() if isinstance(load, Consume)))
+
+
+def message_type_of(scenario: Scenario, topic: int) -> str | None:
+    """What a topic is to be made for, as the gRPC client will have it (5.x's attribute); None for plain messages.
+
+    A proxy refuses an ordered, delayed or transactional message to a topic that was not made for it.
+    """
+    kinds = {_kind_of(load) for load in scenario.loads() if isinstance(load, Produce) and load.topic == topic}
+    if kinds <= {"NORMAL"}:
+        return None
+    return f"+message.type={kinds.pop() if len(kinds) == 1 else 'MIXED'}"
+
+
+def _kind_of(load: Produce) -> str:
+    if load.mode in ("orderly", "transaction"):
+        return "FIFO" if load.mode == "orderly" else "TRANSACTION"
+    return "DELAY" if load.delay_level else "NORMAL"
+
+
+def _fifo_groups_of(scenario: Scenario) -> frozenset[str]:
+    return frozenset(c.group for c in scenario.loads() if isinstance(c, Consume) and c.listener == "orderly")
 
 
 def varied(topology: Topology, *, replication: str | None, flush: str | None) -> Topology:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import keep
+from harness.clientele import check_proxies
 from harness.cluster import Cluster, ClusterPlan, TopicSpec
 from harness.containers import obtain_image
 from harness.core.errors import HarnessError, UsageError
@@ -38,6 +39,7 @@ class Wish:
 def up(wish: Wish, *, reports: Path, cache: Path, state: Path, say: Say) -> int:
     """Brings a cluster up, leaves it, and says how to reach it. Raises UsageError before anything is started."""
     topology = load_topology(wish.topology)
+    check_proxies(wish.runtime, topology)
     java = java_for(wish.runtime, wish.java)
     rocketmq, _release = release_for(wish.runtime, "rocketmq", wish.rocketmq)
     check_places(reports, state)
@@ -50,7 +52,7 @@ def up(wish: Wish, *, reports: Path, cache: Path, state: Path, say: Say) -> int:
     if wish.runtime == "docker":
         release, jre, open_runtime = obtain_image(rocketmq)
     else:
-        release, jre = obtain(rocketmq, java, cache)
+        release, jre = obtain(rocketmq, java, cache, proxies=topology.proxies > 0)
     check_release(topology, release.version)
     plan = ClusterPlan(
         topology=topology,

@@ -91,7 +91,8 @@ class Pool:
             unless_taken.callback(standing.close)
             renamed = as_tenant(scenario, len(standing.tenants) + 1)
             wanted = plan(renamed)
-            alone = why_alone(scenario, wanted.topology) or not has_spares_for(renamed)
+            special = any(topic.attributes for topic in wanted.topics)  # spare topics are plain ones
+            alone = why_alone(scenario, wanted.topology) or special or not has_spares_for(renamed)
             if alone or _ground(wanted) != _ground(standing.cluster.plan):
                 return None
             unless_taken.pop_all()

@@ -23,7 +23,7 @@ from harness.planning import groups_of, names_of_topics, topology_of
 from harness.scenario import Heal, Inject, Look, Scenario
 from harness.topology import Topology
 from harness.topology.links import behind
-from harness.workloads.abilities import lacks, unseen
+from harness.workloads.abilities import NO_BROKER, lacks, unseen
 from harness.workloads.load import Load, Produce, is_called, workers_of
 from harness.workloads.probes import (
     AwaitDropped,
@@ -71,6 +71,10 @@ class _Declared:
         """See `Nodes`."""
         return self._roster.brokers()
 
+    def proxies(self) -> Sequence[str]:
+        """See `Nodes`."""
+        return self._roster.proxies()
+
     def clients(self) -> Sequence[str]:
         """See `Nodes`; also those that a step will start."""
         return [name for load in self.loads for name in workers_of(load)]
@@ -96,15 +100,29 @@ def check(scenario: Scenario, declared: Topology) -> None:
 
 def check_client(scenario: Scenario, declared: Topology, client: str) -> None:
     """Raises ClientLacks with what this client cannot do of it, or does not tell; `client` is as `--client` has it."""
-    brokers, name = len(topology_of(scenario.cluster, declared).brokers), client.partition(":")[0]
+    topology, name = topology_of(scenario.cluster, declared), client.partition(":")[0]
+    brokers = len(topology.brokers)
+    if name == "grpc" and not topology.proxies:
+        raise ClientLacks(f"scenario {scenario.name}: the grpc client talks to proxies, and {topology.name} has none")
     for number, load in enumerate(scenario.loads()):
         reason = lacks(name, load, brokers, later=number >= len(scenario.load))
         if reason is not None:
             raise ClientLacks(f"scenario {scenario.name}, load {load.name!r}: {reason}")
-    for demand in scenario.rules.expectations:
+    rules = scenario.rules
+    for demand in (*rules.expectations, *rules.gates.also, *rules.gates.preconditions):
         what = demand.anomaly if isinstance(demand, Forbid) else str(demand.params.get("anomaly", demand.metric))
-        if (reason := unseen(name, what)) is not None:
+        of_one = demand.params.get("broker") is not None
+        if (reason := unseen(name, what, broker=of_one, brokers=brokers)) is not None:
             raise ClientLacks(f"scenario {scenario.name}: {reason}")
+    if name == "grpc" and brokers > 1 and (hit := _broker_hit(scenario, _Declared(topology, scenario.loads()))):
+        raise ClientLacks(f"scenario {scenario.name}: whether {hit} had anything to lose cannot be seen: {NO_BROKER}")
+
+
+def _broker_hit(scenario: Scenario, nodes: _Declared) -> str:
+    """The first broker that a fault hits; empty if none is hit."""
+    faults = (step.act.fault for step in scenario.steps if isinstance(step.act, Inject))
+    hit = (node for fault in faults for selector in _fields(fault, SELECTORS) for node in select(selector, nodes))
+    return next((node for node in hit if node in nodes.brokers()), "")
 
 
 def _check_heals(scenario: Scenario) -> None:

@@ -180,7 +180,7 @@ class Prover:
                 raise NotTested(str(lack)) from None
         equipment = self._session.equipment
         assert equipment is not None
-        base = self._session.directory / "scenarios" / self.topology.name
+        base = self._session.directory / "scenarios" / self._settings.place
         self.outcome.broke_off = f"{scenario.name} was broken off"
         try:
             if self._settings.runtime == "existing" and control is not None:

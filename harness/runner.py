@@ -168,7 +168,8 @@ class _Run:
             self.deviations = deviations_of(cluster)
             recorder = stack.enter_context(Recorder(self.directory / "history"))
             timers = cluster.plan.timers
-            crew = Crew(cluster, self.equipment.kit, timers, self.directory / "history", recorder.event)
+            kit = self.equipment.kit_of(self.settings.client)
+            crew = Crew(cluster, kit, timers, self.directory / "history", recorder.event)
             stack.callback(crew.close)
             stack.callback(Ticker(recorder.stalled).close)
             stack.callback(DiskPulse(standing.place, recorder.disk_stalled).close)
@@ -253,7 +254,7 @@ class _Run:
     def _untouched_run(self, stage: Stage, injector: Injector) -> bool:
         """What a lasting fault did not hit runs: the whole cluster's health is not to be had any more."""
         hit = {node for fault in injector.in_force for node in fault.targets(stage.cluster)}
-        nodes = (*stage.cluster.nameservers(), *stage.cluster.brokers())
+        nodes = stage.cluster.nodes()
         return all(stage.cluster.runtime.state(node).kind == "running" for node in nodes if node not in hit)
 
     def _await_deliveries(self, stage: Stage, group: str) -> None:

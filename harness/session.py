@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from harness.core import names
 from harness.core.errors import UsageError
@@ -37,7 +38,7 @@ class Subject:
 
 @dataclass(slots=True)
 class Session:
-    """Outcomes of one run, by topology, and how they become rows."""
+    """Outcomes of one run, by topology (and client, of several: `Settings.place`), and how they become rows."""
 
     run_id: str
     directory: Path
@@ -45,7 +46,7 @@ class Session:
     command: str
     settings: dict[str, Settings] = field(default_factory=dict)
     promised: dict[str, tuple[Guarantee, ...]] = field(default_factory=dict)
-    """By topology; with --guarantee, of it what was asked for."""
+    """By place; with --guarantee, of it what was asked for."""
     offered: int = 0
     """How many rows the topologies promise in all."""
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -59,9 +60,9 @@ class Session:
     commit: str = field(default_factory=git_commit)
     """Of the code that was loaded: taken at the start, for the tree may move while a run goes on."""
 
-    def add(self, topology: str, outcome: Outcome) -> None:
+    def add(self, place: str, outcome: Outcome) -> None:
         """Files one suite function's outcome, which may still be to come."""
-        self.outcomes.setdefault(topology, []).append(outcome)
+        self.outcomes.setdefault(place, []).append(outcome)
 
     @property
     def deviations(self) -> frozenset[str]:
@@ -74,11 +75,11 @@ class Session:
         )
 
     def rows(self) -> tuple[Row, ...]:
-        """One row per promised guarantee and topology, also for those that no suite reached."""
+        """One row per promised guarantee, topology and client, also for those that no suite reached."""
         return tuple(row for name in self.settings for row in self._rows_of(name))
 
-    def _rows_of(self, topology: str) -> list[Row]:
-        settings, promised = self.settings[topology], self.promised[topology]
+    def _rows_of(self, place: str) -> list[Row]:
+        settings, promised = self.settings[place], self.promised[place]
         rows = [self._row(settings, guarantee) for guarantee in promised]
         return [stock_row(row, rows, promised) if row.id == STOCK_ROW else row for row in rows]
 
@@ -110,7 +111,7 @@ class Session:
                 "python": platform.python_version(),
             },
             checksums=self._checksums(),
-            options=options_json(first) | {"topology": list(self.settings)},
+            options=options_json(first) | self._asked(),
             machine=machine(),
             deviations=tuple(sorted(self.deviations)),
             moved_conf=self.moved_conf(),
@@ -122,9 +123,10 @@ class Session:
         kit = self.equipment
         if kit is None or kit.upgrade is None:
             return ()
+        each_once = {each.topology.name: each for each in self.settings.values()}
         return tuple(
-            f"{name} {line}" if len(self.settings) > 1 else line
-            for name, each in self.settings.items()
+            f"{name} {line}" if len(each_once) > 1 else line
+            for name, each in each_once.items()
             for line in changes_of_conf(
                 each.topology,
                 kit.release.version,
@@ -134,6 +136,17 @@ class Session:
                 each.namesrv_conf,
             )
         )
+
+    def _asked(self) -> dict[str, Any]:
+        """Of several topologies and clients each once; a client that could not be had, with the reason."""
+        every = self.settings.values()
+        clients = list(dict.fromkeys(each.client for each in every))
+        absent = next(iter(every)).absent
+        return {
+            "topology": list(dict.fromkeys(each.topology.name for each in every)),
+            **({"client": ", ".join(clients)} if len(clients) > 1 else {}),
+            **({"absent_clients": dict(absent)} if absent else {}),
+        }
 
     def _checksums(self) -> dict[str, str]:
         """Of every jar of the release under test, and of the one that nodes are moved to."""
@@ -145,20 +158,20 @@ class Session:
 
     def unexpected_of(self, settings: Settings, outcome: Outcome) -> tuple[str, ...]:
         """Demands that were violated, of guarantees that are expected to be broken here, but not by these."""
-        mine = [g for g in self.promised[settings.topology.name] if g.id in outcome.guarantees]
+        mine = [g for g in self.promised[settings.place] if g.id in outcome.guarantees]
         found = (text for g in mine for text in unexpected(outcome, self._expected(settings, g)))
         return tuple(dict.fromkeys(found))
 
     def weighed_of(self, settings: Settings, outcome: Outcome) -> tuple[Verdict, str]:
         """What the outcome comes to in the row of each of its guarantees: the least of them, see `weighed`."""
-        mine = [g for g in self.promised[settings.topology.name] if g.id in outcome.guarantees]
+        mine = [g for g in self.promised[settings.place] if g.id in outcome.guarantees]
         excused = outcome.result is None or not outcome.result.inexcusable
         rows = [weighed(outcome, self._expected(settings, g)) for g in mine] if excused else []
         return next((row for row in rows if row[0] is Verdict.INCONCLUSIVE), outcome.verdict())
 
     def expected_of(self, settings: Settings, guarantees: Sequence[str]) -> Expectation | None:
         """What the catalogue expects, if one of these guarantees is to be broken here; None if they are to hold."""
-        for guarantee in self.promised[settings.topology.name]:
+        for guarantee in self.promised[settings.place]:
             if guarantee.id in guarantees:
                 expected = self._expected(settings, guarantee)
                 if expected.verdict == "broken":
@@ -210,7 +223,7 @@ class Session:
 
     def _judging(self, settings: Settings, guarantee: Guarantee) -> list[Outcome]:
         """In the order of their repetitions, in whichever order they ended."""
-        mine = [o for o in self.outcomes.get(settings.topology.name, ()) if guarantee.id in o.guarantees]
+        mine = [o for o in self.outcomes.get(settings.place, ()) if guarantee.id in o.guarantees]
         return sorted(mine, key=lambda o: o.repetition)
 
     def _expected(self, settings: Settings, guarantee: Guarantee) -> Expectation:

@@ -17,7 +17,9 @@ from harness.topology.model import Topology
 RUNTIMES = ("local", "docker", "existing")
 RUNTIMES_OF_OURS = ("local", "docker")
 """Those whose nodes the harness starts itself."""
-CLIENTS = ("java", "remoting", "cpp")
+CLIENTS = ("java", "remoting", "cpp", "grpc")
+ALL_CLIENTS = "all"
+_AT = "@"
 TIMERS = ("fast", "documented")
 FLUSHES = ("async", "sync")
 ENV_PREFIX = "RMQ_HARNESS_"
@@ -69,8 +71,19 @@ class Settings:
     """The release that nodes are moved to, from `rocketmq`; None where none is."""
     found: Found | None = None
     """With the runtime `existing`: the cluster that is there."""
+    one_of_several: bool = False
+    """The run has other clients as well: what this one's suites came to is filed apart."""
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """With --client all: the clients that cannot be had here, or for this cluster, and why."""
     hooks: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Its owner's commands by name. They may hold secrets: nothing but the names is stored or shown."""
+
+    @property
+    def place(self) -> str:
+        """What outcomes and scenarios are filed by: the topology, and where there are several clients the client."""
+        if not self.one_of_several:
+            return self.topology.name
+        return f"{self.topology.name}{_AT}{self.client.replace(':', '-')}"
 
     @property
     def release_name(self) -> str:
@@ -86,6 +99,11 @@ class Settings:
     def java_name(self) -> str:
         """`java` as reports name it: of a path, only the last part."""
         return _nameless(self.java)
+
+
+def topology_of(place: str) -> str:
+    """The topology's name in a `Settings.place`."""
+    return place.partition(_AT)[0]
 
 
 def _nameless(spec: str) -> str:

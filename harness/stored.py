@@ -60,6 +60,8 @@ class StoredTopology(Data):
 
     topology: dict[str, Any]
     promised: tuple[str, ...]
+    client: str = ""
+    """Which of several clients; empty where the run has one."""
 
 
 class StoredSession(Data):
@@ -89,6 +91,7 @@ def session_json(session: Session) -> dict[str, Any]:
             name: StoredTopology(
                 topology=settings.topology.model_dump(mode="json"),
                 promised=tuple(g.id for g in session.promised[name]),
+                client=settings.client if settings.one_of_several else "",
             )
             for name, settings in session.settings.items()
         },
@@ -144,7 +147,7 @@ def load_session(directory: Path) -> tuple[Session, StoredSession, Run]:
     if not topologies:
         raise EvidenceError(f"{directory}/run.json names no topology: restore the file")
     try:
-        settings = {name: _settings(t, run, stored) for name, t in topologies.items()}
+        settings = {name: _settings(t, run, stored, stored.topologies[name].client) for name, t in topologies.items()}
     except (KeyError, TypeError, ValueError) as error:
         raise EvidenceError(f"{directory}/run.json: options lack or garble {error}; restore the file") from None
     catalogue = load_catalogue()
@@ -165,7 +168,8 @@ def load_session(directory: Path) -> tuple[Session, StoredSession, Run]:
     return session, stored, run
 
 
-def _settings(topology: Topology, run: Run, stored: StoredSession) -> Settings:
+def _settings(topology: Topology, run: Run, stored: StoredSession, client: str) -> Settings:
+    """`client` is empty where the run had one."""
     options: dict[str, Any] = dict(run.options)
     for name, known in (("timers", TIMERS), ("runtime", RUNTIMES)):
         if options[name] not in known:
@@ -175,7 +179,9 @@ def _settings(topology: Topology, run: Run, stored: StoredSession) -> Settings:
         rocketmq=str(options["rocketmq"]),
         upgrade_to=None if options.get("upgrade_to") is None else str(options["upgrade_to"]),
         java=str(options["java"]),
-        client=str(options["client"]),
+        client=client or str(options["client"]),
+        one_of_several=bool(client),
+        absent={str(name): str(why) for name, why in options.get("absent_clients", {}).items()},
         runtime=options["runtime"],
         timers=options["timers"],
         seed=run.seed,

@@ -10,6 +10,7 @@ from harness.faults import (
     ALL_MASTERS,
     ALL_NAMESERVERS,
     ALL_NODES,
+    ALL_PROXIES,
     ALL_SLAVES,
     ChangeRelease,
     CutPower,
@@ -35,6 +36,7 @@ from harness.faults import (
     isolate,
     master,
     nameserver,
+    proxy,
     slave,
 )
 from harness.plugin import guarantee
@@ -111,6 +113,7 @@ __all__ = [
     "ALL_MASTERS",
     "ALL_NAMESERVERS",
     "ALL_NODES",
+    "ALL_PROXIES",
     "ALL_SLAVES",
     "ANSWER_TIMEOUT_MS",
     "NEWBORN_S",
@@ -201,6 +204,7 @@ __all__ = [
     "outage",
     "plan",
     "produce",
+    "proxy",
     "rules",
     "slave",
     "then",

@@ -13,7 +13,7 @@ from harness.core.errors import HarnessError, SetupError
 from harness.distribution import Jre, Release
 from harness.lodging import OpenRuntime
 from harness.runtime.local import LocalRuntime
-from harness.topology import load_topology
+from harness.topology import Topology, load_topology
 from harness.topology.jvm import jvm_flags
 
 FIRST_JAVA_WITH_CACHES = 13
@@ -34,7 +34,9 @@ def warm(
     With `must_start` it raises SetupError for a release that does not come up by itself, with the last words of its
     node.
     """
-    mark = cache / "archives" / f"trained-{release.version}-{jre.version}-{_digest(release, jre)}"
+    one = load_topology("1m").model_dump()
+    smallest = Topology.model_validate(one | {"proxies": 1 if release.proxy else 0})
+    mark = cache / "archives" / f"trained-{release.version}-{jre.version}-{_digest(release, jre, smallest)}"
     caches = jre.major >= FIRST_JAVA_WITH_CACHES
     if mark.exists() or not (caches or must_start):
         return
@@ -42,7 +44,7 @@ def warm(
         f"first run of RocketMQ {release.label} on Java {jre.major}: "
         + ("making start caches" if caches else "does it start?")
     )
-    plan = ClusterPlan(load_topology("1m"), release, jre, cache=cache)
+    plan = ClusterPlan(smallest, release, jre, cache=cache)
     try:
         with tempfile.TemporaryDirectory(prefix="rmq-warm-") as scratch:
             runtime = open_runtime(
@@ -61,8 +63,8 @@ def warm(
         say(f"no start caches: {error}")
 
 
-def _digest(release: Release, jre: Jre) -> str:
+def _digest(release: Release, jre: Jre, topology: Topology) -> str:
     # With the options, for a start cache is good for these only: others make it anew.
-    options = [flag for node in load_topology("1m").nodes for flag in jvm_flags(node, jre.major)]
+    options = [flag for node in topology.nodes for flag in jvm_flags(node, jre.major)]
     text = "\n".join([jre.build, *options, *(f"{name} {sum_}" for name, sum_ in sorted(release.sha256.items()))])
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -8,7 +8,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from harness.checkers import content, copies, lacking, loss, order, torn
+from harness.checkers import content, copies, keys, lacking, loss, order, torn
 from harness.core.errors import UsageError
 from harness.core.history import History
 from harness.core.verdict import Finding
@@ -30,6 +30,7 @@ FINDERS: Final[Mapping[str, Callable[..., Finding]]] = MappingProxyType(
         "reordered": order.reordered,
         "reordered-store": order.reordered_store,
         "reordered-delivery": order.reordered_delivery,
+        "reordered-key": keys.reordered_key,
         "offset-gap": order.offset_gap,
         "offset-reuse": order.offset_reuse,
         "altered": content.altered,

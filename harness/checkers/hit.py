@@ -13,14 +13,14 @@ from harness.checkers.narrow import FOREVER_NS
 from harness.core.history import History
 from harness.core.window import FaultWindow
 
-_BROKER_NODE: Final = re.compile(r"(?!namesrv-|nameserver-)(.+)-(n?\d+|master|slave)")
+_BROKER_NODE: Final = re.compile(r"(?!namesrv-|nameserver-|proxy-)(.+)-(n?\d+|master|slave)")
 
 
 def brokers_hit(history: History, window: FaultWindow) -> tuple[str, ...]:
     """Broker names of the nodes that the fault hits, a slave's being its master's; none for one on others alone.
 
-    A target that no client process has the name of and that is no nameserver is taken for a broker, also one that
-    never acknowledged anything: else a fault on an idle broker would pass for one on a nameserver.
+    A target that no client process has the name of and that is no nameserver or proxy is taken for a broker, also one
+    that never acknowledged anything: else a fault on an idle broker would pass for one on a nameserver.
     """
     clients = _clients(history)
     nodes = (_BROKER_NODE.fullmatch(node) for node in window.targets if node not in clients)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from harness.checkers import content, edit, narrow, torn
+from harness.checkers import content, edit, keyed, narrow, torn
 from harness.checkers.hit import with_stretch
 from harness.checkers.narrow import QUEUE
 from harness.checkers.order import reordered_delivery as find_reordered_delivery
@@ -289,6 +289,7 @@ PLANTS: Final[Mapping[str, Plant]] = MappingProxyType(
         "reordered": reordered,
         "reordered-store": reordered_store,
         "reordered-delivery": reordered_delivery,
+        "reordered-key": keyed.reordered_key,
         "offset-gap": offset_gap,
         "offset-reuse": offset_reuse,
         "altered": altered,

@@ -54,13 +54,15 @@ _KNOWN: Final = {
     ("java", "consumer"): "harness.clients.java_consumer:make",
     ("cpp", "producer"): "harness.clients.cpp_producer:make",
     ("cpp", "consumer"): "harness.clients.cpp_consumer:make",
+    ("grpc", "producer"): "harness.clients.grpc_producer:make",
+    ("grpc", "consumer"): "harness.clients.grpc_consumer:make",
     ("remoting", "producer"): "harness.clients.remoting_producer:make",
     ("remoting", "consumer"): "harness.clients.remoting_consumer:make",
 }
 
 
 def make(config: Config, recorder: Recorder) -> Client:
-    """The client that `config` names, not started: `java`, `cpp`, `remoting`, or any factory as `module:name`.
+    """The client that `config` names, not started: `java`, `cpp`, `grpc`, `remoting`, or any factory as `module:name`.
 
     Imports only what that client needs. Raises `UsageError` for a client that does not exist.
     """

@@ -40,6 +40,20 @@ class CppSetup:
 
 
 @dataclass(frozen=True, slots=True)
+class GrpcSetup:
+    """Where the gRPC client comes from, and whom it asks. `path` is what the worker puts on `sys.path`.
+
+    `endpoints` are the proxies, `ip:port;ip:port`. `broker` is the cluster's broker name if it has one alone: no answer
+    to a send tells it; of several it is empty.
+    """
+
+    path: str = ""
+    version: str = ""
+    endpoints: str = ""
+    broker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Pin:
     """One queue of one broker, for sends that must not be routed. `address` is needed by the remoting client alone."""
 
@@ -84,6 +98,7 @@ class ProducerConfig:
     wait_route: bool = True
     java: JavaSetup = JavaSetup()
     cpp: CppSetup = CppSetup()
+    grpc: GrpcSetup = GrpcSetup()
     history_path: str = ""
     role: Literal["producer"] = "producer"
 
@@ -95,7 +110,7 @@ class ProducerConfig:
             )
         if self.mode not in get_args(Mode):
             raise UsageError(f"producer {self.process!r}: mode {self.mode!r} is none of {', '.join(get_args(Mode))}")
-        if self.mode == "transaction" and self.client not in ("java", "cpp"):
+        if self.mode == "transaction" and self.client not in ("java", "cpp", "grpc"):
             raise UsageError(
                 f"producer {self.process!r}: the {self.client} client has no transactions; use the java client"
             )
@@ -121,7 +136,8 @@ class ConsumerConfig:
     messages all came less than m times before (0 = however often they came). `retry_level` is the delay level that it
     then asks for (0 = the ladder's own). `from_first` starts a new group at the first
     message. `wait_assignment` makes `ready` wait until the consumer owns queues. The remoting client has no group: it
-    pulls every queue of the topics from `replica` (`address` of one broker), and records `replica_name` as broker.
+    pulls every queue of the topics from `replica` (`address` of one broker), and records `replica_name` as broker. A
+    `simple` listener is the gRPC client's: it asks for messages and acknowledges each, and nothing is pushed to it.
     """
 
     process: str
@@ -130,7 +146,7 @@ class ConsumerConfig:
     group: str = ""
     client: str = "java"
     model: Literal["clustering", "broadcasting"] = "clustering"
-    listener: Literal["concurrent", "orderly"] = "concurrent"
+    listener: Literal["concurrent", "orderly", "simple"] = "concurrent"
     from_first: bool = True
     batch: int = 1
     threads: int = 4
@@ -147,6 +163,7 @@ class ConsumerConfig:
     replica_name: str = ""
     java: JavaSetup = JavaSetup()
     cpp: CppSetup = CppSetup()
+    grpc: GrpcSetup = GrpcSetup()
     history_path: str = ""
     role: Literal["consumer"] = "consumer"
 
@@ -154,7 +171,7 @@ class ConsumerConfig:
         """Raises `UsageError` for what cannot be consumed."""
         if not self.topics:
             raise UsageError(f"consumer {self.process!r} has no topics; name at least one")
-        if self.client in ("java", "cpp") and not self.group:
+        if self.client in ("java", "cpp", "grpc") and not self.group:
             raise UsageError(f"consumer {self.process!r} has no group; the {self.client} client needs one")
         _positive(self, "batch", "threads", "poll_nameserver_ms", "heartbeat_ms")
 
@@ -179,10 +196,12 @@ def from_json(fields: Mapping[str, Any]) -> Config:
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
     java: dict[str, Any] = dict(values.get("java") or {})
     cpp: dict[str, Any] = dict(values.get("cpp") or {})
+    grpc: dict[str, Any] = dict(values.get("grpc") or {})
     try:
         java = {key: tuple(value) if isinstance(value, list) else value for key, value in java.items()}
         values["java"] = JavaSetup(**java)
         values["cpp"] = CppSetup(**cpp)
+        values["grpc"] = GrpcSetup(**grpc)
         if role == "producer":
             values["pins"] = tuple(Pin(**pin) for pin in values.get("pins") or ())
         config: Config = known[role](**values)

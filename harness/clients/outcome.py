@@ -106,8 +106,18 @@ TABLE: Final[tuple[Rule, ...]] = (
     _error("ProducerSendOrderlyFailed", INFO, "after several attempts, whatever the text says"),
     _error("ProducerSendOnewayFailed", INFO, "after several attempts, and without a text of its own"),
     _error("RocketMQException", INFO, "the C++ client: a half message failed, after several attempts"),
+    # The gRPC client tries up to three times, as the proxy tells it, whatever the answer was but TooManyRequests, and
+    # raises what the last attempt ended in: no refusal proves anything. What it raises of a weaker status is stored
+    # once for each attempt.
+    _unsent("Exception", "the gRPC client has no route: no attempt was made", needle="failed to fetch topic"),
+    _unsent("IllegalArgumentException", "the gRPC client's own check of the message", needle="essage type not match"),
+    _error("ProxyTimeoutException", INFO, "appended, not flushed or not replicated in time; or no answer in time"),
+    _error("InternalErrorException", INFO, "also for no slave to replicate to: appended"),
+    _error("TooManyRequestsException", INFO, "refused, but an earlier attempt may have been stored"),
+    _error("AioRpcError", INFO, "no connection, or it was lost with the request pending, or no answer in time"),
 )
-"""First match wins. NoRoute is the remoting client's, `Producer...Failed` the C++ client's; `MQBrokerException` is
+"""First match wins. NoRoute is the remoting client's, `Producer...Failed` the C++ client's, AioRpcError the gRPC
+client's, and so is every exception that ends in Exception and begins with no MQ or Remoting. `MQBrokerException` is
 looked up by its response code, and so is the MQClientException ("Send [1] times, still failed") that relays one."""
 
 _STATUSES: Final = {rule.name: rule for rule in TABLE if rule.kind == "status"}

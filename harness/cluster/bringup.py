@@ -7,6 +7,7 @@
   masters start while they wait.
 * The members of a group that elects are started side by side, and have no master to wait for until they chose one.
 * Topics and groups are in every store before its broker starts (see `seed`).
+* Proxies come last: one that finds no broker for a topic of its own at its start ends.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from harness.cluster.lifecycle import Lifecycle
 from harness.cluster.observed import Journal
-from harness.cluster.plan import ClusterPlan
+from harness.cluster.plan import ClusterPlan, TopicSpec
 from harness.cluster.provision import Provision
 from harness.cluster.readiness import Readiness
 from harness.cluster.roster import HA_PORT, Roster
@@ -58,9 +59,10 @@ class BringUpOrder:
             self._runtime,
             self._roster.brokers(),
             seed_files(
-                (*self._plan.all_topics, *self._plan.spare_topics),
+                (*self._plan.all_topics, *self._plan.spare_topics, *self._topics_of_proxies()),
                 (*self._plan.groups, *self._plan.spare_groups),
                 version,
+                fifo=self._plan.fifo_groups,
             ),
         )
         nameservers, brokers = self._roster.nameservers(), self._roster.broker_names()
@@ -71,14 +73,19 @@ class BringUpOrder:
             self._each(self._up_5 if version.major >= 5 else self._up_4, brokers)
         self._ready(kick=version.major >= 5)
 
+    def _topics_of_proxies(self) -> tuple[TopicSpec, ...]:
+        # A proxy that does not find it makes it on the masters, and each slave learns of it within a minute.
+        return (TopicSpec("DefaultHeartBeatSyncerTopic", queues=1),) if self._roster.proxies() else ()
+
     def _all(self) -> tuple[str, ...]:
-        return (*self._roster.nameservers(), *self._roster.brokers())
+        return self._roster.nodes()
 
     def _naive(self) -> None:
-        for node in self._all():
+        first = (*self._roster.nameservers(), *self._roster.brokers())
+        for node in first:
             self._lifecycle.start(node, listening_timeout_s=None)
             self._journal.say(f"{node} started")
-        self._each(self._port, self._all())
+        self._each(self._port, first)
         self._ready(kick=False)
 
     def _up_4(self, broker: str) -> None:
@@ -96,6 +103,10 @@ class BringUpOrder:
         self._each(lambda broker: self._group_ready(broker, kick=kick), self._roster.broker_names())
         with self._journal.step("topics routed by every nameserver"):
             self._readiness.routed(self._plan.all_topics, self._roster.nameservers(), self._plan.deadline_s)
+        if proxies := self._roster.proxies():
+            self._each(self._start, proxies)
+            with self._journal.step("topics routed by every proxy"):
+                self._readiness.serving(proxies, self._plan.all_topics, self._plan.deadline_s)
 
     def _group_ready(self, broker: str, *, kick: bool) -> None:
         deadline_s = self._plan.deadline_s
@@ -119,7 +130,8 @@ class BringUpOrder:
             self._readiness.written(broker, deadline_s)
 
     def _start(self, node: str, port: int | None = None) -> None:
-        train = self._plan.train and node in (self._roster.nameservers()[0], self._roster.masters()[0])
+        first = (self._roster.nameservers()[0], self._roster.masters()[0], *self._roster.proxies()[:1])
+        train = self._plan.train and node in first
         self._lifecycle.start(node, train=train, listening_timeout_s=None)
         self._port(node, port)
 

@@ -77,7 +77,7 @@ class Cluster(Roster):
         if self._addresses:
             raise UsageError("this cluster was started before: make a new one")
         self._journal = Journal(self._journal.progress)
-        self._place((*self.nameservers(), *self.brokers(), *self.links.nodes))
+        self._place((*self.nodes(), *self.links.nodes))
         self.links.start()
         order = BringUpOrder(
             self.plan,
@@ -89,7 +89,7 @@ class Cluster(Roster):
         )
         order.run()
         wall_s = self._journal.elapsed_s
-        used = cpu_s(self.runtime, [*self.nameservers(), *self.brokers()])
+        used = cpu_s(self.runtime, [*self.nodes()])
         restored, left = Restoring(self.admin, self, self._provision, self.looks).restore()
         self._journal.say(f"ready after {wall_s:.2f} s")
         self._brought_up = BringUp(wall_s, used, self._journal.steps, restored, left, self._lifecycle.training)
@@ -259,8 +259,7 @@ class Cluster(Roster):
 
     def live(self) -> tuple[str, ...]:
         """Nodes whose process runs now, clients excepted; a paused one does not."""
-        nodes = (*self.nameservers(), *self.brokers())
-        return tuple(node for node in nodes if self.runtime.state(node).kind == "running")
+        return tuple(node for node in self.nodes() if self.runtime.state(node).kind == "running")
 
     def is_registered(self, nameserver: str, node: str) -> bool | None:
         """Whether a nameserver has this broker node under its id and address now; None if it does not answer."""

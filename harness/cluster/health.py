@@ -45,7 +45,7 @@ class HealthCheck:
         self._readiness = readiness
 
     def problems(self) -> tuple[str, ...]:
-        """Every problem, in a fixed order: processes, network, nameservers, replicas, replication and writes.
+        """Every problem, in a fixed order: processes, network, nameservers, proxies, replicas, replication and writes.
 
         A broker name whose master does not run, or that has a problem of its own, is not written to.
         """
@@ -56,6 +56,7 @@ class HealthCheck:
         masters = [b for b in self._roster.broker_names() if self._roster.master(b) in running]
         checks: list[Check] = [self._network]
         checks += [partial(self._nameserver, ns, brokers) for ns in nameservers]
+        checks += [partial(self._proxy, proxy, masters) for proxy in self._roster.proxies() if self._runs(proxy)]
         checks += [partial(self._replica, node) for node in brokers]
         checks += [partial(self._replication, broker) for broker in masters]
         with ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="health") as pool:
@@ -66,7 +67,7 @@ class HealthCheck:
         return self._runtime.state(node).kind == "running"
 
     def _processes(self) -> Iterator[str]:
-        for node in (*self._roster.nameservers(), *self._roster.brokers()):
+        for node in self._roster.nodes():
             state = self._runtime.state(node)
             if state.kind == "absent":
                 yield f"{node} was never started" if self._plan.foreign is None else f"{node} takes no connection"
@@ -131,6 +132,9 @@ class HealthCheck:
                 if perms.get(spec.name) != spec.perm:
                     seen = f"permission {perms[spec.name]}" if spec.name in perms else "no route"
                     yield f"{nameserver} has {seen} for {spec.name} on {broker} instead of permission {spec.perm}"
+
+    def _proxy(self, proxy: str, masters: list[str]) -> Iterator[str]:
+        yield from self._readiness.unserved(proxy, tuple(topic.name for topic in self._plan.all_topics), masters)
 
     def _replica(self, node: str) -> Iterator[str]:
         # Not its runtime figures: 4.x has none in its first second.

@@ -16,7 +16,7 @@ from harness.topology import Role, Topology
 from harness.topology.links import LinkKind
 from harness.topology.render import Timers
 
-JvmRole = Literal["broker", "namesrv"]
+JvmRole = Literal["broker", "namesrv", "proxy"]
 Haste = Literal["fast", "naive"]
 Progress = Callable[[str], None]
 """Is told in a few words what was done and what is waited for; called from several threads."""
@@ -58,6 +58,7 @@ class ClusterPlan:
     machine is slower by a factor of ten. `short_run` stops the JVMs at the first compiler.
     The spare topics and groups are in every store as well, and nobody waits for them: `handed_on` makes use of them.
     `upgrade` is the release that nodes may be moved to, and back; see `Cluster.install`.
+    `fifo_groups` are those of the groups that proxies are to give each message group in order (consumeMessageOrderly).
     `joining` are broker names that the bring-up leaves out, for `Cluster.join` to add.
     `cache` is where start caches are kept; None does without. With `train` a bring-up that finds none makes them when
     it ends well: its first nodes run and stop more slowly, which a judged run must not.
@@ -75,6 +76,7 @@ class ClusterPlan:
     jvm_opts: Mapping[JvmRole, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     topics: tuple[TopicSpec, ...] = ()
     groups: tuple[str, ...] = ()
+    fifo_groups: frozenset[str] = frozenset()
     spare_topics: tuple[TopicSpec, ...] = ()
     spare_groups: tuple[str, ...] = ()
     joining: frozenset[str] = frozenset()
@@ -103,4 +105,5 @@ class ClusterPlan:
 
 def jvm_role(role: Role) -> JvmRole:
     """How JVM options name a role."""
-    return "namesrv" if role is Role.NAMESERVER else "broker"
+    roles: dict[Role, JvmRole] = {Role.NAMESERVER: "namesrv", Role.PROXY: "proxy"}
+    return roles.get(role, "broker")

@@ -15,11 +15,11 @@ from harness.distribution.archive import ArchivePlan, archive_flags
 from harness.distribution.jre import Jre
 from harness.distribution.release import Release
 from harness.runtime.base import Process, Runtime
-from harness.topology import NodeSpec, layout
+from harness.topology import NodeSpec, Role, layout
 from harness.topology.jvm import jvm_flags
 from harness.topology.links import advertised
 from harness.topology.logback import logback_files
-from harness.topology.render import Rendered, render_broker, render_nameserver
+from harness.topology.render import Rendered, render_broker, render_nameserver, render_proxy
 from harness.topology.tuning import bring_up
 
 TRAINED = "store/start-cache"
@@ -59,12 +59,15 @@ class Provision:
         """Renders and writes a node's configuration for a release; its store is left alone.
 
         Without `hasten` a 4.x slave attaches to its master as the product has it, not as a bring-up wants it. Raises
-        `SetupError` for a release without jars (an image, which this runtime cannot start).
+        `SetupError` for a release without jars (an image, which this runtime cannot start), or without those of a
+        proxy.
         """
         spec = self._roster.spec(node)
         wanted = release or self._plan.release
         if not wanted.jars and wanted.inside is None:
             raise SetupError(f"{wanted.label} has no jars to start {node} from: use --runtime docker for an image")
+        if spec.role is Role.PROXY and not wanted.proxy:
+            raise SetupError(f"of {wanted.label} no jars of a proxy were obtained, and {node} is one: see `with_proxy`")
         rendered = self._render(spec, wanted.version, hasten=hasten)
         home = layout.home(spec)
         self._runtime.write_file(node, rendered.path.removeprefix(f"{home}/"), rendered.text.encode())
@@ -77,6 +80,8 @@ class Provision:
 
     def _render(self, spec: NodeSpec, version: Version, *, hasten: bool) -> Rendered:
         plan = self._plan
+        if spec.role is Role.PROXY:
+            return render_proxy(spec, plan.topology, self._addresses)
         if not spec.is_broker:
             return render_nameserver(spec, plan.topology, version, self._addresses, plan.namesrv_conf)
         overrides = dict(plan.broker_conf)
@@ -104,14 +109,16 @@ class Provision:
         )
         if outfit.release.inside is not None:
             return image_process(spec, outfit.release, flags), ArchivePlan()
-        archive = self._archive(outfit, main, flags, train)
+        proxy = spec.role is Role.PROXY
+        jars = outfit.release.proxy if proxy else outfit.release.jars
+        archive = self._archive(outfit, jars, main, flags, train)
         cache_flags = tuple(self._shown(flag) for flag in archive.flags)
         if archive.scratch is not None:
             # A node can write nowhere but in its home; its store goes with the cluster, evidence stays.
             inside = f"{layout.home(spec)}/{TRAINED}"
             cache_flags = tuple(self._shown(flag.replace(str(archive.scratch), inside)) for flag in archive.flags)
-        class_path = ":".join(shown_jars(self._runtime, outfit.release.jars))
-        conf = ("-c", layout.conf_path(spec))
+        class_path = ":".join(shown_jars(self._runtime, jars))
+        conf = ("-pc" if proxy else "-c", layout.conf_path(spec))
         argv = (
             f"{shown_jre(self._runtime, outfit.jre)}/bin/java",
             *cache_flags,
@@ -121,7 +128,8 @@ class Provision:
             main,
             *conf,
         )
-        return Process(argv=argv, env={"ROCKETMQ_HOME": layout.home(spec)}, cwd=layout.home(spec)), archive
+        home = {"RMQ_PROXY_HOME" if proxy else "ROCKETMQ_HOME": layout.home(spec)}
+        return Process(argv=argv, env=home, cwd=layout.home(spec)), archive
 
     def _shown(self, flag: str) -> str:
         """A start cache's flag with the cache's directory as nodes see it."""
@@ -130,14 +138,16 @@ class Provision:
             return flag
         return flag.replace(str(archives), self._runtime.provide(archives, "archives"))
 
-    def _archive(self, outfit: Outfit, main: str, flags: tuple[str, ...], train: bool) -> ArchivePlan:
+    def _archive(
+        self, outfit: Outfit, jars: Sequence[Path], main: str, flags: tuple[str, ...], train: bool
+    ) -> ArchivePlan:
         if self._plan.cache is None or self._plan.haste == "naive":
             return ArchivePlan()
         key = " ".join(("/rmq/.lib", main, *(flag for flag in flags if flag.startswith(("-X", "--")))))
         name = (outfit.release.label, outfit.jre.build, key)
         archive = self._archives.get(name)
         if archive is None:
-            archive = archive_flags(outfit.jre, key, outfit.release.jars, self._plan.cache)
+            archive = archive_flags(outfit.jre, key, jars, self._plan.cache)
         if archive.trains:
             return archive if train else ArchivePlan()
         # Finding one means reading it whole: once for all nodes of a kind is enough.

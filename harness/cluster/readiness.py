@@ -10,6 +10,7 @@ from harness.cluster.looks import Looks, ProbeWrite
 from harness.cluster.observed import refuse_dead
 from harness.cluster.plan import ClusterPlan, TopicSpec
 from harness.cluster.provision import Provision
+from harness.cluster.proxies import Proxies
 from harness.cluster.roster import Roster
 from harness.core.errors import WireError
 from harness.runtime.base import Runtime
@@ -34,6 +35,28 @@ class Readiness:
         self._roster = roster
         self._provision = provision
         self._looks = looks
+        self._proxies = Proxies(runtime, admin, roster)
+
+    def serving(self, proxies: Iterable[str], topics: Iterable[TopicSpec], timeout_s: float) -> None:
+        """These proxies take both protocols and route the topics, and none died. Raises `NodeDied`, `WaitTimeout`."""
+        nodes, names = tuple(proxies), tuple(topic.name for topic in topics)
+
+        def missing() -> list[str]:
+            for node in nodes:
+                refuse_dead(self._runtime, node, "its routes were waited for")
+            return [problem for node in nodes for problem in self.unserved(node, names, self._roster.broker_names())]
+
+        self._wait(
+            lambda: not missing(),
+            f"{_names(nodes)} to route {', '.join(names)}",
+            timeout_s,
+            lambda: "; ".join(missing()[:4]),
+            poll_s=0.1,
+        )
+
+    def unserved(self, proxy: str, topics: Iterable[str], brokers: Iterable[str]) -> list[str]:
+        """What is wrong with a proxy that runs, one line each: see `Proxies`."""
+        return self._proxies.problems(proxy, topics, brokers)
 
     def registered(
         self, nodes: Iterable[str], nameservers: Iterable[str], timeout_s: float, *, kick: bool = False

@@ -82,6 +82,14 @@ class Roster:
         """Names of the nameservers, in order."""
         return tuple(node.name for node in self.topology.of_role(Role.NAMESERVER))
 
+    def proxies(self) -> tuple[str, ...]:
+        """Names of the proxies, in order."""
+        return tuple(node.name for node in self.topology.of_role(Role.PROXY))
+
+    def nodes(self) -> tuple[str, ...]:
+        """Names of all there is: nameservers, brokers, proxies."""
+        return (*self.nameservers(), *self.brokers(), *self.proxies())
+
     def brokers(self) -> tuple[str, ...]:
         """Names of all masters, slaves and members, in the order of the topology."""
         return tuple(n.name for n in self.topology.nodes if n.is_broker and n.broker_name not in self._absent)
@@ -103,7 +111,7 @@ class Roster:
         """The broker name a master or slave belongs to. Raises `UsageError` for a nameserver."""
         name = self.spec(node).broker_name
         if name is None:
-            raise UsageError(f"{node} is a nameserver and has no broker name: name a master or a slave")
+            raise UsageError(f"{node} is a {self.spec(node).role} and has no broker name: name a master or a slave")
         return name
 
     def master(self, broker: str) -> str:
@@ -122,3 +130,7 @@ class Roster:
     def nameserver_list(self) -> str:
         """What clients and brokers are told: every nameserver, `ip:port;ip:port`."""
         return ";".join(self.address(node) for node in self.nameservers())
+
+    def proxy_list(self) -> str:
+        """What gRPC clients are told: every proxy, `ip:port;ip:port`; empty where there is none."""
+        return ";".join(self.address(node) for node in self.proxies())

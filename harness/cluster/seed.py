@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from harness.cluster.plan import TopicSpec
@@ -21,13 +21,18 @@ GROUPS = "store/config/subscriptionGroup.json"
 
 
 def seed_files(
-    topics: Iterable[TopicSpec], groups: Iterable[str], version: Version, wall_ms: int | None = None
+    topics: Iterable[TopicSpec],
+    groups: Iterable[str],
+    version: Version,
+    wall_ms: int | None = None,
+    *,
+    fifo: Collection[str] = (),
 ) -> Mapping[str, str]:
     """Path below a node's home -> text. `wall_ms` is the data version's time stamp; now, unless given."""
     stamp: dict[str, Any] = {"counter": 1, "timestamp": time.time_ns() // 1_000_000 if wall_ms is None else wall_ms}
     if version.major >= 5:
         stamp["stateVersion"] = 0
-    members = {group: _group(group) for group in groups}
+    members = {group: _group(group, fifo=group in fifo) for group in groups}
     # A group's first consumer makes its retry topic; a slave would learn of that one as late as of any other.
     retries = [TopicSpec(f"%RETRY%{group}", queues=1) for group in members]
     table = {topic.name: _topic(topic, version) for topic in (*topics, *retries)}
@@ -65,8 +70,8 @@ def attributes_of(topic: TopicSpec) -> dict[str, str]:
     return {name.lstrip("+"): value for name, _, value in pairs}
 
 
-def _group(group: str) -> dict[str, Any]:
-    return {
+def _group(group: str, *, fifo: bool) -> dict[str, Any]:
+    return ({"consumeMessageOrderly": True} if fifo else {}) | {
         "brokerId": 0,
         "consumeBroadcastEnable": True,
         "consumeEnable": True,

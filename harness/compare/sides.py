@@ -13,6 +13,7 @@ from harness.core.errors import EvidenceError, UsageError
 from harness.evidence.files import read_json
 from harness.recheck import judged_anew, run_directory, untouched
 from harness.report.rows import Row, Run, exit_code, graver, parse_verdicts
+from harness.settings import topology_of
 from harness.stored import VERDICTS, load_session, sha256_of
 
 Key = tuple[str, str]
@@ -138,7 +139,7 @@ def _load(told: Path, directory: Path, *, anew: bool) -> Stored:
         by_key,
         roots,
         {called: _terms(read_json(root / "scenario.json")) for called, root in first.items()},
-        {name: _shape(stored.topology) for name, stored in session.topologies.items()},
+        {topology_of(at): _shape(stored.topology) for at, stored in session.topologies.items()},
         code,
         code is not None and graver(code, stored_code) != stored_code,
         sha256_of(directory / VERDICTS),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-_COUNT = re.compile(r"(masters|slaves|nameservers)>=(\d+)")
+_COUNT = re.compile(r"(masters|slaves|nameservers|proxies)>=(\d+)")
 _SHAPE = re.compile(r"[a-z0-9*-]+")
 _FLUSH = {"flush=SYNC": "sync", "flush=ASYNC": "async"}
 
@@ -36,6 +36,11 @@ class TopologyFacts(Protocol):
         ...
 
     @property
+    def proxies(self) -> int:
+        """How many proxies."""
+        ...
+
+    @property
     def flush(self) -> str:
         """`sync` or `async`."""
         ...
@@ -55,8 +60,8 @@ class TopologyFacts(Protocol):
 class Where:
     """Alternatives separated by commas, each of terms joined by `&`.
 
-    A term is `all`, `stock`, `flush=SYNC`, `flush=ASYNC`, `masters>=2` (slaves, nameservers), or a pattern of shapes
-    such as `2m-2s-*`. Flush and stock are no part of a shape, so `*-sync` takes in 2m-2s-sync-syncflush, and a
+    A term is `all`, `stock`, `flush=SYNC`, `flush=ASYNC`, `masters>=2` (slaves, nameservers, proxies), or a pattern of
+    shapes such as `2m-2s-*`. Flush and stock are no part of a shape, so `*-sync` takes in 2m-2s-sync-syncflush, and a
     topology with several slaves to a master has the shape with one as well. A topology that elects its masters promises
     only what names its shape: what the documents say of all is said of fixed roles.
     """
@@ -97,6 +102,5 @@ def _holds(term: str, topology: TopologyFacts) -> bool:
     if term in _FLUSH:
         return topology.flush == _FLUSH[term]
     if counted := _COUNT.fullmatch(term):
-        counts = {"masters": topology.masters, "slaves": topology.slaves, "nameservers": topology.nameservers}
-        return counts[counted[1]] >= int(counted[2])
+        return int(getattr(topology, counted[1])) >= int(counted[2])
     return any(fnmatchcase(shape, term) for shape in topology.shapes)

@@ -2,7 +2,8 @@
 
 Run by a maintainer when a version is added, and the result is committed; nothing at use time calls it. It
 needs `mvn` on the path. The jars are those that Maven resolves for the broker, the nameserver and the
-admin tools (`rocketmq-VERSION.lock`), and for the client alone (`rocketmq-client-VERSION.lock`), under the
+admin tools (`rocketmq-VERSION.lock`), for the client alone (`rocketmq-client-VERSION.lock`) and, if asked for by
+`--only proxy`, for the proxy (`rocketmq-proxy-VERSION.lock`; not every release's is published), under the
 dependency management of that version's own parent, so that they are the ones its release was built with.
 A checksum is that of the file Maven downloaded and itself verified.
 """
@@ -23,6 +24,7 @@ from harness.core.version import Version
 LOCK_DIR = Path(__file__).parent / "locks"
 SERVER = ("rocketmq-broker", "rocketmq-namesrv", "rocketmq-tools")
 CLIENT = ("rocketmq-client",)
+PROXY = ("rocketmq-proxy",)
 # Not published in the form asked for, and not needed by a broker.
 _EXCLUDED = (("org.kohsuke", "github-api"), ("com.sun", "tools"), ("io.netty", "netty-tcnative"))
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
@@ -104,11 +106,14 @@ def main(argv: list[str] | None = None) -> int:
     """Writes the server's and the client's lock of each version named; 4 where one is no version."""
     parser = argparse.ArgumentParser(prog="lockgen", description="Pin the jars of RocketMQ versions.")
     parser.add_argument("versions", nargs="+", metavar="VERSION")
-    parser.add_argument("--only", choices=("server", "client"))
+    parser.add_argument("--only", choices=("server", "client", "proxy"))
     options = parser.parse_args(argv)
     try:
         for text in options.versions:
             version = Version.parse(text)
+            if options.only == "proxy":
+                sys.stdout.write(f"{write(version, 'rocketmq-proxy', PROXY)}\n")
+                continue
             if options.only != "client":
                 sys.stdout.write(f"{write(version, 'rocketmq', SERVER)}\n")
             if options.only != "server":

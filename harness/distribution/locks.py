@@ -12,6 +12,7 @@ from harness.core.version import Version
 
 SERVER = "rocketmq"
 CLIENT = "rocketmq-client"
+PROXY = "rocketmq-proxy"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Lock:
-    """Every jar of one version of the server (`rocketmq`) or of the client (`rocketmq-client`)."""
+    """Every jar of one version of the server (`rocketmq`), the client (`rocketmq-client`) or `rocketmq-proxy`."""
 
     name: str
     version: Version

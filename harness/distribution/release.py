@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -51,9 +51,9 @@ class Inside:
 class Release:
     """A RocketMQ that can be started.
 
-    `jars` is the class path, sorted by file name; `sha256` gives the checksum of each, by file name, as read in
-    this run. `home` is the unpacked release (with its `conf/`) where there is one. An image has no
-    jars here: `image` names it, and `inside` is what was seen in it.
+    `jars` is the class path, sorted by file name, and `proxy` that of a proxy, if one is asked for (see `with_proxy`);
+    `sha256` gives the checksum of each, by file name, as read in this run. `home` is the unpacked release (with its
+    `conf/`) where there is one. An image has no jars here: `image` names it, and `inside` is what was seen in it.
     """
 
     label: str
@@ -63,6 +63,7 @@ class Release:
     home: Path | None = None
     image: str = ""
     inside: Inside | None = None
+    proxy: tuple[Path, ...] = ()
 
     @property
     def own_jars(self) -> Mapping[str, str]:
@@ -73,6 +74,11 @@ class Release:
 def supported_releases() -> tuple[Version, ...]:
     """The server versions that can be named by number, oldest first."""
     return locks.versions(locks.SERVER)
+
+
+def supported_proxies() -> tuple[Version, ...]:
+    """The versions whose proxy can be had by number, oldest first."""
+    return locks.versions(locks.PROXY)
 
 
 def supported_clients() -> tuple[Version, ...]:
@@ -130,6 +136,33 @@ def obtain_release(
     jars = obtain(lock, cache, fetch, quiet=quiet)
     sums = {jar.filename: jar.sha256 for jar in sorted(lock.artifacts, key=lambda jar: jar.filename)}
     return Release(str(wanted.version), wanted.version, jars, MappingProxyType(sums))
+
+
+def check_proxy(version: Version) -> None:
+    """Raises `UsageError` for a release by number whose proxy is not pinned."""
+    if version not in supported_proxies():
+        known = ", ".join(map(str, supported_proxies()))
+        raise UsageError(
+            f"the proxy of RocketMQ {version} is not in the package registry: choose one of {known}, or path:DIR "
+            "with an unpacked release"
+        )
+
+
+def with_proxy(release: Release, cache: Path, *, quiet: bool = False, fetch: Fetcher = fetch_from_registry) -> Release:
+    """The release with what its proxies are started from, downloaded and verified as its other jars are.
+
+    Of an unpacked release it is all its jars. Raises `SetupError` where a jar cannot be had, `UsageError` for a release
+    that has no proxy.
+    """
+    if release.home is not None:
+        if not any(jar.name.startswith("rocketmq-proxy-") for jar in release.jars):
+            raise UsageError(f"{release.home.name}/lib has no rocketmq-proxy-*.jar: take a topology without proxies")
+        return replace(release, proxy=release.jars)
+    check_proxy(release.version)
+    lock = locks.load(locks.PROXY, release.version)
+    jars = obtain(lock, cache, fetch, quiet=quiet)
+    sums = {jar.filename: jar.sha256 for jar in sorted(lock.artifacts, key=lambda jar: jar.filename)}
+    return replace(release, proxy=jars, sha256=MappingProxyType({**sums, **release.sha256}))
 
 
 def obtain_client(

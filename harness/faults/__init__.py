@@ -20,9 +20,11 @@ from harness.faults.select import (
     ALL_MASTERS,
     ALL_NAMESERVERS,
     ALL_NODES,
+    ALL_PROXIES,
     ALL_SLAVES,
     master,
     nameserver,
+    proxy,
     select,
     slave,
 )
@@ -58,6 +60,7 @@ __all__ = [
     "ALL_MASTERS",
     "ALL_NAMESERVERS",
     "ALL_NODES",
+    "ALL_PROXIES",
     "ALL_SLAVES",
     "AnyFault",
     "ChangeRelease",
@@ -86,6 +89,7 @@ __all__ = [
     "isolate",
     "master",
     "nameserver",
+    "proxy",
     "select",
     "slave",
 ]

@@ -23,6 +23,9 @@ class Nodes(Protocol):
     def brokers(self) -> Sequence[str]:
         """Names of all of them, masters, slaves or members, whoever is which now."""
 
+    def proxies(self) -> Sequence[str]:
+        """Names of the proxies, in order."""
+
     def clients(self) -> Sequence[str]:
         """Names of the client workers that were started."""
 
@@ -42,6 +45,11 @@ def nameserver(index: int = 0) -> str:
     return f"nameserver/{index}"
 
 
+def proxy(index: int = 0) -> str:
+    """The index-th proxy."""
+    return f"proxy/{index}"
+
+
 SELECTORS: Final = frozenset({"target", "on", "sources", "sinks", "of"})
 """Fields of faults and looks that say which nodes are meant."""
 
@@ -49,6 +57,7 @@ ALL_NAMESERVERS = "nameserver/*"
 ALL_MASTERS = "master/*"
 ALL_SLAVES = "slave/*"
 ALL_BROKERS = "broker/*"
+ALL_PROXIES = "proxy/*"
 ALL_CLIENTS = "client/*"
 ALL_NODES = "node/*"
 
@@ -66,8 +75,9 @@ def select(selector: str, nodes: Nodes) -> tuple[str, ...]:
         "master": nodes.masters,
         "slave": nodes.slaves,
         "broker": nodes.brokers,
+        "proxy": lambda: nodes.proxies(),
         "client": nodes.clients,
-        "node": lambda: [*nodes.nameservers(), *nodes.brokers()],
+        "node": lambda: [*nodes.nameservers(), *nodes.brokers(), *nodes.proxies()],
     }
     if role not in pool or not which:
         raise UsageError(f"target {selector!r}: not a selector; use role/index or role/* with a role of {sorted(pool)}")

@@ -12,12 +12,12 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
+from harness.clientele import parse_client
 from harness.core import names
 from harness.core.errors import EvidenceError, UsageError
 from harness.core.expectation import Data
 from harness.core.verdict import Verdict
 from harness.distribution import parse_java, parse_release
-from harness.options import parse_client
 from harness.report.rows import Control, Row, Standing, standing
 from harness.topology import check_release, load_topology
 

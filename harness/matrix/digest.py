@@ -114,11 +114,14 @@ class Digests:
         return digest(own | shared)
 
     def _of_ground(self, spec: CellSpec, topology: Topology) -> str:
-        shape = topology.model_dump(mode="json", exclude={"description"})
+        # Where there is no proxy nothing of it is said: what was judged before there could be any is no older for it.
+        proxies = set[str]() if topology.proxies else {"proxies"}
+        shape = topology.model_dump(mode="json", exclude={"description", *proxies})
         client = spec.client.partition(":")[2] or DEFAULT_CLIENT
         locks = self._root / "harness" / "distribution" / "locks"
         names = [f"rocketmq-{spec.rocketmq}.lock", f"rocketmq-client-{client}.lock", "jre.lock"]
-        names += ["cpp.lock"] if spec.client == "cpp" else []
+        names += [f"{spec.client}.lock"] if spec.client in ("cpp", "grpc") else []
+        names += [f"rocketmq-proxy-{spec.rocketmq}.lock"] if topology.proxies else []
         names += [f"rocketmq-{spec.upgrade_to}.lock"] if spec.upgrade_to is not None else []
         texts = {name: meaning(locks / name) for name in names if (locks / name).is_file()}
         return digest(texts | {"topology": json.dumps(shape, sort_keys=True)})

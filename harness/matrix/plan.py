@@ -26,6 +26,7 @@ TOPOLOGIES: Final = (
     "2m-2s-async",
     "2m-2s-async-syncflush",
     "2m-2s-sync",
+    "2m-2s-sync-proxy",
     "2m-2s-sync-syncflush",
     "2m-4s-sync",
     "2m-noslave-stock",
@@ -85,11 +86,15 @@ def upgrades(
 
 
 def _cells(pairs: Iterable[tuple[str, str]], common: Mapping[str, str]) -> tuple[CellSpec, ...]:
-    """One cell for each release and topology, each once."""
+    """One cell for each release and topology, each once; where there are proxies, with the client that uses them."""
     return tuple(
-        _spec({"topology": topology, "rocketmq": version, **common}, "the matrix")
+        _spec({"topology": topology, "rocketmq": version, **_client_of(topology), **common}, "the matrix")
         for version, topology in dict.fromkeys(pairs)
     )
+
+
+def _client_of(topology: str) -> dict[str, str]:
+    return {"client": "grpc"} if load_topology(topology).proxies else {}
 
 
 def _possible(versions: Iterable[str], topologies: Iterable[str]) -> list[tuple[str, str]]:

@@ -85,11 +85,13 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     session = config.stash.get(SESSION, None)
     if session is None:
         return []
-    first = next(iter(session.settings.values()))
+    first, every = next(iter(session.settings.values())), session.settings.values()
+    clients = dict.fromkeys(each.client for each in every)
     return [
         f"rmq-harness: seed {session.seed}; run {session.run_id}",
-        f"rmq-harness: RocketMQ {first.rocketmq}, Java {first.java}, client {first.client}, timers {first.timers}; "
-        f"topologies {', '.join(session.settings)}",
+        f"rmq-harness: RocketMQ {first.rocketmq}, Java {first.java}, client {', '.join(clients)}, "
+        f"timers {first.timers}; topologies {', '.join(dict.fromkeys(each.topology.name for each in every))}",
+        *(f"rmq-harness: no client {client}: {why}" for client, why in first.absent.items()),
     ]
 
 

@@ -28,21 +28,21 @@ def new_session(
     config: pytest.Config, catalogue: Catalogue, settings: Sequence[Settings], command: Sequence[str]
 ) -> Session:
     """The run that the options ask for, or the part of one that a worker of several has in it."""
-    names = [s.topology.name for s in settings]
+    names = [s.place for s in settings]
     if sidebyside.is_worker(config):
         part_of = sidebyside.run_of(config)
         settings = [replace(s, seed=part_of["seed"]) for s in settings]
         run_id = part_of["id"]
         sidebyside.die_with_the_controller()
     else:
-        run_id = new_run_id(names, settings[0].seed)
+        run_id = new_run_id(list(dict.fromkeys(s.topology.name for s in settings)), settings[0].seed)
     return Session(
         run_id=run_id,
         directory=settings[0].reports / run_id,
         seed=settings[0].seed,
         command=" ".join(_without_paths(command)),
         settings=dict(zip(names, settings, strict=True)),
-        promised={s.topology.name: selection.promised_by(catalogue, s) for s in settings},
+        promised={s.place: selection.promised_by(catalogue, s) for s in settings},
         offered=sum(len(selection.offered(catalogue, s)) for s in settings),
     )
 
@@ -57,7 +57,8 @@ def obtain(run: Session, config: pytest.Config, judged: Iterable[Guarantee], *, 
     worker = sidebyside.is_worker(config)
     try:
         say = (lambda _text: None) if worker else sayer(config)
-        run.equipment = equip(next(iter(run.settings.values())), say, judged, clusters=clusters)
+        every = [*run.settings.values()]
+        run.equipment = equip(every[0], say, judged, clusters=clusters, run=every)
         for each in run.settings.values():  # what a path:DIR holds is known only now
             check_release(each.topology, run.equipment.release.version)
         for line in run.moved_conf():

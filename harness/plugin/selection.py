@@ -80,7 +80,7 @@ def check_asked_for(catalogue: Catalogue, settings: Sequence[Settings]) -> None:
     if lone:
         raise UsageError(f"{', '.join(lone)}: an upgrade is between two releases: {TWO_RELEASES}")
     if missing:
-        names = ", ".join(s.topology.name for s in settings)
+        names = ", ".join(dict.fromkeys(s.topology.name for s in settings))
         verb = "promises" if len(settings) == 1 else "promise"
         raise UsageError(f"{names} {verb} none of {', '.join(missing)}; see `rmq-harness explain {missing[0]}`")
 

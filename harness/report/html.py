@@ -14,6 +14,7 @@ from markupsafe import Markup
 from harness.core.verdict import Verdict
 from harness.core.wording import several, were
 from harness.report.chart import chart
+from harness.report.clients import client_notes
 from harness.report.material import Promise, ScenarioReport
 from harness.report.rows import Row, Run, Standing, exit_code, standing
 from harness.report.terminal import doubt, scenario_counts, verdict_text
@@ -99,6 +100,7 @@ def html_report(
             scenarios={scenario.name: scenario for scenario in scenarios},
             promises=promises or {},
             clusters=clusters or {},
+            notes=client_notes(rows, run.options),
         )
     )
 

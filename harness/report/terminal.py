@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.core.verdict import Verdict
+from harness.report.clients import client_notes, client_table
 from harness.report.rows import Control, Row, Run, ScenarioRow, Standing, exit_code, standing
 from harness.report.words import NO_BREAK, figures_text, printable, shorten, spread_text
 
@@ -58,6 +59,10 @@ def summary(
     tested = [row for row in rows if row.verdict is not Verdict.NOT_TESTED]
     if tested:
         console.print(_table(tested))
+    if (by_client := client_table(rows, _verdict)) is not None:
+        console.print(by_client)
+    for line in client_notes(rows, run.options):
+        console.print(Text(line))
     for text in (*_reasons(tested), *_repeats(tested), *_not_tested(rows)):
         console.print(text)
     code, line = exit_code(rows, strict=strict, allow_missing=allow_missing, promised=run.promised)
@@ -118,18 +123,21 @@ def _table(rows: Sequence[Row]) -> Table:
     for name in ("verdict", "figures", "control", "scenarios"):
         table.add_column(name)
     for row in rows:
-        stand = standing(row)
         cells = [Text(row.id)]
         if len(configurations) > 1:
             cells.append(Text(f"{row.topology} {row.rocketmq} {row.client}"))
         cells += [
-            Text(verdict_text(row), style=_STYLE[stand]),
+            _verdict(row),
             Text(shorten(figures_text(row.figures), 120).replace(NO_BREAK, _GLUE)),
             Text(shorten(control_text(row.control), 60)),
             Text(str(len(row.scenarios))),
         ]
         table.add_row(*cells)
     return table
+
+
+def _verdict(row: Row) -> Text:
+    return Text(verdict_text(row), style=_STYLE[standing(row)])
 
 
 def verdict_text(row: Row) -> str:
@@ -160,16 +168,21 @@ def _reasons(rows: Sequence[Row]) -> list[Text]:
             continue
         known = f" [expected: {row.known_text}]" if row.known else ""
         reason = shorten("; ".join(part for part in (doubt(row), row.reason) if part), _REASON_MOST)
-        head = Text(f"{row.id} ({row.topology}): {verdict_text(row)}: ", style=_STYLE[stand])
+        head = Text(f"{row.id} ({_where(row, rows)}): {verdict_text(row)}: ", style=_STYLE[stand])
         texts.append(head.append(reason + known, style="default"))
     return texts
+
+
+def _where(row: Row, rows: Sequence[Row]) -> str:
+    """Its topology, and of several clients which."""
+    return row.topology if len({each.client for each in rows}) < 2 else f"{row.topology}, {row.client}"
 
 
 def _repeats(rows: Sequence[Row]) -> list[Text]:
     texts = []
     for row in rows:
         if row.repeats is not None:
-            texts.append(Text(f"{row.id} ({row.topology}): {row.repeats.text()}"))
+            texts.append(Text(f"{row.id} ({_where(row, rows)}): {row.repeats.text()}"))
             texts += [Text(f"  {spread_text(name, spread)}") for name, spread in row.spread.items()]
     return texts
 

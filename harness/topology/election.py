@@ -15,6 +15,8 @@ from harness.core.version import Version
 from harness.topology import layout
 from harness.topology.model import NodeSpec, Role, Topology
 
+PROXY_SINCE: Final = Version(5, 1, 0)
+"""5.0 has a proxy that speaks gRPC alone: its route cannot be asked for as a nameserver's is."""
 _SINCE: Final = MappingProxyType(
     {"controller": (Version(5, 0, 0), "controller"), "dledger": (Version(4, 8, 0), "DLedger commit log")}
 )
@@ -22,7 +24,12 @@ _SINCE: Final = MappingProxyType(
 
 
 def check_release(topology: Topology, version: Version) -> None:
-    """Raises `UsageError` for a release that cannot elect what the topology says: it would not come up."""
+    """Raises `UsageError` for a release that has no proxy, or cannot elect what the topology says: no coming up."""
+    if topology.proxies and version < PROXY_SINCE:
+        raise UsageError(
+            f"{topology.name} has proxies, which RocketMQ has since {PROXY_SINCE}, and not {version}: "
+            "take another topology, or a later release"
+        )
     since, what = _SINCE.get(topology.election, (None, ""))
     if since is not None and version < since:
         raise UsageError(

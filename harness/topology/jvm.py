@@ -49,6 +49,8 @@ def jvm_flags(
 def _heap(role: Role) -> tuple[str, ...]:
     if role is Role.NAMESERVER:
         return ("-Xms32m", "-Xmx96m")
+    if role is Role.PROXY:
+        return ("-Xms64m", "-Xmx256m", "-XX:MaxDirectMemorySize=256m")
     # As runbroker.sh has it: a limit, and no use. Every thread that ever stores a message keeps a direct buffer of
     # maxMessageSize, 4 MiB, and touches a page of it. Eighteen threads deliver delayed messages and a dozen or more end
     # transactions; where the limit is too low the next one dies of an OutOfMemoryError that its executor swallows, and

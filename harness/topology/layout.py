@@ -14,6 +14,10 @@ HA_PORT = BROKER_PORT + 1
 NAMESERVER_PORT = 9876
 PEER_PORT = 40911
 """Where the members of a DLedger group talk to each other."""
+PROXY_PORT = 8081
+"""Where a proxy takes gRPC."""
+PROXY_REMOTING_PORT = 8080
+"""Where a proxy takes the remoting protocol."""
 CONTROLLER_PORT = 9878
 """Where brokers, and other controllers, find the controller that runs in a nameserver."""
 
@@ -25,7 +29,7 @@ def home(node: NodeSpec) -> str:
 
 def conf_path(node: NodeSpec) -> str:
     """The file that the node is started with."""
-    file_name = "broker.conf" if node.is_broker else "namesrv.conf"
+    file_name = {Role.NAMESERVER: "namesrv.conf", Role.PROXY: "rmq-proxy.json"}.get(node.role, "broker.conf")
     return f"{home(node)}/conf/{file_name}"
 
 
@@ -41,12 +45,13 @@ def logs_path(node: NodeSpec) -> str:
 
 def port(node: NodeSpec) -> int:
     """The port that clients use."""
-    return BROKER_PORT if node.is_broker else NAMESERVER_PORT
+    return {Role.NAMESERVER: NAMESERVER_PORT, Role.PROXY: PROXY_PORT}.get(node.role, BROKER_PORT)
 
 
 def main_class(role: Role, version: Version) -> str:
     """The class to start a node with."""
-    return f"{_package(version)}.{'namesrv.NamesrvStartup' if role is Role.NAMESERVER else 'broker.BrokerStartup'}"
+    names = {Role.NAMESERVER: "namesrv.NamesrvStartup", Role.PROXY: "proxy.ProxyStartup"}
+    return f"{_package(version)}.{names.get(role, 'broker.BrokerStartup')}"
 
 
 def mqadmin_class(version: Version) -> str:

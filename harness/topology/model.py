@@ -16,6 +16,7 @@ Flush = Literal["async", "sync"]
 Election = Literal["none", "dledger", "controller"]
 
 MOST_NAMESERVERS = 9
+MOST_PROXIES = 9
 
 BrokerName = str
 NodeName = str
@@ -29,11 +30,13 @@ class Role(StrEnum):
     SLAVE = "slave"
     MEMBER = "member"
     """One of a group that elects which of them is the master."""
+    PROXY = "proxy"
+    """Stands between gRPC clients and the brokers, and stores nothing (5.x)."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """One process of the cluster, as declared. Nameservers have no broker name and no broker id.
+    """One process of the cluster, as declared. Nameservers and proxies have no broker name and no broker id.
 
     The id of a member is its place in its group and not what it registers with: that changes with its role.
     """
@@ -46,7 +49,7 @@ class NodeSpec:
     @property
     def is_broker(self) -> bool:
         """A master, a slave or a member of a group that elects."""
-        return self.role is not Role.NAMESERVER
+        return self.role not in (Role.NAMESERVER, Role.PROXY)
 
 
 class Replica(BaseModel):
@@ -78,9 +81,11 @@ class BrokerGroup(BaseModel):
     replicas: tuple[Replica, ...] = Field(min_length=1, strict=False)
 
     @model_validator(mode="after")
-    def _no_nameserver(self) -> Self:
+    def _name_is_free(self) -> Self:
         if re.fullmatch(r"(namesrv|nameserver)(-.*)?", self.name):
             raise ValueError(f"a broker group is named {self.name}, as nameservers are: give it another name")
+        if re.fullmatch(r"proxy(-.*)?", self.name):
+            raise ValueError(f"a broker group is named {self.name}, as proxies are: give it another name")
         return self
 
     @model_validator(mode="after")
@@ -125,7 +130,8 @@ class Topology(BaseModel):
     """A whole cluster as declared: what is started, and which guarantees it can be held to.
 
     `election` says what chooses the master of a group of members: the group itself (DLedger) or the controller, which
-    runs in the nameservers. Both acknowledge what more than one replica has: their replication is sync.
+    runs in the nameservers. Both acknowledge what more than one replica has: their replication is sync. `proxies` in
+    cluster mode stand beside the brokers, for clients that speak gRPC (5.x).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -134,6 +140,7 @@ class Topology(BaseModel):
     description: str = Field(min_length=1)
     nameservers: int = Field(ge=1, le=MOST_NAMESERVERS)
     brokers: tuple[BrokerGroup, ...] = Field(min_length=1, strict=False)
+    proxies: int = Field(default=0, ge=0, le=MOST_PROXIES)
     replication: Replication
     flush: Flush = "async"
     election: Election = "none"
@@ -177,6 +184,8 @@ class Topology(BaseModel):
             )
         if self.base is not None and not self.stock:
             raise ValueError(f"base is {self.base} but stock is not true: only stock topologies have a base")
+        if self.stock and self.proxies:
+            raise ValueError(f"stock is true but proxies is {self.proxies}: no file of the release's own says where")
         if self.stock and self.flush != "async":
             raise ValueError("stock is true but flush is sync: the release's own files say ASYNC_FLUSH")
         return self
@@ -193,13 +202,15 @@ class Topology(BaseModel):
 
     @cached_property
     def nodes(self) -> tuple[NodeSpec, ...]:
-        """Every process: nameservers first, then each broker group with its master first."""
+        """Every process: nameservers first, then each broker group with its master first, then the proxies."""
         nameservers = tuple(NodeSpec(f"namesrv-{n}", Role.NAMESERVER) for n in range(1, self.nameservers + 1))
-        return nameservers + tuple(
+        proxies = tuple(NodeSpec(f"proxy-{n}", Role.PROXY) for n in range(1, self.proxies + 1))
+        brokers = tuple(
             NodeSpec(f"{broker.name}-{replica.called}", Role(replica.role), broker.name, replica.id)
             for broker in self.brokers
             for replica in sorted(broker.replicas, key=lambda replica: replica.id)
         )
+        return nameservers + brokers + proxies
 
     def node(self, name: NodeName) -> NodeSpec:
         """The node of that name. Raises `KeyError` naming those there are."""
@@ -221,7 +232,8 @@ class Topology(BaseModel):
         """The names it answers to where a guarantee says which topologies make it, taken from its nodes alone.
 
         `2m-2s-sync`, `2m-noslave`, `1m`; with several slaves for each master also the shape with one, for what
-        2m-2s-sync promises, 2m-4s-sync does too. A group that elects is `dledger-3` or `controller-1m-2s`. What a file
+        2m-2s-sync promises, 2m-4s-sync does too. A group that elects is `dledger-3` or `controller-1m-2s`. Proxies
+        take nothing from a shape: what brokers promise they promise also where some stand before them. What a file
         calls itself promises nothing.
         """
         if self.election != "none":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,6 +16,7 @@ from harness.topology.tuning import Setting, bring_up, documented_promise, roomy
 Timers = Literal["documented", "fast"]
 
 ASKED_FOR = "asked for by the caller"
+CLUSTER_NAME = "DefaultCluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,9 @@ class Rendered:
 
     @property
     def text(self) -> str:
-        """The file: one `key=value` a line, in the order of `conf`."""
+        """The file: one `key=value` a line, in the order of `conf`; of a proxy an object of JSON."""
+        if self.path.endswith(".json"):
+            return json.dumps(dict(self.conf), indent=2) + "\n"
         return "".join(f"{key}={value}\n" for key, value in self.conf.items())
 
 
@@ -137,6 +141,21 @@ def render_nameserver(
     return _finish(node, draft, ())
 
 
+def render_proxy(node: NodeSpec, topology: Topology, addresses: Mapping[str, str]) -> Rendered:
+    """The rmq-proxy.json of one proxy in cluster mode: where it and the nameservers are, and nothing else."""
+    conf = {
+        "proxyMode": "CLUSTER",
+        "rocketMQClusterName": CLUSTER_NAME,
+        "namesrvAddr": nameserver_list(topology, addresses),
+        # Of several on one machine each must be somebody: by default they are called what the machine is called.
+        "proxyName": node.name,
+        "localServeAddr": addresses[node.name],
+        "grpcServerPort": str(layout.PROXY_PORT),
+        "remotingListenPort": str(layout.PROXY_REMOTING_PORT),
+    }
+    return Rendered(layout.conf_path(node), conf)
+
+
 def parse_overrides(pairs: Iterable[str]) -> dict[str, str]:
     """Reads `K=V` options, the last word on a key winning. Raises `UsageError` for anything else."""
     overrides: dict[str, str] = {}
@@ -156,7 +175,7 @@ def nameserver_list(topology: Topology, addresses: Mapping[str, str]) -> str:
 
 def _identity(node: NodeSpec, topology: Topology) -> dict[str, str]:
     shared = {
-        "brokerClusterName": "DefaultCluster",
+        "brokerClusterName": CLUSTER_NAME,
         "brokerName": str(node.broker_name),
         "flushDiskType": "SYNC_FLUSH" if topology.flush == "sync" else "ASYNC_FLUSH",
     }

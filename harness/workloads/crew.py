@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from harness.clients.config import Config, ConsumerConfig, CppSetup, JavaSetup, Pin, ProducerConfig
+from harness.clients.config import Config, ConsumerConfig, CppSetup, GrpcSetup, JavaSetup, Pin, ProducerConfig
 from harness.clients.handle import Progress, Worker
 from harness.clients.spawn import RuntimeSpawner
 from harness.cluster import Cluster
@@ -20,9 +20,9 @@ from harness.core.errors import EvidenceError, HarnessError, UsageError
 from harness.core.names import COUNTS, REFUSED, ROSTER
 from harness.core.op import SCHEMA, OpName, OpType
 from harness.core.refusal import last_attempt
-from harness.distribution import CppLibrary, Jre
+from harness.distribution import CppLibrary, GrpcLibrary, Jre
 from harness.runtime.base import Runtime
-from harness.workloads.abilities import DEFAULT_RETRIES
+from harness.workloads.abilities import DEFAULT_RETRIES, FIXED_TIMERS
 from harness.workloads.load import Consume, Load, Produce, is_called, producer_group, workers_of
 
 Tell = Callable[[str, Mapping[str, Any]], None]
@@ -43,6 +43,7 @@ class ClientKit:
     jars: tuple[Path, ...]
     jre: Jre
     cpp: CppLibrary | None = None
+    grpc: GrpcLibrary | None = None
 
     def java(self, runtime: Runtime, timers: str) -> JavaSetup:
         """The Java set-up as a worker is told it; fast timers shorten the client's rebalance interval of 20 s."""
@@ -59,6 +60,14 @@ class ClientKit:
             return CppSetup()
         shown = cluster.runtime.provide(self.cpp.home, self.cpp.home.name)
         return CppSetup(shown, self.cpp.version, self.cpp.library, str(cluster.plan.topology.brokers[0].name))
+
+    def grpc_setup(self, cluster: Cluster) -> GrpcSetup:
+        """The gRPC client as a worker is told it, the proxies, and the broker name if there is one alone."""
+        if self.grpc is None:
+            return GrpcSetup()
+        shown = cluster.runtime.provide(self.grpc.home, self.grpc.home.name)
+        names = [group.name for group in cluster.plan.topology.brokers]
+        return GrpcSetup(shown, self.grpc.version, cluster.proxy_list(), names[0] if len(names) == 1 else "")
 
 
 class Crew:
@@ -255,6 +264,7 @@ class Crew:
             heartbeat_ms=self._heartbeat_ms(),
             java=self._kit.java(self._cluster.runtime, self._timers),
             cpp=self._kit.cpp_setup(self._cluster),
+            grpc=self._kit.grpc_setup(self._cluster),
         )
 
     def _pins(self, load: Produce, topic: str) -> tuple[Pin, ...]:
@@ -287,6 +297,7 @@ class Crew:
             heartbeat_ms=self._heartbeat_ms(),
             java=self._kit.java(self._cluster.runtime, self._timers),
             cpp=self._kit.cpp_setup(self._cluster),
+            grpc=self._kit.grpc_setup(self._cluster),
         )
 
     def _poll_ms(self, wanted: int | None) -> int:
@@ -296,5 +307,5 @@ class Crew:
         return self._own_ms(FAST_HEARTBEAT_MS)
 
     def _own_ms(self, fast_ms: int) -> int:
-        # What a client is recorded to have been told must be so: the timers of the C++ client cannot be set.
-        return DOCUMENTED_POLL_MS if self._timers == "documented" or self._kit.client == "cpp" else fast_ms
+        # What a client is recorded to have been told must be so: not every client's timers can be set.
+        return DOCUMENTED_POLL_MS if self._timers == "documented" or self._kit.client in FIXED_TIMERS else fast_ms

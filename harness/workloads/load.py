@@ -45,14 +45,17 @@ class Produce(Data):
 
 
 class Consume(Data):
-    """One consumer group: `size` members, each a process of its own."""
+    """One consumer group: `size` members, each a process of its own.
+
+    A `simple` listener asks for messages and acknowledges each: only the gRPC client has it.
+    """
 
     kind: Literal["consume"] = "consume"
     name: str = "c"
     group: str = "g"
     size: int = 1
     model: Literal["clustering", "broadcasting"] = "clustering"
-    listener: Literal["concurrent", "orderly"] = "concurrent"
+    listener: Literal["concurrent", "orderly", "simple"] = "concurrent"
     topic: int = 0
     client: str | None = None
     fail_every: int | None = None

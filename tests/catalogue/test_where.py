@@ -7,7 +7,9 @@ import pytest
 from harness.core.where import Where
 from harness.topology import known_topologies, load_topology
 
-SYNC = {"1m-1s-sync", "1m-2s-sync", "2m-2s-sync", "2m-2s-sync-stock", "2m-2s-sync-syncflush", "2m-4s-sync"}
+SYNC = {"1m-1s-sync", "1m-2s-sync", "2m-2s-sync", "2m-2s-sync-stock", "2m-2s-sync-syncflush", "2m-4s-sync"} | {
+    "2m-2s-sync-proxy"
+}
 ASYNC = {"2m-2s-async", "2m-2s-async-stock", "2m-2s-async-syncflush"}
 NOSLAVE = {"2m-noslave", "2m-noslave-stock", "3m-noslave"}
 EVERY = SYNC | ASYNC | NOSLAVE | {"1m"}
@@ -27,6 +29,8 @@ EVERY = SYNC | ASYNC | NOSLAVE | {"1m"}
         ("2m-*, 3m-*", {name for name in EVERY if name[0] in "23"}),
         ("nameservers>=2", EVERY - {"1m"}),
         ("slaves>=1", SYNC | ASYNC),
+        ("proxies>=1", {"2m-2s-sync-proxy"}),
+        ("proxies>=3", set()),
         ("masters>=3", {"3m-noslave"}),
         ("stock", {name for name in EVERY if name.endswith("-stock")}),
         ("flush=SYNC", {"2m-2s-async-syncflush", "2m-2s-sync-syncflush"}),

@@ -227,6 +227,8 @@ def test_what_does_not_depend_on_scheduling_is_not_excused(demand):
 @pytest.mark.parametrize("kind", sorted(FINDERS))
 def test_of_anomalies_only_deliveries_are_excused(thin, kind):
     h = healthy_run(power=kind == "torn")
+    if kind == "reordered-key":
+        h.hello("p1", role="producer", mode="orderly", keys=1)
     for process in ("p1", "c1", "scenario"):
         stall(h, process, 1.01, 1.03)
     bad = plant(h.history(), Forbid(anomaly=kind))

@@ -20,6 +20,8 @@ def valid(kind: str) -> History:
     """A run in which nothing went wrong and every finder has something to look at, a refused send included."""
     h = healthy_run(power=kind == "torn")
     h.send("p1", "refused").fail(code=14)
+    if kind == "reordered-key":
+        h.hello("p1", role="producer", mode="orderly", keys=1)
     return h.history()
 
 

@@ -119,3 +119,19 @@ def test_a_cpp_client_in_the_cache_is_tried_out(examine, monkeypatch, tmp_path, 
     (line,) = [line for line in text.splitlines() if "cpp client" in line]
     assert line.startswith(mark)
     assert line.endswith(words or "seen to load")
+
+
+@pytest.mark.parametrize(("words", "mark"), [(None, "ok "), ("no libstdc++", "-- ")])
+def test_a_grpc_client_in_the_cache_is_tried_out(examine, monkeypatch, tmp_path, words, mark):
+    def see(_home):
+        if words is not None:
+            raise SetupError(words)
+
+    monkeypatch.setattr(room.grpclib, "see_it_import", see)
+    assert "rocketmq-python-client 5.1.2, not downloaded yet; needs a topology with proxies" in examine()[0]
+    room.grpclib.home_of(tmp_path / "cache", room.grpclib.lock_text()).mkdir(parents=True)
+    text, code = examine()
+    assert code == 0
+    (line,) = [line for line in text.splitlines() if "grpc client" in line]
+    assert line.startswith(mark)
+    assert (words or "seen to be importable") in line

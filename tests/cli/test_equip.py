@@ -136,7 +136,7 @@ class TestUpgrade:
 
         monkeypatch.setattr("harness.warm.Cluster", Dies)
         monkeypatch.setattr("harness.warm.LocalRuntime.open", lambda **_options: nullcontext())
-        monkeypatch.setattr("harness.warm._digest", lambda _release, _jre: "x")
+        monkeypatch.setattr("harness.warm._digest", lambda *_: "x")
         monkeypatch.setattr(room, "check_keys", lambda *_arguments: None)
         jre = SimpleNamespace(major=11, version="11.0.1")
         monkeypatch.setattr(room, "obtain_release", lambda _spec, _cache: Release("path:next", Version.parse("5.4.0")))

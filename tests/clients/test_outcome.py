@@ -77,6 +77,22 @@ ERRORS = [
     ("ProducerSendOrderlyFailed", None, "the message body size over max value", "fail", "fail"),
     ("ProducerSendOnewayFailed", None, "the message body size over max value", "info", "info"),
     ("RocketMQException", None, "the message body size over max value", "info", "info"),
+    ("Exception", None, "failed to fetch topic:T route.", "fail", "fail"),
+    ("Exception", None, "RpcClient is not running.", "info", "info"),
+    (
+        "IllegalArgumentException",
+        None,
+        "current message type not match with queue accept message types",
+        "fail",
+        "fail",
+    ),
+    ("IllegalArgumentException", None, "no available message queues for selection.", "info", "info"),
+    ("ProxyTimeoutException", 50402, "SLAVE_PERSISTENCE_TIMEOUT", "info", "info"),
+    ("InternalErrorException", 50004, "HA_NOT_AVAILABLE", "info", "info"),
+    ("TooManyRequestsException", 42900, "TOO_MANY_REQUESTS", "info", "info"),
+    ("ForbiddenException", 40300, "FORBIDDEN", "info", "info"),
+    ("AioRpcError", 14, "failed to connect to all addresses", "info", "info"),
+    ("AioRpcError", 4, "Deadline Exceeded", "info", "info"),
 ]
 
 

@@ -122,6 +122,9 @@ class MemoryRuntime:
         self.states[node] = ProcessState("running")
         if isinstance(server, Broker):
             self._boot(node, server)
+        elif self.topology.node(node).role is Role.PROXY:  # it knows what the nameservers know
+            for broker in (b for n, b in self.servers.items() if isinstance(b, Broker) and self.state(n).alive):
+                server.register(broker.name, broker.broker_id, broker.virtual, broker.topics)
         return 1
 
     def _boot(self, node: str, broker: Broker) -> None:
@@ -230,7 +233,8 @@ JRE = Jre("25", 25, "25", "test", Path("/j"), Path("/j/bin/java"), Path("/j/lib/
 
 
 def release(version: str) -> Release:
-    return Release(version, Version.parse(version), (Path("/jars/a.jar"), Path("/jars/b.jar")))
+    jars = (Path("/jars/a.jar"), Path("/jars/b.jar"))
+    return Release(version, Version.parse(version), jars, proxy=(Path("/proxy/c.jar"),))
 
 
 MakeCluster = Callable[..., tuple[Cluster, MemoryRuntime]]

@@ -11,11 +11,13 @@ from harness.core.errors import UsageError
 from harness.core.version import Version
 from harness.distribution import locks
 from harness.distribution.release import (
+    Release,
     obtain_client,
     obtain_release,
     parse_release,
     supported_clients,
     supported_releases,
+    with_proxy,
 )
 
 
@@ -24,14 +26,14 @@ def test_the_main_versions_are_supported():
     assert {Version(4, 9, 7), Version(5, 3, 3)} <= set(supported_clients())
 
 
-@pytest.mark.parametrize("name", [locks.SERVER, locks.CLIENT])
+@pytest.mark.parametrize("name", [locks.SERVER, locks.CLIENT, locks.PROXY])
 def test_every_lock_is_whole(name):
     for version in locks.versions(name):
         lock = locks.load(name, version)
         names = [jar.filename for jar in lock.artifacts]
         assert len(set(names)) == len(names), f"{lock.label} names a jar twice"
         assert all(len(jar.sha256) == 64 and jar.size_bytes > 0 for jar in lock.artifacts)
-        roles = ("broker", "namesrv", "tools") if name == locks.SERVER else ("client",)
+        roles = {locks.SERVER: ("broker", "namesrv", "tools"), locks.PROXY: ("proxy",)}.get(name, ("client",))
         assert {f"rocketmq-{role}-{version}.jar" for role in roles} <= set(names)
         if name == locks.CLIENT:
             assert not [jar for jar in names if jar.startswith(("rocketmq-broker", "rocketmq-tools"))]
@@ -116,6 +118,27 @@ def test_a_release_that_is_not_whole_is_none(tmp_path, cache, harm, told):
         jar.write_bytes(jar.read_bytes()[:-30])
     with pytest.raises(UsageError, match=told):
         obtain_release(f"path:{home}", cache)
+
+
+def test_a_proxy_is_what_its_own_lock_says(cache, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "harness.distribution.release.obtain", lambda lock, *_, **__: asked.append(lock.label) or ("x",)
+    )
+    plain = Release("5.3.3", Version(5, 3, 3), (), {"a.jar": "1"})
+    found = with_proxy(plain, cache)
+    assert (asked, found.proxy, found.jars) == (["rocketmq-proxy-5.3.3"], ("x",), ())
+    assert found.sha256["a.jar"] == "1"
+    assert "rocketmq-proxy-5.3.3.jar" in found.sha256
+    with pytest.raises(UsageError, match=r"the proxy of RocketMQ 4\.9\.7 is not .* choose one of 5\.2\.0, 5\.3\.3"):
+        with_proxy(Release("4.9.7", Version(4, 9, 7)), cache)
+
+
+def test_a_candidate_brings_its_own_proxy(tmp_path, cache):
+    jars = tuple(tmp_path / f"rocketmq-{part}-5.9.0.jar" for part in ("broker", "proxy"))
+    assert with_proxy(Release("path:x", Version(5, 9, 0), jars, home=tmp_path), cache).proxy == jars
+    with pytest.raises(UsageError, match="has no rocketmq-proxy"):
+        with_proxy(Release("path:x", Version(5, 9, 0), jars[:1], home=tmp_path), cache)
 
 
 def test_an_unknown_client_lists_the_known(cache):

@@ -9,7 +9,9 @@ from harness import warm
 from harness.core.version import Version
 from harness.distribution.jre import Jre
 from harness.distribution.release import Release
+from harness.topology import Topology, load_topology
 
+ONE = load_topology("1m")
 JRE = Jre("25", 25, "25.0.2", "build-1", Path("/j"), Path("/j/bin/java"), Path("/j/lib/libjvm.so"))
 
 
@@ -19,8 +21,9 @@ def release(text: str) -> Release:
 
 def test_other_options_make_them_anew(monkeypatch: Any) -> None:
     """A start cache is good for the options that it was made with, and a mark that did not know would stop the next."""
-    before = warm._digest(release("4.9.7"), JRE)
-    assert warm._digest(release("4.9.7"), JRE) == before
-    assert warm._digest(release("5.3.3"), JRE) != before
+    before = warm._digest(release("4.9.7"), JRE, ONE)
+    assert warm._digest(release("4.9.7"), JRE, ONE) == before
+    assert warm._digest(release("5.3.3"), JRE, ONE) != before
+    assert warm._digest(release("4.9.7"), JRE, Topology.model_validate(ONE.model_dump() | {"proxies": 1})) != before
     monkeypatch.setattr(warm, "jvm_flags", lambda *_: ("-Xmx1g",))
-    assert warm._digest(release("4.9.7"), JRE) != before
+    assert warm._digest(release("4.9.7"), JRE, ONE) != before

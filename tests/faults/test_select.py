@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from harness.core.errors import UsageError
-from harness.faults import ALL_BROKERS, ALL_CLIENTS, ALL_NODES, isolate, master, nameserver, select, slave
+from harness.faults import (
+    ALL_BROKERS,
+    ALL_CLIENTS,
+    ALL_NODES,
+    ALL_PROXIES,
+    isolate,
+    master,
+    nameserver,
+    proxy,
+    select,
+    slave,
+)
 
 
 class Names:
@@ -21,6 +32,9 @@ class Names:
     def brokers(self) -> list[str]:
         return ["broker-a-0", "broker-a-1", "broker-b-0", "broker-b-1"]
 
+    def proxies(self) -> list[str]:
+        return ["proxy-1", "proxy-2"]
+
     def clients(self) -> list[str]:
         return ["p-1", "p-2", "c-1"]
 
@@ -34,7 +48,13 @@ class Names:
         (nameserver(0), ["namesrv-1"]),
         ("nameserver/*", ["namesrv-1", "namesrv-2"]),
         (ALL_BROKERS, ["broker-a-0", "broker-a-1", "broker-b-0", "broker-b-1"]),
-        (ALL_NODES, ["namesrv-1", "namesrv-2", "broker-a-0", "broker-a-1", "broker-b-0", "broker-b-1"]),
+        (
+            ALL_NODES,
+            ["namesrv-1", "namesrv-2", "broker-a-0", "broker-a-1", "broker-b-0", "broker-b-1", "proxy-1", "proxy-2"],
+        ),
+        (proxy(1), ["proxy-2"]),
+        ("proxy/proxy-1", ["proxy-1"]),
+        (ALL_PROXIES, ["proxy-1", "proxy-2"]),
         (ALL_CLIENTS, ["p-1", "p-2", "c-1"]),
         ("client/p", ["p-1", "p-2"]),
         ("client/p-2", ["p-2"]),
@@ -74,7 +94,7 @@ class TestPartition:
 
     def test_it_cuts_both_ways_and_nobody_from_itself(self) -> None:
         cut = self.pairs(isolate(master(), from_clients=False))
-        others = {"namesrv-1", "namesrv-2", "broker-b-0", "broker-a-1", "broker-b-1"}
+        others = {"namesrv-1", "namesrv-2", "broker-b-0", "broker-a-1", "broker-b-1", "proxy-1", "proxy-2"}
         assert cut == {("broker-a-0", o) for o in others} | {(o, "broker-a-0") for o in others}
 
     def test_clients_are_cut_off_too_unless_told_otherwise(self) -> None:

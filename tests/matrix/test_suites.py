@@ -161,15 +161,18 @@ def test_the_default_is_every_topology_on_two_releases_and_the_plain_ones_on_all
     names = {spec.name for spec in specs}
     assert len(names) == len(specs)
     both = {f"{topology}-{version}" for topology in TOPOLOGIES for version in VERSIONS}
-    assert both - names == {"controller-1m-2s-4.9.7"}, "4.x has no controller"
+    assert both - names == {"controller-1m-2s-4.9.7", *(f"2m-2s-sync-proxy-{version}" for version in VERSIONS)}
+    assert "2m-2s-sync-proxy-5.3.3-grpc" in names, "where there are proxies their client is used; 4.x has none"
     others = [str(version) for version in supported_releases() if str(version) not in VERSIONS]
-    assert names - both == {f"{topology}-{version}" for topology in PLAIN for version in others}
+    assert names - both == {f"{topology}-{version}" for topology in PLAIN for version in others} | {
+        "2m-2s-sync-proxy-5.3.3-grpc"
+    }
 
 
 def test_releases_alone_are_run_on_what_they_can_have():
     names = [spec.topology for spec in crossed(None, ["4.4.0"])]
-    assert {"dledger-3", "controller-1m-2s"} & set(names) == set()
-    assert len(names) == len(TOPOLOGIES) - 2
+    assert {"dledger-3", "controller-1m-2s", "2m-2s-sync-proxy"} & set(names) == set()
+    assert len(names) == len(TOPOLOGIES) - 3
 
 
 def test_topologies_alone_are_run_on_two_releases():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -65,13 +65,21 @@ class Stub:
     settings: list[Settings] = field(default_factory=list)
     equipped: int = 0
     clusters: int = 0
+    clients: tuple[str, ...] = ()
     equip_error: HarnessError | None = None
     judged: tuple[Guarantee, ...] = ()
 
     def equip(
-        self, settings: Settings, say: Callable[[str], None], judged: Iterable[Guarantee], *, clusters: int = 1
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        judged: Iterable[Guarantee],
+        *,
+        clusters: int = 1,
+        run: Sequence[Settings] = (),
     ) -> Equipment:
         self.equipped += 1
+        self.clients = tuple(dict.fromkeys(each.client for each in run))
         self.clusters = clusters
         self.judged = tuple(judged)
         if self.equip_error is not None:

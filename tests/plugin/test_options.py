@@ -31,10 +31,10 @@ WRONG = [
     ("--rocketmq=image:x:5.3.3", "--rocketmq 'image:x:5.3.3'", "--runtime docker"),
     ("--runtime=kubernetes", "--runtime 'kubernetes'", "local"),
     ("--java=8", "--java '8'", "25, 21, 17, 11"),
-    ("--client=go", "--client 'go'", "java, remoting, cpp"),
+    ("--client=go", "--client 'go'", "java, remoting, cpp, grpc"),
     ("--client=java:1.0.0", "--client 'java:1.0.0'", "4.9.7"),
     ("--client=remoting:4.9.7", "--client 'remoting:4.9.7'", "remoting"),
-    ("--client=cpp:2.0.0", "--client 'cpp:2.0.0'", "choose remoting, cpp, java"),
+    ("--client=cpp:2.0.0", "--client 'cpp:2.0.0'", "choose remoting, cpp, grpc, java"),
     ("--timers=slow", "--timers 'slow'", "fast, documented"),
     ("--seed=x", "--seed 'x'", "whole number"),
     ("--jvm-opt=Xmx1g", "--jvm-opt 'Xmx1g'", "broker:OPT"),
@@ -141,6 +141,27 @@ def test_an_empty_value_is_not_the_default(monkeypatch: pytest.MonkeyPatch, name
         monkeypatch.setenv(environment_name(name), empty)
         with pytest.raises(UsageError, match=f"^{environment_name(name)} is set but empty: give .* or unset it$"):
             read()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--topology=2m-2s-sync-proxy", "--runtime=docker"], "has proxies, which --runtime docker does not start"),
+        (["--client=grpc", "--topology=2m-2s-sync"], "2m-2s-sync has none: take --topology 2m-2s-sync-proxy"),
+        (
+            ["--topology=2m-2s-sync-proxy", "--rocketmq=4.9.7"],
+            "has proxies, which RocketMQ has since 5.1.0, and not 4.9",
+        ),
+        (
+            ["--topology=2m-2s-sync-proxy", "--rocketmq=5.1.4"],
+            "5.1.4 is not in the package registry: choose one of 5.2",
+        ),
+    ],
+)
+def test_proxies_that_cannot_be_had_are_refused(options: list[str], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        read(*options)
+    assert read("--client=grpc", "--topology=2m-2s-sync-proxy")[0].topology.proxies == 2
 
 
 def test_a_release_that_cannot_elect_is_refused() -> None:

@@ -29,6 +29,7 @@ SHIPPED = {
     "2m-2s-async-stock": (2, 2, 2),
     "2m-2s-async-syncflush": (2, 2, 2),
     "2m-2s-sync": (2, 2, 2),
+    "2m-2s-sync-proxy": (2, 2, 2),
     "2m-2s-sync-stock": (2, 2, 2),
     "2m-2s-sync-syncflush": (2, 2, 2),
     "2m-4s-sync": (2, 2, 4),
@@ -49,12 +50,18 @@ def test_every_shipped_topology_loads_with_the_nodes_its_name_says():
         assert counts == (nameservers, masters, slaves), name
         assert topology.stock == name.endswith("-stock")
         assert (topology.flush == "sync") == name.endswith("-syncflush")
-        assert name.removesuffix("-stock").removesuffix("-syncflush") in topology.shapes
+        assert (topology.proxies > 0) == name.endswith("-proxy")
+        assert name.removesuffix("-stock").removesuffix("-syncflush").removesuffix("-proxy") in topology.shapes
 
 
 def test_nodes_are_named_by_broker_and_id():
     names = [node.name for node in load_topology("2m-2s-sync").nodes]
     assert names == ["namesrv-1", "namesrv-2", "broker-a-0", "broker-a-1", "broker-b-0", "broker-b-1"]
+
+
+def test_proxies_come_last_and_are_no_brokers():
+    *_, first, second = load_topology("2m-2s-sync-proxy").nodes
+    assert (first.name, second.name, first.is_broker, first.broker_name) == ("proxy-1", "proxy-2", False, None)
 
 
 def test_a_node_is_found_by_name_and_by_group():

@@ -143,7 +143,7 @@ class Pair:
     def nameservers(self) -> list[str]:
         return []
 
-    clients = nameservers
+    clients = proxies = nameservers
 
     def masters(self) -> list[str]:
         return [MASTER]

@@ -1,0 +1,193 @@
+"""The gRPC client, `rocketmq-python-client`, as a consumer: pushed to, or one that asks and acknowledges."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import traceback
+from contextlib import suppress
+from typing import Any, Final
+
+from harness.clients.config import Config, ConsumerConfig
+from harness.clients.grpc_binding import Binding, await_route, place_of, shut_down
+from harness.clients.pace import Tally
+from harness.clients.record import DeliverLines, Recorder
+from harness.clients.refusals import Refusals
+from harness.core.content import examine
+from harness.core.errors import ClientError, UsageError
+
+_POLL_S: Final = 0.05
+_REQUEST_MS: Final = 3_000
+_AT_ONCE: Final = 32
+_LONG_POLL_S: Final = 5
+"""The shortest that a proxy grants."""
+_INVISIBLE_S: Final = 30
+"""How long a simple consumer has for its acknowledgement, before the message comes again."""
+_AFTER_ERROR_S: Final = 0.2
+
+
+def make(config: Config, recorder: Recorder) -> GrpcConsumer:
+    """A consumer of the gRPC client, with its library imported.
+
+    Raises `UsageError` for what it cannot be told, `ClientError` if the library cannot be imported.
+    """
+    if not isinstance(config, ConsumerConfig):
+        raise UsageError(f"{config.process!r} is no consumer")
+    untold = [name for name in ("retry_level", "replica") if getattr(config, name)]
+    untold += ["max_reconsume"] * (config.max_reconsume >= 0) + ["batch"] * (config.batch > 1)
+    untold += ["broadcasting"] * (config.model == "broadcasting") + ["several topics"] * (len(config.topics) > 1)
+    if untold:
+        raise UsageError(f"consumer {config.process!r}: the grpc client has no {', '.join(untold)}")
+    kind = SimpleConsumer if config.listener == "simple" else PushConsumer
+    return kind(config, recorder, Binding(config.grpc))
+
+
+class GrpcConsumer:
+    """What both kinds have in common: a delivery is recorded before it is answered for.
+
+    Where a new group begins cannot be told it: at the last message, unless the broker still has the first one of a
+    queue in memory. A queue is given to a group, and not to one of its members.
+    """
+
+    def __init__(self, config: ConsumerConfig, recorder: Recorder, binding: Binding) -> None:
+        self.tally = Tally()
+        self.done = False
+        self._config = config
+        self._recorder = recorder
+        self._binding = binding
+        self._lines = DeliverLines(config.group)
+        self._refusals = Refusals(config)
+        self._consumer: Any = None
+
+    def versions(self) -> dict[str, str]:
+        """See `Client`."""
+        return self._binding.versions()
+
+    def start(self) -> None:
+        """Starts the client, and returns once proxies know it. Raises `ClientError`."""
+        self._consumer = self._made({self._config.topics[0]: self._binding.sdk.FilterExpression()})
+        try:
+            self._consumer.startup()
+        except Exception as error:  # noqa: BLE001  the client raises whatever was raised below it
+            raise ClientError(f"the grpc consumer did not start: {type(error).__name__}: {error}") from None
+        if self._config.wait_assignment:
+            await_route(self._consumer, self._config.topics[0])
+            self._binding.await_settings(self._consumer)
+        self._begin()
+
+    def _made(self, subscription: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+    def _begin(self) -> None:
+        """Once it is known."""
+
+    def go(self) -> None:
+        """Nothing: it consumes from `start` on."""
+
+    def pause(self) -> None:
+        """Raises `UsageError`: the client cannot hold its receiving."""
+        raise UsageError(f"{self._config.process!r} is a grpc consumer, which cannot pause")
+
+    def set_rate(self, rate_per_s: float | None) -> None:
+        """Raises `UsageError`: a consumer takes what comes."""
+        raise UsageError(f"{self._config.process!r} is a consumer and has no rate (asked for {rate_per_s})")
+
+    def stop(self, timeout_s: float) -> None:
+        """Ends the consumer as an application would: what it has is acknowledged, and proxies are told."""
+        shut_down(self._consumer, timeout_s)
+
+    def take(self, message: Any) -> bool:
+        """Records a message; False if it is to be consumed again later."""
+        now = time.monotonic_ns()
+        came_before = max(0, int(message.delivery_attempt or 1) - 1)
+        refused = self._refusals.refuses([came_before])
+        self._recorder.write(self._line(message, now, came_before, refused=refused))
+        self.tally.delivered(1, now)
+        return not refused
+
+    def _line(self, message: Any, now_ns: int, came_before: int, *, refused: bool) -> str:
+        key = next(iter(message.keys), None)
+        found, altered = examine(message.body or b"", key)
+        place = place_of(message.receipt_handle or "")
+        message_id = found or f"unidentified@{message.message_id}"
+        return self._lines.deliver(message_id, now_ns, message.topic, place, came_before, altered, refused=refused)
+
+
+class PushConsumer(GrpcConsumer):
+    """One PushConsumer: its listener is given messages by the client's own threads."""
+
+    def _made(self, subscription: dict[str, Any]) -> Any:
+        config, sdk = self._config, self._binding.sdk
+        return sdk.PushConsumer(
+            self._binding.configuration(_REQUEST_MS),
+            config.group,
+            _listener_class(sdk)(self),
+            subscription,
+            consumption_thread_count=config.threads,
+        )
+
+    def _begin(self) -> None:
+        if not self._config.wait_assignment:
+            return
+        # What it owns it does not tell.
+        owned, never = self._consumer._PushConsumer__process_queues, threading.Event()
+        while not owned.keys():
+            never.wait(_POLL_S)
+
+
+class SimpleConsumer(GrpcConsumer):
+    """One SimpleConsumer: a thread asks for messages, records each, and acknowledges it."""
+
+    def __init__(self, config: ConsumerConfig, recorder: Recorder, binding: Binding) -> None:
+        super().__init__(config, recorder, binding)
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def _made(self, subscription: dict[str, Any]) -> Any:
+        sdk, configuration = self._binding.sdk, self._binding.configuration(_REQUEST_MS)
+        return sdk.SimpleConsumer(configuration, self._config.group, subscription, await_duration=_LONG_POLL_S)
+
+    def _begin(self) -> None:
+        for number in range(self._config.threads):
+            thread = threading.Thread(target=self._receive, daemon=True, name=f"receiver-{number}")
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Asks for no more, acknowledges what it has, and says goodbye."""
+        self._ended.set()
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        super().stop(max(0.0, deadline - time.monotonic()))
+
+    def _receive(self) -> None:
+        while not self._ended.is_set():
+            try:
+                messages = self._consumer.receive(_AT_ONCE, _INVISIBLE_S)
+            except Exception:  # noqa: BLE001  no proxy now: an application would ask again
+                self._ended.wait(_AFTER_ERROR_S)
+                continue
+            for message in messages:
+                if self.take(message):
+                    # One that is not acknowledged comes again.
+                    with suppress(Exception):
+                        self._consumer.ack(message)
+
+
+def _listener_class(sdk: Any) -> Any:
+    class Listener(sdk.MessageListener):  # type: ignore[misc]
+        """What the client calls. It would take an exception for a refusal."""
+
+        def __init__(self, consumer: GrpcConsumer) -> None:
+            self._consumer = consumer
+
+        def consume(self, message: Any) -> Any:
+            try:
+                return sdk.ConsumeResult.SUCCESS if self._consumer.take(message) else sdk.ConsumeResult.FAILURE
+            except BaseException:  # noqa: BLE001  nobody above would hear of it
+                traceback.print_exc()
+                os._exit(70)
+
+    return Listener

@@ -1,0 +1,175 @@
+"""The gRPC client, `rocketmq-python-client`, as a producer: it talks to proxies alone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+from harness.clients import outcome
+from harness.clients.config import Config, ProducerConfig
+from harness.clients.decisions import decision_of
+from harness.clients.grpc_binding import Binding, await_route, due_s, told
+from harness.clients.pace import Pacer, Tally
+from harness.clients.record import Recorder, SendLines
+from harness.clients.senders import Senders, Sending
+from harness.core.content import body_of
+from harness.core.errors import ClientError, UsageError
+
+DELAYS_S: Final = (1, 5, 10, 30, *(60 * m for m in range(1, 11)), 1200, 1800, 3600, 7200)
+"""Of the delay levels, from 1 on, as every broker has them: this client says when, and not which level."""
+
+
+def make(config: Config, recorder: Recorder) -> GrpcProducer:
+    """A producer of the gRPC client, with its library imported.
+
+    Raises `UsageError` for what it cannot be told, `ClientError` if the library cannot be imported.
+    """
+    if not isinstance(config, ProducerConfig):
+        raise UsageError(f"{config.process!r} is no producer")
+    if config.mode == "oneway" or config.pins:
+        what = "pins" if config.pins else f"mode {config.mode}"
+        raise UsageError(f"producer {config.process!r}: the grpc client has no {what}; see harness/workloads/abilities")
+    return GrpcProducer(config, recorder, Binding(config.grpc))
+
+
+class GrpcProducer(Sending):
+    """One Producer whose every send is recorded before it is made and when it is answered.
+
+    How often it tries a send is told it by the proxy (three times). A receipt tells an offset, but neither broker nor
+    queue: it is the proxy that chooses them. A receipt is given for SEND_OK alone: whatever weaker status a broker
+    answers is tried again, and raised in the end, with the message stored.
+    """
+
+    def __init__(self, config: ProducerConfig, recorder: Recorder, binding: Binding) -> None:
+        self.tally = Tally()
+        self._config = config
+        self._recorder = recorder
+        self._binding = binding
+        self._lines = SendLines(config.process, config.topic)
+        self._pacer = Pacer(config.rate_per_s)
+        self._window = threading.Semaphore(config.window)
+        self._producer: Any = None
+        sends: dict[str, Callable[[int], None]] = {
+            "sync": self._sync,
+            "orderly": self._sync,
+            "async": self._async,
+            "transaction": self._transaction,
+        }
+        self._senders = Senders(config, self._pacer, self.tally, sends[config.mode])
+
+    def versions(self) -> dict[str, str]:
+        """See `Client`."""
+        return self._binding.versions()
+
+    def start(self) -> None:
+        """Starts the client and, if so configured, waits until a proxy has a route with queues.
+
+        Raises `ClientError`.
+        """
+        config, sdk = self._config, self._binding.sdk
+        checker = _checker_class(sdk)() if config.mode == "transaction" else None
+        topics = (config.topic,) if config.wait_route else ()
+        self._producer = sdk.Producer(self._binding.configuration(config.timeout_ms), topics, checker=checker)
+        try:
+            self._producer.startup()
+        except Exception as error:  # noqa: BLE001  see `_sync`
+            raise ClientError(f"the grpc producer did not start: {type(error).__name__}: {error}") from None
+        if config.wait_route:
+            await_route(self._producer, config.topic)
+            self._binding.await_settings(self._producer)
+        self._senders.start()
+
+    def _message(self, n: int) -> Any:
+        config = self._config
+        message_id = f"{config.process}-{n}"
+        message = self._binding.sdk.Message()
+        message.topic = config.topic
+        message.keys = message_id
+        message.body = body_of(message_id, config.body_bytes)
+        if config.mode == "orderly":
+            message.message_group = str(n % config.keys)
+        if config.delay_level:
+            message.delivery_timestamp = due_s(DELAYS_S[config.delay_level - 1])
+        for name, value in config.properties.items():
+            message.add_property(name, value)
+        return message
+
+    def _invoke(self, n: int) -> None:
+        self._recorder.write(self._lines.invoke(n, time.monotonic_ns()))
+        self.tally.invoked()
+
+    def _sync(self, n: int) -> None:
+        message = self._message(n)
+        self._invoke(n)
+        try:
+            self._producer.send(message)
+        except Exception as error:  # noqa: BLE001  the client raises whatever was raised below it
+            self._failed(n, time.monotonic_ns(), error)
+            return
+        self._stored(n, time.monotonic_ns())
+
+    def _async(self, n: int) -> None:
+        message = self._message(n)
+        self._window.acquire()
+        self._invoke(n)
+        try:
+            future = self._producer.send_async(message)
+        except Exception as error:  # noqa: BLE001  see `_sync`
+            self._window.release()
+            self._failed(n, time.monotonic_ns(), error)
+            return
+        future.add_done_callback(partial(self._settled, n))
+
+    def _settled(self, n: int, future: Any) -> None:
+        now = time.monotonic_ns()
+        self._window.release()
+        error = future.exception()
+        if error is None:
+            self._stored(n, now)
+        else:
+            self._failed(n, now, error)
+
+    def _transaction(self, n: int) -> None:
+        """A half message, whose completion is recorded before the broker is told its end, if it is told at all."""
+        message, transaction = self._message(n), self._producer.begin_transaction()
+        self._invoke(n)
+        try:
+            self._producer.send(message, transaction)
+        except Exception as error:  # noqa: BLE001  see `_sync`
+            self._failed(n, time.monotonic_ns(), error)
+            return
+        decision = decision_of(f"{self._config.process}-{n}")
+        status = "COMMIT_MESSAGE" if decision.commits else "ROLLBACK_MESSAGE"
+        self._end(n, time.monotonic_ns(), outcome.of_status(status), status)
+        if decision.at_once:
+            # What the broker was not told it asks for: the decision stands.
+            with suppress(Exception):
+                (transaction.commit if decision.commits else transaction.rollback)()
+
+    def _stored(self, n: int, now_ns: int) -> None:
+        self._end(n, now_ns, outcome.of_status("SEND_OK"), "SEND_OK", self._config.grpc.broker)
+
+    def _end(self, n: int, now_ns: int, verdict: outcome.Outcome, status: str, broker: str = "") -> None:
+        self._recorder.write(self._lines.ended(n, now_ns, verdict, status, broker))
+        self.tally.completed(verdict, now_ns)
+
+    def _failed(self, n: int, now_ns: int, error: Exception) -> None:
+        name, code, text = told(error)
+        verdict = outcome.of_error(name, code, text, only_attempt=False)
+        self._recorder.write(self._lines.failed(n, now_ns, verdict, name, text, code))
+        self.tally.completed(verdict, now_ns)
+
+
+def _checker_class(sdk: Any) -> Any:
+    class Checker(sdk.TransactionChecker):  # type: ignore[misc]
+        """The broker asks what became of a message, of this producer or of another one of its topic."""
+
+        def check(self, message: Any) -> Any:
+            commits = decision_of(next(iter(message.keys))).commits
+            return sdk.TransactionResolution.COMMIT if commits else sdk.TransactionResolution.ROLLBACK
+
+    return Checker

@@ -1,0 +1,61 @@
+"""The gRPC client in the cache: brought once, for this Python, and seen to be importable. Nothing is downloaded."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from harness.core.errors import SetupError
+from harness.distribution import grpclib
+from harness.distribution.grpclib import obtain_grpc
+
+
+def installing(text: str = "", log: list[str] | None = None):
+    def install(pins, target):
+        if log is not None:
+            log.append(pins.read_text())
+        (target / "rocketmq").mkdir(parents=True)
+        (target / "rocketmq" / "__init__.py").write_text(text)
+
+    return install
+
+
+def unasked(*_):
+    pytest.fail("brought what is there")
+
+
+def test_it_is_brought_once_and_by_its_lock_file(cache):
+    log: list[str] = []
+    found = obtain_grpc(cache, install=installing(log=log))
+    assert log == [grpclib.lock_text()]
+    assert found.version == "5.1.2"
+    assert sys.implementation.cache_tag in found.home.name
+    assert obtain_grpc(cache, install=unasked) == found
+
+
+def test_every_line_of_the_lock_is_pinned_and_hashed_and_names_no_place():
+    lock = grpclib.lock_text()
+    heads = [line for line in lock.splitlines() if line and not line.startswith(" ")]
+    assert all("==" in head and head.endswith(" \\") for head in heads)
+    assert lock.count("--hash=sha256:") >= len(heads)
+    assert "://" not in lock
+    assert not any(head.startswith("grpcio-tools") for head in heads)
+
+
+def test_what_cannot_be_imported_is_said_with_the_remedy(cache):
+    broken = installing("raise ImportError('no libfoo')")
+    with pytest.raises(SetupError, match=r"cannot be imported: ImportError: no libfoo\. Remove that directory, or use"):
+        obtain_grpc(cache, install=broken)
+
+
+def test_its_log_does_not_go_to_the_users_home(cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    obtain_grpc(cache, install=installing("import os\nos.makedirs(os.path.expanduser('~/logs'))"))
+    assert not (tmp_path / "home").exists()
+
+
+def test_pip_that_fails_is_quoted(cache, monkeypatch):
+    monkeypatch.setattr(grpclib.sys, "executable", "/bin/false")
+    with pytest.raises(SetupError, match="could not be had with pip"):
+        grpclib.install_with_pip(cache / "pins.txt", cache / "built")
