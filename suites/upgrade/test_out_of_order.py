@@ -25,7 +25,7 @@ def test_masters_move_before_their_slaves(scenario: Prover) -> None:
         ),
         demand=[
             *no_failed_send(scenario),
-            *nothing_lost(),
+            *nothing_lost(scenario),
             *left_and_returned(scenario),
         ],
         gates=SEEN,

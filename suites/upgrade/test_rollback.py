@@ -22,7 +22,7 @@ def test_one_broker_goes_and_comes_back(scenario: Prover) -> None:
             then(Elapse(seconds=10), name="mixed"),
             broker_name(scenario, 0, "first", BACK),
         ),
-        demand=[*no_failed_send(scenario), *nothing_lost()],
+        demand=[*no_failed_send(scenario), *nothing_lost(scenario)],
         gates=SEEN,
         control=careless(scenario, "upgrade", "first"),
     )
@@ -39,7 +39,7 @@ def test_every_node_goes_and_comes_back(scenario: Prover) -> None:
             then(Elapse(seconds=10), name="upgraded"),
             *everything(scenario, "first", BACK),
         ),
-        demand=[*no_failed_send(scenario), *nothing_lost()],
+        demand=[*no_failed_send(scenario), *nothing_lost(scenario)],
         gates=SEEN,
         control=careless(scenario, "upgrade", "first"),
     )

@@ -18,7 +18,7 @@ def test_every_node_moves_in_turn(scenario: Prover) -> None:
         steps=plan(loaded(scenario), *everything(scenario, "upgrade")),
         demand=[
             *no_failed_send(scenario),
-            *nothing_lost(),
+            *nothing_lost(scenario),
             *left_and_returned(scenario),
         ],
         gates=SEEN,
