@@ -19,8 +19,8 @@ from harness.foreign import obtain_kit
 from harness.heed import check_keys
 from harness.keep import Keeper
 from harness.lodging import Equipment
-from harness.options import check_order
 from harness.pool import Pool
+from harness.request import check_order
 from harness.runtime.base import NAMESPACES
 from harness.runtime.docker import DockerRuntime
 from harness.runtime.engine import Engine, Image

@@ -25,8 +25,9 @@ from harness.foreign import adopt, obtain_kit
 from harness.heed import check_jvm_opts, check_keys, check_keys_of_both
 from harness.keep import Keeper
 from harness.lodging import Equipment
-from harness.options import check_order, naming
+from harness.options import naming
 from harness.pool import Pool
+from harness.request import check_order
 from harness.runtime.base import NAMESPACES, Capabilities
 from harness.runtime.probe import probe_capabilities
 from harness.runtime.reaper import clean

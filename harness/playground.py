@@ -14,7 +14,7 @@ from harness.cluster import Cluster, ClusterPlan, TopicSpec
 from harness.containers import obtain_image
 from harness.core.errors import HarnessError, UsageError
 from harness.equip import check_paths, check_places, obtain
-from harness.options import java_for, release_for
+from harness.request import java_for, release_for
 from harness.runtime import enter
 from harness.runtime.local import LocalRuntime
 from harness.runtime.reaper import clean

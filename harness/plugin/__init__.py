@@ -17,7 +17,7 @@ import pytest
 from harness.catalogue import Catalogue, load_catalogue
 from harness.core.errors import HarnessError, UsageError
 from harness.evidence import RunDir
-from harness.options import add_options, check_environment, from_environment, names_a_cluster, settings_from
+from harness.options import add_options, check_environment, from_environment
 from harness.outcome import summary_of_time
 from harness.plugin import outcomes, selection, sidebyside
 from harness.plugin.beginning import new_session, obtain
@@ -27,6 +27,7 @@ from harness.prover import Prover
 from harness.publish import publish, write_run
 from harness.report.rows import EXIT_INCONCLUSIVE, exit_code
 from harness.report.terminal import summary, use_colour
+from harness.request import names_a_cluster, settings_from
 from harness.session import Session
 
 _WHOLE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import harness.equip
-from harness import options
+from harness import options, request
 from harness.core.errors import UsageError
 from harness.core.version import Version
 from harness.plugin.beginning import _without_paths
@@ -34,7 +34,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         calls.append(namesrv)
         return FOUND
 
-    monkeypatch.setattr(options, "discover", discover)
+    monkeypatch.setattr(request, "discover", discover)
     return calls
 
 
@@ -46,7 +46,7 @@ def read(*words: str) -> Settings:
     parser = argparse.ArgumentParser()
     options.add_options(Group(parser))
     values = parser.parse_args(["--runtime=existing", *words])
-    (settings,) = options.settings_from(lambda name: getattr(values, name, None))
+    (settings,) = request.settings_from(lambda name: getattr(values, name, None))
     return settings
 
 

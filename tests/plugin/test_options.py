@@ -11,8 +11,9 @@ import pytest
 
 from harness.catalogue import load_catalogue
 from harness.core.errors import UsageError
-from harness.options import FLAGS, HELP, add_options, cache_dir, settings_from, state_dir
+from harness.options import FLAGS, HELP, add_options, cache_dir, state_dir
 from harness.plugin.selection import check_asked_for, offered
+from harness.request import settings_from
 from harness.settings import Settings, environment_name
 from harness.topology import known_topologies
 from harness.topology.load import topology_directory

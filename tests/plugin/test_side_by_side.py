@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from harness.equip import MIN_MEMORY_BYTES
-from harness.options import settings_from
 from harness.plugin import sidebyside
+from harness.request import settings_from
 from harness.settings import Settings
 from harness.waiting import wait_for
 from tests.plugin.conftest import PLUGINS
