@@ -7,13 +7,12 @@ import threading
 import time
 from typing import Any, Final
 
-from harness.clients.config import Config, ConsumerConfig
+from harness.clients.config import Config
 from harness.clients.cpp_binding import Binding, answering, log_text
-from harness.clients.pace import Tally
-from harness.clients.record import DeliverLines, Recorder
-from harness.clients.refusals import Refusals
+from harness.clients.record import Recorder
+from harness.clients.taking import Taking, tellable
 from harness.core.content import examine
-from harness.core.errors import ClientError, UsageError
+from harness.core.errors import ClientError
 
 _ASSIGNMENT_POLL_S: Final = 0.1
 
@@ -23,36 +22,17 @@ def make(config: Config, recorder: Recorder) -> CppConsumer:
 
     Raises `UsageError` for what it cannot be told, `ClientError` if the library cannot be loaded.
     """
-    if not isinstance(config, ConsumerConfig):
-        raise UsageError(f"{config.process!r} is no consumer")
-    untold = [name for name in ("retry_level", "replica") if getattr(config, name)]
-    untold += ["max_reconsume"] * (config.max_reconsume >= 0) + ["batch"] * (config.batch > 1)
-    untold += ["several topics"] * (len(config.topics) > 1)
-    if untold:
-        raise UsageError(f"consumer {config.process!r}: the cpp client has no {', '.join(untold)}")
-    return CppConsumer(config, recorder, Binding(config.cpp))
+    return CppConsumer(tellable(config, "cpp", broadcasts=True), recorder, Binding(config.cpp))
 
 
-class CppConsumer:
+class CppConsumer(Taking[Binding]):
     """One PushConsumer. A delivery is recorded before the listener answers for it.
 
     Where a new group begins cannot be told it: at the last message, unless the broker says otherwise, as it does of a
     queue whose first message is still in memory. Nor can how often it rebalances and how often it commits offsets.
     """
 
-    def __init__(self, config: ConsumerConfig, recorder: Recorder, binding: Binding) -> None:
-        self.tally = Tally()
-        self.done = False
-        self._config = config
-        self._recorder = recorder
-        self._binding = binding
-        self._lines = DeliverLines(config.group)
-        self._refusals = Refusals(config)
-        self._consumer: Any = None
-
-    def versions(self) -> dict[str, str]:
-        """See `Client`."""
-        return self._binding.versions()
+    client = "cpp"
 
     def start(self) -> None:
         """Starts the client and, if so configured, waits until it logs that it owns queues. Raises `ClientError`."""
@@ -71,17 +51,6 @@ class CppConsumer:
             raise ClientError(f"the cpp consumer did not start: {type(error).__name__}: {error}") from None
         if config.wait_assignment:
             _await_assignment(config.topics[0])
-
-    def go(self) -> None:
-        """Nothing: it consumes from `start` on."""
-
-    def pause(self) -> None:
-        """Raises `UsageError`: the library cannot hold its pulling."""
-        raise UsageError(f"{self._config.process!r} is a cpp consumer, which cannot pause")
-
-    def set_rate(self, rate_per_s: float | None) -> None:
-        """Raises `UsageError`: a consumer takes what comes."""
-        raise UsageError(f"{self._config.process!r} is a consumer and has no rate (asked for {rate_per_s})")
 
     def stop(self, timeout_s: float) -> None:
         """Ends the consumer as an application would: offsets committed, membership given up."""

@@ -104,10 +104,6 @@ class CppProducer(Sending):
             message.set_property(name, value)
         return message
 
-    def _invoke(self, n: int) -> None:
-        self._recorder.write(self._lines.invoke(n, time.monotonic_ns()))
-        self.tally.invoked()
-
     def _sync(self, n: int) -> None:
         config, message = self._config, self._message(n)
         self._invoke(n)
@@ -168,10 +164,6 @@ class CppProducer(Sending):
         """The broker asks what became of a message, of this producer or of another one of its group."""
         states = self._binding.client.TransactionStatus
         return states.COMMIT if decision_of(message.keys.decode()).commits else states.ROLLBACK
-
-    def _end(self, n: int, now_ns: int, verdict: outcome.Outcome, status: str, broker: str = "") -> None:
-        self._recorder.write(self._lines.ended(n, now_ns, verdict, status, broker))
-        self.tally.completed(verdict, now_ns)
 
     def _failed(self, n: int, now_ns: int, error: Exception) -> None:
         name = type(error).__name__

@@ -11,11 +11,10 @@ from typing import Any, Final
 
 from harness.clients.config import Config, ConsumerConfig
 from harness.clients.grpc_binding import Binding, await_route, place_of, shut_down
-from harness.clients.pace import Tally
-from harness.clients.record import DeliverLines, Recorder
-from harness.clients.refusals import Refusals
+from harness.clients.record import Recorder
+from harness.clients.taking import Taking, tellable
 from harness.core.content import examine
-from harness.core.errors import ClientError, UsageError
+from harness.core.errors import ClientError
 
 _POLL_S: Final = 0.05
 _REQUEST_MS: Final = 3_000
@@ -32,37 +31,19 @@ def make(config: Config, recorder: Recorder) -> GrpcConsumer:
 
     Raises `UsageError` for what it cannot be told, `ClientError` if the library cannot be imported.
     """
-    if not isinstance(config, ConsumerConfig):
-        raise UsageError(f"{config.process!r} is no consumer")
-    untold = [name for name in ("retry_level", "replica") if getattr(config, name)]
-    untold += ["max_reconsume"] * (config.max_reconsume >= 0) + ["batch"] * (config.batch > 1)
-    untold += ["broadcasting"] * (config.model == "broadcasting") + ["several topics"] * (len(config.topics) > 1)
-    if untold:
-        raise UsageError(f"consumer {config.process!r}: the grpc client has no {', '.join(untold)}")
-    kind = SimpleConsumer if config.listener == "simple" else PushConsumer
-    return kind(config, recorder, Binding(config.grpc))
+    told = tellable(config, "grpc", broadcasts=False)
+    kind = SimpleConsumer if told.listener == "simple" else PushConsumer
+    return kind(told, recorder, Binding(told.grpc))
 
 
-class GrpcConsumer:
+class GrpcConsumer(Taking[Binding]):
     """What both kinds have in common: a delivery is recorded before it is answered for.
 
     Where a new group begins cannot be told it: at the last message, unless the broker still has the first one of a
     queue in memory. A queue is given to a group, and not to one of its members.
     """
 
-    def __init__(self, config: ConsumerConfig, recorder: Recorder, binding: Binding) -> None:
-        self.tally = Tally()
-        self.done = False
-        self._config = config
-        self._recorder = recorder
-        self._binding = binding
-        self._lines = DeliverLines(config.group)
-        self._refusals = Refusals(config)
-        self._consumer: Any = None
-
-    def versions(self) -> dict[str, str]:
-        """See `Client`."""
-        return self._binding.versions()
+    client = "grpc"
 
     def start(self) -> None:
         """Starts the client, and returns once proxies know it. Raises `ClientError`."""
@@ -81,17 +62,6 @@ class GrpcConsumer:
 
     def _begin(self) -> None:
         """Once it is known."""
-
-    def go(self) -> None:
-        """Nothing: it consumes from `start` on."""
-
-    def pause(self) -> None:
-        """Raises `UsageError`: the client cannot hold its receiving."""
-        raise UsageError(f"{self._config.process!r} is a grpc consumer, which cannot pause")
-
-    def set_rate(self, rate_per_s: float | None) -> None:
-        """Raises `UsageError`: a consumer takes what comes."""
-        raise UsageError(f"{self._config.process!r} is a consumer and has no rate (asked for {rate_per_s})")
 
     def stop(self, timeout_s: float) -> None:
         """Ends the consumer as an application would: what it has is acknowledged, and proxies are told."""

@@ -98,10 +98,6 @@ class GrpcProducer(Sending):
             message.add_property(name, value)
         return message
 
-    def _invoke(self, n: int) -> None:
-        self._recorder.write(self._lines.invoke(n, time.monotonic_ns()))
-        self.tally.invoked()
-
     def _sync(self, n: int) -> None:
         message = self._message(n)
         self._invoke(n)
@@ -152,10 +148,6 @@ class GrpcProducer(Sending):
 
     def _stored(self, n: int, now_ns: int) -> None:
         self._end(n, now_ns, outcome.of_status("SEND_OK"), "SEND_OK", self._config.grpc.broker)
-
-    def _end(self, n: int, now_ns: int, verdict: outcome.Outcome, status: str, broker: str = "") -> None:
-        self._recorder.write(self._lines.ended(n, now_ns, verdict, status, broker))
-        self.tally.completed(verdict, now_ns)
 
     def _failed(self, n: int, now_ns: int, error: Exception) -> None:
         name, code, text = told(error)

@@ -157,10 +157,6 @@ class JavaProducer(Sending):
         """The arguments of a send that say where to, where it is not one of `_sends`."""
         return (self._pins[n % len(self._pins)],) if self._pins else ()
 
-    def _invoke(self, n: int) -> None:
-        self._recorder.write(self._lines.invoke(n, time.monotonic_ns()))
-        self.tally.invoked()
-
     def _sync(self, n: int) -> None:
         (keys, body), send = self._content(n), self._sends[n % len(self._sends)]
         self._invoke(n)
@@ -214,11 +210,6 @@ class JavaProducer(Sending):
     def _settled(self, n: int, now_ns: int, verdict: outcome.Outcome, status: str) -> None:
         self._decided.add(n)
         self._end(n, now_ns, verdict, status)
-
-    def _end(self, n: int, now_ns: int, verdict: outcome.Outcome, status: str) -> None:
-        """Without a place: a one-way send is not told it, and that of a half message is not where it will be seen."""
-        self._recorder.write(self._lines.ended(n, now_ns, verdict, status))
-        self.tally.completed(verdict, now_ns)
 
     def settle(self, n: int, result: Any, error: Any) -> None:
         """The answer to an asynchronous send, and every further one: whether there was one alone is judged."""

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from harness.clients.config import ProducerConfig
+from harness.clients.outcome import Outcome
 from harness.clients.pace import Pacer, Tally, numbers_of, shared_numbers
+from harness.clients.record import Recorder, SendLines
 
 SendOne = Callable[[int], None]
 
@@ -67,8 +69,11 @@ class Senders:
 class Sending:
     """The part of a `Client` that is the same for every producer whose sends are made by `Senders`."""
 
+    tally: Tally
     _config: ProducerConfig
+    _lines: SendLines
     _pacer: Pacer
+    _recorder: Recorder
     _senders: Senders
 
     def go(self) -> None:
@@ -91,3 +96,16 @@ class Sending:
     def done(self) -> bool:
         """See `Client`."""
         return self._config.max_messages is not None and self._senders.idle
+
+    def _invoke(self, n: int) -> None:
+        """Records that message n is about to be sent."""
+        self._recorder.write(self._lines.invoke(n, time.monotonic_ns()))
+        self.tally.invoked()
+
+    def _end(self, n: int, now_ns: int, verdict: Outcome, status: str, broker: str = "") -> None:
+        """Records how the send of message n ended, of which nothing tells where it is, but at most the broker's name.
+
+        A one-way send is told no place, and that of a half message is not where it will be seen.
+        """
+        self._recorder.write(self._lines.ended(n, now_ns, verdict, status, broker))
+        self.tally.completed(verdict, now_ns)
