@@ -13,9 +13,7 @@ from harness.clients.client import make
 from harness.clients.config import ConsumerConfig, CppSetup, Pin, ProducerConfig
 from harness.clients.cpp_consumer import CppConsumer
 from harness.clients.decisions import decision_of
-from harness.clients.handle import Worker
 from harness.clients.record import Recorder
-from harness.clients.spawn import PlainSpawner
 from harness.core.content import body_of, examine
 from harness.core.errors import ClientError, SetupError, UsageError, WaitTimeout
 from harness.distribution import default_cache, obtain_cpp
@@ -47,21 +45,6 @@ def fake():
     with FakeCluster(["broker-a"]) as cluster:
         cluster.create_topic("T", 2)
         yield cluster
-
-
-@pytest.fixture
-def start(tmp_path):
-    spawner, made = PlainSpawner(tmp_path), []
-
-    def start_one(config):
-        worker = Worker(spawner, config.process, tmp_path / "history" / f"{config.process}.jsonl")
-        made.append(worker)
-        worker.configure(config)
-        return worker
-
-    yield start_one
-    for worker in made:
-        worker.close()
 
 
 @pytest.fixture

@@ -11,9 +11,7 @@ from harness.clients.client import make
 from harness.clients.config import ConsumerConfig, GrpcSetup, Pin, ProducerConfig
 from harness.clients.decisions import decision_of
 from harness.clients.grpc_binding import place_of
-from harness.clients.handle import Worker
 from harness.clients.record import Recorder
-from harness.clients.spawn import PlainSpawner
 from harness.core.content import body_of
 from harness.core.errors import ClientError, UsageError
 from harness.waiting import wait_for
@@ -26,19 +24,13 @@ def lib(tmp_path):
 
 
 @pytest.fixture
-def start(tmp_path):
-    spawner, made = PlainSpawner(tmp_path), []
-
+def start(start):
     def start_one(config):
-        worker = Worker(spawner, config.process, tmp_path / "history" / f"{config.process}.jsonl")
-        made.append(worker)
-        worker.configure(config)
+        worker = start(config)
         worker.ready(20)
         return worker
 
-    yield start_one
-    for worker in made:
-        worker.close()
+    return start_one
 
 
 def setup(lib, broker=""):

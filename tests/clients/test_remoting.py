@@ -6,10 +6,8 @@ from collections import Counter
 import pytest
 
 from harness.clients.config import ConsumerConfig, Pin, ProducerConfig
-from harness.clients.handle import Worker
 from harness.clients.remoting_consumer import queues_at
 from harness.clients.routing import targets_of
-from harness.clients.spawn import PlainSpawner
 from harness.core.content import FORMAT
 from harness.core.errors import ClientError
 from harness.waiting import wait_for
@@ -25,21 +23,6 @@ def fake():
     with FakeCluster(["broker-a", "broker-b"]) as cluster:
         cluster.create_topic("T", 2)
         yield cluster
-
-
-@pytest.fixture
-def start(tmp_path):
-    spawner, made = PlainSpawner(tmp_path), []
-
-    def start_one(config):
-        worker = Worker(spawner, config.process, tmp_path / "history" / f"{config.process}.jsonl")
-        made.append(worker)
-        worker.configure(config)
-        return worker
-
-    yield start_one
-    for worker in made:
-        worker.close()
 
 
 def producer(fake, **fields):
