@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from harness.clients.ticks import Ticker
+from harness.cluster.watched import watch_processors
 from harness.core.errors import CapabilityMissing, HarnessError, UsageError, WaitTimeout
 from harness.core.names import ACTED
 from harness.evidence import Recorder, write_json
@@ -173,6 +174,7 @@ class _Run:
             stack.callback(crew.close)
             stack.callback(Ticker(recorder.stalled).close)
             stack.callback(DiskPulse(standing.place, recorder.disk_stalled).close)
+            stack.callback(watch_processors(cluster, recorder).close)
             stage = Stage(cluster, crew, recorder, self.say)
             cluster.wait_healthy(READY_TIMEOUT_S)
             stage.observe("healthy.before", True)

@@ -128,10 +128,11 @@ def _doubtful(history: History, drains: pl.DataFrame) -> str:
     waits_s = together.select(pl.col("replica").n_unique()).item() * INDEX_STILL_S + _READING_S
     began_ns = together.select(pl.col("time_ns").min()).item() - int(waits_s * 1e9)
     near = [s for s in stalls(history) if s.not_a_client and s.to_ns >= began_ns]
-    if not near:
-        return ""
-    replica, detail = still.select("replica", "detail").row(0)
-    return f"of {replica} {detail}, but {near[0].text()} meanwhile: what it has not indexed is not lost"
+    for replica, detail in still.select("replica", "detail").unique(maintain_order=True).iter_rows():
+        felt = [s for s in near if not s.starved or s.process == replica]
+        if felt:
+            return f"of {replica} {detail}, but {felt[0].text()} meanwhile: what it has not indexed is not lost"
+    return ""
 
 
 def _never_read(history: History, drains: pl.DataFrame, *, masters_only: bool) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""When a client, the harness or the disk did not get on, and what that can violate though the product is well."""
+"""When a client, the harness, the disk or a node did not get on, and what that violates though the product is well."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from harness.checkers.standstills import DISK, HARNESS, Stall, stalls, stalls_te
 from harness.core.errors import HarnessError
 from harness.core.expectation import COMPARE, Expectation, Forbid, Require
 from harness.core.history import History
-from harness.core.names import COUNTS, DRAIN, QUIET_S
+from harness.core.names import COUNTS, DRAIN, PROCESSORS_WATCHED, QUIET_S
 from harness.core.verdict import Assumption
 from harness.core.window import FaultWindow
 
 _EDGE_NS: Final = 10_000_000_000
 """A stall so close to what is looked at may reach into it: sends time out and are made again, queues change hands."""
 
-_NOT_BY_DISK: Final = frozenset({"ok_despite", "rpo_ms", "rpo_excess_ms", "retry_s"})
-"""What stamps moved by a client's stall can falsify: a disk stamps nothing."""
+_STAMPS: Final = frozenset({"ok_despite", "rpo_ms", "rpo_excess_ms", "retry_s"})
+"""What stamps moved by a client's stall can falsify: a disk stamps nothing, and nor does a node."""
 _RAISED, _LOWERED, _STAMPED, _EITHER = "raised", "lowered", "stamped", "either"
 _METRICS: Final = MappingProxyType(
     {
@@ -89,13 +89,16 @@ _OPEN_ENDED: Final = frozenset(
 def clients_ran(history: History) -> Assumption:
     """What is known of stalls, for the report: they excuse violations, each where it can be one, and void nothing.
 
-    A broker that was starved cannot be seen this way: the product's own slowness looks the same from outside.
+    Nodes are watched where the kernel counts for what they wait and they run on this machine.
     """
     seen = stalls(history)
     if seen:
         return Assumption("clients-ran", True, f"not all the time: {stalls_text(seen)}")
-    known = any(e.name == COUNTS for e in history.events)
-    message = "neither clients, harness nor disk were seen to stand still" if known else "not known: it was not watched"
+    names = {e.name for e in history.events}
+    if COUNTS not in names:
+        return Assumption("clients-ran", True, "not known: it was not watched")
+    nodes = "nodes, " if PROCESSORS_WATCHED in names else ""
+    message = f"neither clients, {nodes}harness nor disk were seen to stand still"
     return Assumption("clients-ran", True, message)
 
 
@@ -119,17 +122,26 @@ def moved_by_stalls(history: History, demand: Expectation, near: tuple[Stall, ..
 
 
 def touched_by(near: tuple[Stall, ...]) -> pl.Expr:
-    """Of a table of sends, those that a stall of their process or of the disk may have touched.
+    """Of a table of sends, those that a stall of their process, of the disk or of a node may have touched.
 
+    A broker that was starved has touched those of its name, and those of which no broker is known; a nameserver all.
     One of the harness makes none late.
     """
     done = pl.col("complete_ns").fill_null(FOREVER_NS)
     touched = pl.lit(False)
     for stall in near:
-        mine = pl.lit(True) if stall.process == DISK else narrow.text("process") == stall.process
+        mine = _sends_of(stall)
         meets = (pl.col("invoke_ns") <= stall.to_ns + _EDGE_NS) & (done >= stall.from_ns - _EDGE_NS)
         touched = touched | (mine & meets)
     return touched
+
+
+def _sends_of(stall: Stall) -> pl.Expr:
+    if stall.process == DISK:
+        return pl.lit(True)
+    if not stall.starved:
+        return narrow.text("process") == stall.process
+    return (narrow.text("broker") == stall.broker).fill_null(True) if stall.broker else pl.lit(True)
 
 
 def _name(demand: Expectation) -> str:
@@ -219,9 +231,9 @@ def _since(history: History, start_ns: int) -> int:
 
 
 def _concerns(history: History, stall: Stall, demand: Expectation, name: str) -> bool:
-    """The harness and the disk always; of the workers those the demand is about: by role and, if it names one, name."""
-    if stall.process == DISK:
-        return name not in _NOT_BY_DISK
+    """Harness, disk and nodes always; of the workers those the demand is about: by role and, if it names one, name."""
+    if stall.process == DISK or stall.starved:
+        return name not in _STAMPS
     if stall.process == HARNESS or name in _OF_STEPS:
         return True
     about = history.processes.get(stall.process, {})

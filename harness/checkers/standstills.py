@@ -1,13 +1,14 @@
-"""Who stood still and when, as a history records it: clients, the harness, the machine's disk."""
+"""Who stood still and when, as a history records it: clients, the harness, the machine's disk, starved nodes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from harness.checkers.narrow import FOREVER_NS
 from harness.core.history import History
-from harness.core.names import DISK_STALL, STALL
+from harness.core.names import DISK_STALL, STALL, STARVED
 from harness.core.window import FaultWindow
 
 HARNESS: Final = "scenario"
@@ -16,19 +17,26 @@ DISK: Final = "the machine's disk"
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """A process, or the disk, did not get on from one instant to another; monotonic ns."""
+    """A process, or the disk, did not get on from one instant to another; monotonic ns.
+
+    One that is `starved` is a node which wanted a processor: it got on, late. `broker` is its name as a broker, if any.
+    """
 
     process: str
     from_ns: int
     to_ns: int
+    starved: bool = False
+    broker: str = ""
 
     @property
     def not_a_client(self) -> bool:
-        """It was the harness or the machine's disk: what the whole run, or every store, has felt."""
-        return self.process in (HARNESS, DISK)
+        """It was the harness, the machine's disk or a node: what others than one client have felt."""
+        return self.starved or self.process in (HARNESS, DISK)
 
     def text(self) -> str:
         """In words."""
+        if self.starved:
+            return f"{self.process} was starved of processors for {(self.to_ns - self.from_ns) / 1e9:.1f} s"
         who = "the harness" if self.process == HARNESS else self.process
         return f"{who} stood still for {(self.to_ns - self.from_ns) / 1e9:.1f} s"
 
@@ -40,7 +48,29 @@ def stalls(history: History) -> tuple[Stall, ...]:
         for e in history.events
         if e.name in (STALL, DISK_STALL)
     ]
-    return tuple(s for s in found if not any(_paused(w, s) for w in history.windows))
+    return (*(s for s in found if not any(_paused(w, s) for w in history.windows)), *_starved(history))
+
+
+def _starved(history: History) -> Iterator[Stall]:
+    """Beats of one node that follow on each other are one."""
+    beats: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for event in history.events:
+        if event.name == STARVED:
+            key = (str(event.detail["node"]), str(event.detail["broker"]))
+            beats.setdefault(key, []).append((int(event.detail["from_ns"]), int(event.detail["to_ns"])))
+    for (node, broker), spans in beats.items():
+        for from_ns, to_ns in _joined(spans):
+            yield Stall(node, from_ns, to_ns, starved=True, broker=broker)
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for from_ns, to_ns in sorted(spans):
+        if joined and from_ns <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], to_ns))
+        else:
+            joined.append((from_ns, to_ns))
+    return joined
 
 
 def stalls_text(seen: tuple[Stall, ...]) -> str:

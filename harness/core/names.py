@@ -25,6 +25,15 @@ STALL: Final = "stall"
 DISK_STALL: Final = "disk-stall"
 """An event of the harness: the disk below every store did not take a sync in time. `{"from_ns", "to_ns"}`."""
 
+STARVED: Final = "starved"
+"""An event: a node's threads wanted a processor and had none.
+
+`{"node", "broker", "from_ns", "to_ns", "waited_s", "each_s"}`: one waited so long, and waits were so long on average.
+"""
+
+PROCESSORS_WATCHED: Final = "processors-watched"
+"""An event: from here on such waits of every node's are looked at."""
+
 RESTART_FAILED: Final = "restart-failed."
 """An observation `restart-failed.<node>`: it exited by itself when it was started again.
 

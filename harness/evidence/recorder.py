@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from harness.core.errors import EvidenceError
-from harness.core.names import DISK_STALL, STALL
+from harness.core.names import DISK_STALL, STALL, STARVED
 from harness.core.op import OpName, OpType, line
 from harness.evidence.files import remedy_for
 
@@ -101,6 +101,10 @@ class Recorder:
     def disk_stalled(self, from_ns: int, to_ns: int) -> None:
         """The disk below every store did not take a sync between these instants."""
         self.event(DISK_STALL, {"from_ns": from_ns, "to_ns": to_ns})
+
+    def starved(self, node: str, broker: str, detail: Mapping[str, Any]) -> None:
+        """A node was not given a processor when it wanted one; `broker` is its broker's name, or empty."""
+        self.event(STARVED, {"node": node, "broker": broker, **detail})
 
     def fault(
         self,

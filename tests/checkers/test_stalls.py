@@ -39,6 +39,16 @@ def disk_stall(h: HistoryBuilder, from_s: float, to_s: float) -> None:
     h.add("scenario", line(OpName.EVENT, OpType.INFO, int(to_s * 1e9), s="disk-stall", x=json.dumps(detail)))
 
 
+def starved(h: HistoryBuilder, node: str, broker: str, from_s: float, to_s: float) -> None:
+    """In beats of two seconds at most, as they are recorded."""
+    while from_s < to_s:
+        until_s = min(from_s + 2, to_s)
+        spent = {"from_ns": int(from_s * 1e9), "to_ns": int(until_s * 1e9), "waited_s": 1.9, "each_s": 0.3}
+        detail = json.dumps({"node": node, "broker": broker, **spent})
+        h.add("scenario", line(OpName.EVENT, OpType.INFO, int(until_s * 1e9), s="starved", x=detail))
+        from_s = until_s
+
+
 def outage() -> HistoryBuilder:
     """p-1 is acknowledged at 49 s and at 56 s, a kill is from 50 s to 52 s, the run from 10 s to 120 s."""
     h = HistoryBuilder()
@@ -120,6 +130,14 @@ class TestScheduled:
         assert judged.verdict is Verdict.INCONCLUSIVE, judged.reason
         assert "the machine's disk stood still for 5.0 s" in judged.reason
 
+    @pytest.mark.parametrize(("node", "broker"), [("broker-a-0", "broker-a"), ("namesrv-1", "")])
+    def test_with_a_node_that_was_starved_it_is_inconclusive(self, demand, node, broker):
+        h = outage()
+        starved(h, node, broker, 50.5, 55.5)
+        judged = judge(h.history(), Rules(gates=OFF, expectations=(demand,)))
+        assert judged.verdict is Verdict.INCONCLUSIVE, judged.reason
+        assert f"{node} was starved of processors for 5.0 s" in judged.reason
+
     def test_one_of_a_paused_client_is_none(self, demand):
         h = outage()
         h.add("nemesis", line(OpName.FAULT, OpType.INFO, int(50.4e9), id="asleep", s="inject",
@@ -135,6 +153,30 @@ def test_a_stall_far_from_the_window_excuses_nothing():
     disk_stall(h, 100, 105)
     stall(h, "p-1", 20, 25)
     stall(h, "p-1", 100, 105)
+    assert verdict(h, require("rto_max_s", "<", 5, window="kill")) is Verdict.BROKEN
+    assert verdict(h, require("unacknowledged", "==", 0)) is Verdict.BROKEN
+
+
+def test_a_broker_that_was_starved_has_touched_the_sends_to_it():
+    def with_one_to(broker: str) -> Verdict:
+        h = outage()
+        # Acknowledged by another one, twice as late as it may.
+        h.send("p-2", "p-2-0", at_s=51).ok(broker=broker, at_s=55.2)
+        starved(h, "broker-b-1", "broker-b", 50.5, 55.5)
+        return verdict(h, require("unacknowledged_in", "<=", 1, window="kill"))
+
+    # What came of two sends is not known, nor who was asked.
+    assert with_one_to("broker-b") is Verdict.INCONCLUSIVE
+    h = outage()
+    h.send("p-2", "p-2-0", at_s=80).info(at_s=83)
+    starved(h, "broker-a-0", "broker-a", 50.5, 55.5)
+    assert verdict(h, require("unacknowledged", "==", 0)) is Verdict.BROKEN, "one was begun long after"
+
+
+def test_a_node_that_was_starved_far_from_the_window_excuses_nothing():
+    h = outage()
+    starved(h, "broker-a-0", "broker-a", 20, 25)
+    starved(h, "broker-a-0", "broker-a", 100, 105)
     assert verdict(h, require("rto_max_s", "<", 5, window="kill")) is Verdict.BROKEN
     assert verdict(h, require("unacknowledged", "==", 0)) is Verdict.BROKEN
 
@@ -182,7 +224,7 @@ def test_a_demand_on_deliveries_names_whose_messages_they_are():
 
 
 def test_an_acknowledgement_written_down_late_is_no_acknowledgement_in_spite_of_a_fault():
-    def late(stalled: bool, disk: bool = False) -> Verdict:
+    def late(stalled: bool, disk: bool = False, node: bool = False) -> Verdict:
         h = outage()
         h.fault("gone", "inject", at_s=130)
         h.fault("gone", "observed", at_s=130.1)
@@ -194,11 +236,14 @@ def test_an_acknowledgement_written_down_late_is_no_acknowledgement_in_spite_of_
             stall(h, "p-1", 129.7, 132.4)
         if disk:
             disk_stall(h, 129.7, 132.4)
+        if node:
+            starved(h, "broker-a-0", "broker-a", 129.7, 132.4)
         return verdict(h, require("ok_despite", "==", 0, window="gone"))
 
     assert late(stalled=False) is Verdict.BROKEN
     assert late(stalled=True) is Verdict.INCONCLUSIVE
     assert late(stalled=False, disk=True) is Verdict.BROKEN, "a disk stamps nothing"
+    assert late(stalled=False, node=True) is Verdict.BROKEN, "nor does a broker"
 
 
 @pytest.mark.parametrize("who", ["p-2", "c-1"])
@@ -221,6 +266,7 @@ def test_what_does_not_depend_on_scheduling_is_not_excused(demand):
     h.read("p-1-0", "p-1-1", "p-1-4", "p-9-9")
     stall(h, "p-1", 50.5, 55.5)
     disk_stall(h, 50.5, 55.5)
+    starved(h, "broker-a-0", "broker-a", 50.5, 55.5)
     assert verdict(h, demand) is Verdict.BROKEN
 
 
@@ -271,6 +317,24 @@ def test_what_is_said_of_it():
     stall(h, "p-1", 50.5, 55.5)
     assert clients_ran(h.history()).message == "not all the time: p-1 stood still for 5.0 s"
     assert clients_ran(h.history()).met
+    h = outage()
+    starved(h, "namesrv-1", "", 50, 56)
+    starved(h, "broker-a-0", "broker-a", 20, 21)
+    starved(h, "broker-a-0", "broker-a", 90, 92)
+    assert clients_ran(h.history()).message == (
+        "not all the time: namesrv-1 was starved of processors for 6.0 s; broker-a-0 was starved of processors for "
+        "2.0 s; broker-a-0 was starved of processors for 1.0 s"
+    )
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_that_nobody_was_seen_to_stand_still_says_who_was_looked_at(watched):
+    h = outage()
+    h.add("scenario", line(OpName.EVENT, OpType.INFO, int(130e9), s="counts", x='{"process": "p-1", "final": true}'))
+    if watched:
+        h.add("scenario", line(OpName.EVENT, OpType.INFO, int(1e9), s="processors-watched", x="{}"))
+    nodes = "nodes, " if watched else ""
+    assert clients_ran(h.history()).message == f"neither clients, {nodes}harness nor disk were seen to stand still"
 
 
 def test_nothing_is_inconclusive():
@@ -336,6 +400,12 @@ class TestAnIndexThatStoodStill:
         disk_stall(h, 40, 99)
         stall(h, "scenario", 40, 99)
         assert self.judged(h).verdict is Verdict.BROKEN
+
+    @pytest.mark.parametrize(("node", "seen"), [("broker-a-0", Verdict.INCONCLUSIVE), ("broker-b-0", Verdict.BROKEN)])
+    def test_a_broker_that_was_starved_is_doubted_itself(self, node, seen):
+        h = self.read()
+        starved(h, node, node[:-2], 40, 99)
+        assert self.judged(h).verdict is seen
 
     def test_nor_does_one_of_a_client(self):
         h = self.read()
