@@ -192,9 +192,9 @@ class Session:
         nobody = guarantee.untested or "no suite reached this row in this run"
         repeats = repeats_of(mine, [v for v, _ in verdicts], settings.repeat)
         reason = reasons([r for v, r in verdicts if v is verdict], verdict, repeats) or nobody
-        unrun = [o for o in mine if o.missing]
-        if settings.runtime == "existing" and verdict is Verdict.HELD and unrun:
-            reason += f"; in part only, for {unrun[0].function} was not run: {unrun[0].not_tested}"
+        unrun = [o for o in mine if o.result is None and not o.broke_off]
+        if verdict is Verdict.HELD and unrun:
+            reason += f"; in part only, for {unrun[0].function} was not run: {unrun[0].verdict()[1]}"
         return Row(
             id=guarantee.id,
             topology=settings.topology.name,

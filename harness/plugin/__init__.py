@@ -190,6 +190,8 @@ def pytest_runtest_makereport(
     """An inconclusive call is an error, not a failure, in the terminal and in JUnit; verdicts need no traceback."""
     report = yield
     prover, topology = outcomes.prover_of(item), selection.topology_of(item)
+    if prover is None and topology is not None and call.excinfo is not None:
+        prover = outcomes.never_begun(item, item.config.stash.get(SESSION, None), topology)
     if prover is not None and call.excinfo is not None:
         outcomes.note(prover, call.excinfo.value)
     if prover is not None and topology and call.when != "call" and sidebyside.is_worker(item.config):

@@ -38,6 +38,16 @@ def prover_of(item: pytest.Item) -> Prover | None:
     return prover if isinstance(prover, Prover) else None
 
 
+def never_begun(item: pytest.Item, session: Session | None, topology: str) -> Prover | None:
+    """The prover of a suite function that lost a fixture of its own before it was given `scenario`; its row is told."""
+    if session is None or session.equipment is None or not selection.marked(item):
+        return None
+    prover = SuiteProver(suite_function(item), session, session.settings[topology], lambda _text: None)
+    prover.outcome.broke_off = ""  # what it ended in says more
+    session.add(topology, prover.outcome)
+    return prover
+
+
 def suite_function(item: pytest.Item) -> SuiteFunction:
     """Its name, claim and guarantees, and which repetition of it this is."""
     instance = selection.instance_of(item)

@@ -374,6 +374,28 @@ def test_bug(scenario):
         assert ended.code == 6
         assert ended.row()["verdict"] == "inconclusive"
 
+    def test_a_bug_of_a_fixture_before_it_is_in_the_row(self, inner: Inner, stub: Stub) -> None:
+        fixture = "import pytest\n\n@pytest.fixture(autouse=True)\ndef other():\n    1 / 0\n"
+        ended = inner(suite=fixture + SUITE)
+        assert ended.code == 6
+        assert ended.row()["verdict"] == "inconclusive"
+        assert "ended in ZeroDivisionError: division by zero" in ended.row()["reason"]
+
+    def test_a_skip_of_a_fixture_before_it_is_in_the_row(self, inner: Inner, stub: Stub) -> None:
+        fixture = "import pytest\n\n@pytest.fixture(autouse=True)\ndef other():\n    pytest.skip('not here')\n"
+        ended = inner(suite=fixture + SUITE)
+        assert ended.code == 6
+        assert (ended.row()["verdict"], ended.row()["reason"]) == ("not-tested", "not here")
+
+    def test_a_row_says_which_of_its_functions_was_not_run(self, inner: Inner, stub: Stub) -> None:
+        other = SUITE.partition("\n\n\n")[2] or SUITE[SUITE.index("@guarantee") :]
+        skips = other.replace("def test_kill", "def test_stop").replace(
+            "    scenario(load", "    import pytest; pytest.skip('not on Mondays')\n    scenario(load"
+        )
+        ended = inner(suite=SUITE + "\n\n" + skips)
+        assert ended.row()["verdict"] == "held"
+        assert ended.row()["reason"].endswith("; in part only, for stop was not run: not on Mondays")
+
     @pytest.mark.parametrize("word", ["skip", "xfail"])
     def test_nor_does_a_skip_after_what_held(self, inner: Inner, stub: Stub, word: str) -> None:
         ended = inner(suite=SUITE + f"    __import__('pytest').{word}('enough')\n")
