@@ -208,7 +208,7 @@ def test_what_is_given_out_of_order_is_seen_where_order_is_demanded(run: Run) ->
         misbehave=switch(reorder_every=50),
         load=(produce(1, rate=400),),
         steps=plan(
-            then(Elapse(seconds=1)),
+            then(AwaitCount(who="p", what="ok", at_least=200)),
             then(StopLoad(name="p")),
             then(StartLoad(load=(consume(1),))),
             then(AwaitDelivered(timeout_s=20)),
