@@ -42,7 +42,8 @@ class CppProducer(Sending):
     """One Producer or TransactionMQProducer whose every send is recorded before it is made and when it is answered.
 
     How often it tries a send, asks for the route and sends heartbeats cannot be set. An answer tells an offset, but
-    neither broker nor queue; the broker is taken from the set-up.
+    neither broker nor queue; the broker is taken from the set-up. Sends are made one at a time until one was
+    acknowledged: while one thread asks for the route, the library tells every other one that there is none.
     """
 
     def __init__(self, config: ProducerConfig, recorder: Recorder, binding: Binding) -> None:
@@ -60,7 +61,10 @@ class CppProducer(Sending):
             "oneway": self._oneway,
             "transaction": self._transaction,
         }
-        self._senders = Senders(config, self._pacer, self.tally, sends[config.mode])
+        self._send_one = sends[config.mode]
+        self._first = threading.Lock()
+        self._routed = threading.Event()
+        self._senders = Senders(config, self._pacer, self.tally, self._send)
 
     def versions(self) -> dict[str, str]:
         """See `Client`."""
@@ -91,6 +95,16 @@ class CppProducer(Sending):
         if config.wait_route:
             _await_route(config)
         self._senders.start()
+
+    def _send(self, n: int) -> None:
+        if not self._routed.is_set():
+            with self._first:
+                if not self._routed.is_set():
+                    self._send_one(n)
+                    if self._config.mode == "oneway" or self.tally.snapshot()["ok"]:
+                        self._routed.set()
+                    return
+        self._send_one(n)
 
     def _message(self, n: int) -> Any:
         config = self._config

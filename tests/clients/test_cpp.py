@@ -50,7 +50,6 @@ def fake():
 @pytest.fixture
 def producer(fake, setup):
     def make(**fields):
-        # Of several threads that send at once some are told "No route info" of a healthy broker.
         fields = {"timeout_ms": 1000, "threads": 1, "max_messages": 20} | fields
         return ProducerConfig("p1", fake.nameserver, "T", client="cpp", cpp=setup, **fields)
 
@@ -122,6 +121,28 @@ def test_a_refusal_is_unknown_for_nobody_is_told_of_it(fake, start, producer, co
     fake.broker().misbehaviour.answers[SEND] = (code, "said so")
     done = run(start, producer(max_messages=2))
     assert {(d["y"], d.get("k")) for d in done.values()} == {("info", None)}
+
+
+@pytest.mark.parametrize("mode", ["sync", "orderly", "oneway"])
+def test_many_threads_that_begin_at_once_all_know_the_route(fake, start, producer, mode):
+    """Without care the library tells all but one of them that there is none."""
+    keys = {"keys": 12} if mode == "orderly" else {}
+    answers = run(start, producer(threads=12, max_messages=240, mode=mode, timeout_ms=10_000, **keys))
+    status = "ONEWAY" if mode == "oneway" else "SEND_OK"
+    assert [d for d in answers.values() if d["s"] != status] == []
+    assert len(answers) == 240
+    if mode != "oneway":
+        assert len(stored(fake)) == 240
+
+
+def test_while_no_send_is_acknowledged_they_are_made_one_at_a_time(fake, start, producer):
+    fake.broker().misbehaviour.answers[SEND] = (2, "not now")
+    worker = start(producer(threads=4, max_messages=4, timeout_ms=300))
+    worker.ready(10)
+    worker.go()
+    worker.done(60)
+    kinds = [d["y"] for d in lines(worker, "send")]
+    assert kinds == ["invoke", "info"] * 4
 
 
 def test_a_lost_connection_is_unknown_or_stored_twice(fake, start, producer):
