@@ -6,10 +6,7 @@ Beside the wheel's Python layer the C functions below it are called where it has
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
-import traceback
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -49,19 +46,6 @@ class Binding:
         code = setter(handle, value)
         if code != 0:
             raise ClientError(f"{function}({value!r}) of the cpp client failed with {code}")
-
-
-def answering(answer: Callable[[], Any]) -> Any:
-    """What a callback answers the library. What is raised ends the process, for nobody above would hear of it.
-
-    The library would go on with whatever number it finds in place of an answer: that a message was consumed, or that a
-    transaction commits.
-    """
-    try:
-        return answer()
-    except BaseException:  # noqa: BLE001  the process ends of it
-        traceback.print_exc()
-        os._exit(70)
 
 
 def log_text() -> str:

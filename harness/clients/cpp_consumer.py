@@ -7,8 +7,9 @@ import threading
 import time
 from typing import Any, Final
 
+from harness.clients.callbacks import answering
 from harness.clients.config import Config
-from harness.clients.cpp_binding import Binding, answering, log_text
+from harness.clients.cpp_binding import Binding, log_text
 from harness.clients.record import Recorder
 from harness.clients.taking import Taking, tellable
 from harness.core.content import examine

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from harness.clients import outcome
+from harness.clients.callbacks import answering
 from harness.clients.config import Config, ProducerConfig
-from harness.clients.cpp_binding import Binding, answering
+from harness.clients.cpp_binding import Binding
 from harness.clients.decisions import decision_of
 from harness.clients.pace import Pacer, Tally
 from harness.clients.record import Recorder, SendLines

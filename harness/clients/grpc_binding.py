@@ -6,6 +6,7 @@ import math
 import sys
 import threading
 import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -88,9 +89,19 @@ def place_of(receipt_handle: str) -> tuple[str, int, int]:
         raise ClientError(f"receipt handle {receipt_handle!r} does not say where its message lies") from None
 
 
-def shut_down(client: Any, timeout_s: float) -> None:
-    """Ends the client as an application would, for at most so long: it says goodbye to each proxy in turn."""
-    ending = threading.Thread(target=client.shutdown, daemon=True, name="shutdown")
+def shut_down(client: Any, timeout_s: float, raised: Callable[[Exception], None]) -> None:
+    """Ends the client as an application would, for at most so long: it says goodbye to each proxy in turn.
+
+    What it raises is told to `raised`: all that it had done is recorded by then.
+    """
+
+    def end() -> None:
+        try:
+            client.shutdown()
+        except Exception as error:  # noqa: BLE001  the client raises whatever was raised below it
+            raised(error)
+
+    ending = threading.Thread(target=end, daemon=True, name="shutdown")
     ending.start()
     ending.join(timeout_s)
 

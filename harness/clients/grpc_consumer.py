@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import traceback
-from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
+from harness.clients.callbacks import answering
 from harness.clients.config import Config, ConsumerConfig
-from harness.clients.grpc_binding import Binding, await_route, place_of, shut_down
-from harness.clients.record import Recorder
+from harness.clients.grpc_binding import Binding, await_route, place_of, shut_down, told
+from harness.clients.record import MAX_ERROR_CHARS, Recorder
 from harness.clients.taking import Taking, tellable
 from harness.core.content import examine
 from harness.core.errors import ClientError
+from harness.core.names import RAISED
 
 _POLL_S: Final = 0.05
 _REQUEST_MS: Final = 3_000
@@ -31,9 +31,9 @@ def make(config: Config, recorder: Recorder) -> GrpcConsumer:
 
     Raises `UsageError` for what it cannot be told, `ClientError` if the library cannot be imported.
     """
-    told = tellable(config, "grpc", broadcasts=False)
-    kind = SimpleConsumer if told.listener == "simple" else PushConsumer
-    return kind(told, recorder, Binding(told.grpc))
+    asked = tellable(config, "grpc", broadcasts=False)
+    kind = SimpleConsumer if asked.listener == "simple" else PushConsumer
+    return kind(asked, recorder, Binding(asked.grpc))
 
 
 class GrpcConsumer(Taking[Binding]):
@@ -44,6 +44,10 @@ class GrpcConsumer(Taking[Binding]):
     """
 
     client = "grpc"
+
+    def __init__(self, config: ConsumerConfig, recorder: Recorder, binding: Binding) -> None:
+        super().__init__(config, recorder, binding)
+        self._said: dict[str, tuple[str, int | None, str] | None] = {}
 
     def start(self) -> None:
         """Starts the client, and returns once proxies know it. Raises `ClientError`."""
@@ -65,7 +69,15 @@ class GrpcConsumer(Taking[Binding]):
 
     def stop(self, timeout_s: float) -> None:
         """Ends the consumer as an application would: what it has is acknowledged, and proxies are told."""
-        shut_down(self._consumer, timeout_s)
+        shut_down(self._consumer, timeout_s, partial(self._raised, "shutdown"))
+
+    def _raised(self, call: str, error: Exception | None) -> None:
+        """Puts on the time axis what a call of the client raised (None: nothing), once for what it raises in a row."""
+        said = None if error is None else told(error)
+        before, self._said[call] = self._said.get(call), said
+        if said is not None and (before is None or before[:2] != said[:2]):
+            name, code, text = said
+            self._recorder.event(RAISED, {"call": call, "error": name, "code": code, "text": text[:MAX_ERROR_CHARS]})
 
     def take(self, message: Any) -> bool:
         """Records a message; False if it is to be consumed again later."""
@@ -98,6 +110,11 @@ class PushConsumer(GrpcConsumer):
         )
 
     def _begin(self) -> None:
+        if self._config.listener == "orderly" and not self._consumer.fifo:
+            raise ClientError(
+                f"the proxies of {self._config.grpc.endpoints} do not give group {self._config.group} its messages in "
+                "order: it was not made with consumeMessageOrderly, or they have not heard of it"
+            )
         if not self._config.wait_assignment:
             return
         # What it owns it does not tell.
@@ -136,14 +153,22 @@ class SimpleConsumer(GrpcConsumer):
         while not self._ended.is_set():
             try:
                 messages = self._consumer.receive(_AT_ONCE, _INVISIBLE_S)
-            except Exception:  # noqa: BLE001  no proxy now: an application would ask again
+            except Exception as error:  # noqa: BLE001  no proxy now: an application would ask again
+                self._raised("receive", error)
                 self._ended.wait(_AFTER_ERROR_S)
                 continue
+            self._raised("receive", None)
             for message in messages:
                 if self.take(message):
-                    # One that is not acknowledged comes again.
-                    with suppress(Exception):
-                        self._consumer.ack(message)
+                    self._acknowledge(message)
+
+    def _acknowledge(self, message: Any) -> None:
+        try:
+            self._consumer.ack(message)
+        except Exception as error:  # noqa: BLE001  one that is not acknowledged comes again
+            self._raised("ack", error)
+        else:
+            self._raised("ack", None)
 
 
 def _listener_class(sdk: Any) -> Any:
@@ -154,10 +179,9 @@ def _listener_class(sdk: Any) -> Any:
             self._consumer = consumer
 
         def consume(self, message: Any) -> Any:
-            try:
-                return sdk.ConsumeResult.SUCCESS if self._consumer.take(message) else sdk.ConsumeResult.FAILURE
-            except BaseException:  # noqa: BLE001  nobody above would hear of it
-                traceback.print_exc()
-                os._exit(70)
+            return answering(partial(self._consumed, message))
+
+        def _consumed(self, message: Any) -> Any:
+            return sdk.ConsumeResult.SUCCESS if self._consumer.take(message) else sdk.ConsumeResult.FAILURE
 
     return Listener

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from harness.clients import outcome
+from harness.clients.callbacks import answering
 from harness.clients.config import Config, ProducerConfig
 from harness.clients.decisions import decision_of
 from harness.clients.grpc_binding import Binding, await_route, due_s, told
@@ -92,15 +93,22 @@ class GrpcProducer(Sending):
         message.body = body_of(message_id, config.body_bytes)
         if config.mode == "orderly":
             message.message_group = str(n % config.keys)
-        if config.delay_level:
-            message.delivery_timestamp = due_s(DELAYS_S[config.delay_level - 1])
         for name, value in config.properties.items():
             message.add_property(name, value)
         return message
 
+    def _begin(self, n: int, message: Any) -> None:
+        """Records that the message is about to be sent, and only then says when it is to come: it must not come sooner.
+
+        Delays are counted from what was recorded, however long this thread stood still before or after.
+        """
+        self._invoke(n)
+        if self._config.delay_level:
+            message.delivery_timestamp = due_s(DELAYS_S[self._config.delay_level - 1])
+
     def _sync(self, n: int) -> None:
         message = self._message(n)
-        self._invoke(n)
+        self._begin(n, message)
         try:
             self._producer.send(message)
         except Exception as error:  # noqa: BLE001  the client raises whatever was raised below it
@@ -111,14 +119,14 @@ class GrpcProducer(Sending):
     def _async(self, n: int) -> None:
         message = self._message(n)
         self._window.acquire()
-        self._invoke(n)
+        self._begin(n, message)
         try:
             future = self._producer.send_async(message)
         except Exception as error:  # noqa: BLE001  see `_sync`
             self._window.release()
             self._failed(n, time.monotonic_ns(), error)
             return
-        future.add_done_callback(partial(self._settled, n))
+        future.add_done_callback(lambda done: answering(partial(self._settled, n, done)))
 
     def _settled(self, n: int, future: Any) -> None:
         now = time.monotonic_ns()
@@ -132,7 +140,7 @@ class GrpcProducer(Sending):
     def _transaction(self, n: int) -> None:
         """A half message, whose completion is recorded before the broker is told its end, if it is told at all."""
         message, transaction = self._message(n), self._producer.begin_transaction()
-        self._invoke(n)
+        self._begin(n, message)
         try:
             self._producer.send(message, transaction)
         except Exception as error:  # noqa: BLE001  see `_sync`
@@ -161,6 +169,9 @@ def _checker_class(sdk: Any) -> Any:
         """The broker asks what became of a message, of this producer or of another one of its topic."""
 
         def check(self, message: Any) -> Any:
+            return answering(partial(self._resolution, message))
+
+        def _resolution(self, message: Any) -> Any:
             commits = decision_of(next(iter(message.keys))).commits
             return sdk.TransactionResolution.COMMIT if commits else sdk.TransactionResolution.ROLLBACK
 

@@ -22,6 +22,9 @@ COUNTED: Final = "counted"
 STALL: Final = "stall"
 """An event of the process that stood still: `{"from_ns", "to_ns"}`."""
 
+RAISED: Final = "raised"
+"""An event of a consumer: what its client raised, and it went on: `{"call", "error", "code", "text"}`, one of several alike."""
+
 DISK_STALL: Final = "disk-stall"
 """An event of the harness: the disk below every store did not take a sync in time. `{"from_ns", "to_ns"}`."""
 

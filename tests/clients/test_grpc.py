@@ -195,3 +195,56 @@ def test_without_a_proxy_or_a_library_it_is_not_made(tmp_path, lib):
 def test_a_handle_that_says_no_place_is_an_error(handle):
     with pytest.raises(ClientError, match="does not say where its message lies"):
         place_of(handle)
+
+
+def raises(call, *words):
+    """The worker's own end, with what was raised in its last words, and with it the scenario's: nothing goes on."""
+    with pytest.raises(ClientError) as died:
+        call()
+    for word in (*words, "code 70"):
+        assert word in str(died.value)
+
+
+def test_a_check_that_raises_is_no_decision_and_ends_the_worker(start, lib):
+    grpcsdk.lay(lib, asks=True, asks_of="nobody-knows")
+    worker = start(producer(lib, mode="transaction", max_messages=1))
+    worker.go()
+    raises(lambda: worker.done(20), "ValueError", "'knows'")
+    assert said(lib, "checked") == []
+
+
+def test_an_answer_that_cannot_be_recorded_ends_the_worker_though_the_client_would_swallow_it(start, lib):
+    grpcsdk.lay(lib, answers={"1": "unheard-of"})
+    worker = start(producer(lib, mode="async", max_messages=4))
+    worker.go()
+    raises(lambda: worker.done(20), "no text of it")
+
+
+def test_what_is_delayed_is_due_after_it_is_recorded_however_long_the_window_was_full(start, lib):
+    grpcsdk.lay(lib, slow_s=1.2)
+    worker = start(producer(lib, mode="async", window=1, max_messages=3, delay_level=1))
+    worker.go()
+    worker.done(20)
+    begun = {d["id"]: d["t"] for d in lines(worker, "send") if d["y"] == "invoke"}
+    shift = time.time_ns() - time.monotonic_ns()
+    early = {e["id"]: (e["due"] * 10**9 - shift - begun[e["id"]]) / 1e9 for e in said(lib, "send")}
+    assert min(early.values()) >= 1, "it would come sooner than a second after it was sent"
+
+
+def test_a_group_that_is_not_made_for_order_is_no_orderly_consumer(start, lib):
+    grpcsdk.lay(lib, stored=STORED, fifo=False)
+    with pytest.raises(ClientError, match="do not give group g its messages in order"):
+        start(consumer(lib, listener="orderly"))
+
+
+def test_what_a_consumer_asked_in_vain_is_recorded_once_in_a_row(start, lib):
+    grpcsdk.lay(lib, stored=STORED, stumbles=3, unacked=True, sulks=True)
+    worker = start(consumer(lib, listener="simple"))
+    worker.wait_progress(lambda p: p.delivered == 2, "given both", 20)
+    worker.stop(5)
+    raised = [json.loads(d["x"]) for d in lines(worker, "event") if d["s"] == "raised"]
+    assert [(x["call"], x["error"], x["code"]) for x in raised] == [
+        ("receive", "AioRpcError", 14),
+        ("ack", "ClientException", 40015),
+        ("shutdown", "ClientException", None),
+    ]

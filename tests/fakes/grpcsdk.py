@@ -12,10 +12,11 @@ from typing import Any
 
 _CODE = """
 import json, threading, time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 HERE = Path(__file__).parent
 SCRIPT = json.loads((HERE / "script.json").read_text())
+POOL = ThreadPoolExecutor(1)
 
 
 class ClientException(Exception):
@@ -30,6 +31,8 @@ class Status:
 class AioRpcError(Exception):
     def code(self): return Status
     def details(self): return "failed to connect"
+class Unheard(Exception):
+    def __str__(self): raise RuntimeError("no text of it")
 class Credentials: pass
 class FilterExpression: pass
 class ClientConfiguration:
@@ -74,7 +77,10 @@ class Client:
         if SCRIPT.get("refuses"):
             raise Exception(SCRIPT["refuses"])
         tell("startup", told=self.configuration.told)
-    def shutdown(self): tell("shutdown")
+    def shutdown(self):
+        tell("shutdown")
+        if SCRIPT.get("sulks"):
+            raise ClientException("had shutdown")
 
 
 class Transaction:
@@ -97,6 +103,8 @@ class Producer(Client):
         if answer == "no-route":
             raise Exception("failed to fetch topic:T route.")
         tell("send", id=key, group=message.message_group, due=message.delivery_timestamp, size=len(message.body))
+        if answer == "unheard-of":
+            raise Unheard()
         if answer == "unavailable":
             raise AioRpcError()
         if answer:
@@ -104,14 +112,27 @@ class Producer(Client):
         if transaction is not None:
             transaction.message = message
             if SCRIPT.get("asks"):
-                tell("checked", id=key, answer=self.checker.check(message))
+                self.ask(SCRIPT.get("asks_of", key))
+    def ask(self, key):
+        # As the client does: what is raised stays in a future that nobody looks at.
+        asked = Message()
+        asked.keys = key
+        def check(): tell("checked", id=key, answer=self.checker.check(asked))
+        POOL.submit(check).exception()
     def send_async(self, message):
         future = Future()
+        if SCRIPT.get("slow_s"):
+            threading.Thread(target=self.settle, args=(future, message), daemon=True).start()
+        else:
+            self.settle(future, message)
+        return future
+    def settle(self, future, message):
         try:
-            future.set_result(self.send(message))
+            receipt = self.send(message)
+            time.sleep(SCRIPT.get("slow_s", 0))
+            future.set_result(receipt)
         except Exception as error:
             future.set_exception(error)
-        return future
 
 
 def stored():
@@ -124,6 +145,7 @@ def stored():
 
 
 class PushConsumer(Client):
+    fifo = SCRIPT.get("fifo", True)
     def __init__(self, configuration, group, listener, subscription, consumption_thread_count=20):
         super().__init__(configuration)
         self.listener, self.__process_queues = listener, {}
@@ -141,13 +163,17 @@ class SimpleConsumer(Client):
         super().__init__(configuration)
         self.left = list(stored())
     def receive(self, most, invisible_s):
-        if SCRIPT.pop("stumbles", False):
+        SCRIPT["stumbles"] = int(SCRIPT.get("stumbles", 0)) - 1
+        if SCRIPT["stumbles"] >= 0:
             raise AioRpcError()
         if not self.left:
             time.sleep(0.05)
         given, self.left = self.left[:2], self.left[2:]
         return given
-    def ack(self, message): tell("ack", id=min(message.keys))
+    def ack(self, message):
+        tell("ack", id=min(message.keys))
+        if SCRIPT.get("unacked"):
+            raise ClientException("the handle is invalid", 40015)
 """
 
 
