@@ -184,7 +184,7 @@ def test_transactions_end_as_decided_though_their_proxy_died(scenario: Prover) -
 
     The decision is recorded before the broker is told, if it is told at all: half of them it must ask for. A client
     whose proxy died looks after the way by which it is asked every five minutes alone: until then the broker must not
-    have given up asking.
+    have given up asking. Of those whose end a proxy confirmed nobody need be asked: they are demanded apart.
     """
     halves = produce(PRODUCERS, rate=60, threads=2, mode="transaction", client="grpc")
     scenario(
@@ -197,7 +197,9 @@ def test_transactions_end_as_decided_though_their_proxy_died(scenario: Prover) -
         drain_s=LOOKS_AFTER_S + 60,
         demand=[
             forbid("lost", replicas="master"),
-            forbid("undelivered"),
+            forbid("undelivered", group="g"),
+            forbid("lost", replicas="master", told=True),
+            forbid("undelivered", group="g", told=True),
             forbid("stored-though-failed"),
             forbid("phantom"),
         ],

@@ -11,7 +11,7 @@ import polars as pl
 from harness.checkers import narrow
 from harness.checkers.hit import ended_by_faults
 from harness.core.history import History
-from harness.core.names import ACTED, COUNTED, COUNTS, DRAIN, READ_ALL, ROSTER
+from harness.core.names import ACTED, COUNTED, COUNTS, DRAIN, READ_ALL, ROSTER, TOLD
 from harness.core.verdict import Assumption
 
 NAME: Final = "complete-record"
@@ -63,7 +63,8 @@ def unbooked(history: History) -> History:
     """
     processes = {n: {k: v for k, v in about.items() if k != COUNTED} for n, about in history.processes.items()}
     seen = tuple(o for o in history.observations if not o.name.startswith(DRAIN))
-    return replace(history, events=(), processes=processes, observations=seen)
+    told = tuple(e for e in history.events if e.name == TOLD)  # which sends a demand is about, and nothing of the books
+    return replace(history, events=told, processes=processes, observations=seen)
 
 
 def _own(history: History, name: str) -> Iterator[Any]:

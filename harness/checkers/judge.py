@@ -127,8 +127,8 @@ def _rounded(stage: Callable[[History, str], float], history: History, fault: st
 
 
 def _loss_figures(history: History, phase: str, checks: list[Check]) -> dict[str, Any]:
-    # What was lost of the beginning alone is not how much was lost.
-    whole = (c.finding for c in checks if "sent_before=" not in c.demand)
+    # What was lost of the beginning alone, or of what nobody was asked about, is not how much was lost.
+    whole = (c.finding for c in checks if "sent_before=" not in c.demand and "told=" not in c.demand)
     finding = next((found for found in whole if found is not None and found.kind == "lost"), None)
     if finding is None:
         try:

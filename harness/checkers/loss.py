@@ -27,18 +27,20 @@ def lost(  # noqa: PLR0913 - each narrows on its own, and suites name them
     process: str | None = None,
     broker: str | None = None,
     statuses: Sequence[str] | None = None,
+    told: bool = False,
 ) -> Finding:
     """Acknowledged sends that no read of the phase found on any of the replicas.
 
     Only outcome ok counts: an absent info proves nothing. With `statuses` it is about the sends that were answered with
-    one of these weaker ones (FLUSH_SLAVE_TIMEOUT...) instead, which says "stored" too. Sound only if every queue was
-    read to its end, which is the judge's business.
+    one of these weaker ones (FLUSH_SLAVE_TIMEOUT...) instead, which says "stored" too. With `told` it is about
+    transactions of which the producer was told that they had ended (by the gRPC client; others do not tell). Sound only
+    if every queue was read to its end, which is the judge's business.
     """
-    acked = narrow.acked_of(history, process, topic, broker, sent_after, sent_before, statuses)
+    acked = narrow.acked_of(history, process, topic, broker, sent_after, sent_before, statuses, told=told)
     return _absent("lost", acked, narrow.reads_of(history, phase, replicas).select("m"))
 
 
-def undelivered(
+def undelivered(  # noqa: PLR0913 - as above
     history: History,
     *,
     group: str | None = None,
@@ -47,14 +49,16 @@ def undelivered(
     topic: str | None = None,
     process: str | None = None,
     broker: str | None = None,
+    told: bool = False,
 ) -> Finding:
     """Acknowledged sends that a group was never given; in a broadcasting group, that any of its members was not given.
 
     One that was refused is owed again, until it is not refused, or refused for the last time and so a dead letter; the
     figure `refused` is how many were given and came not again. A group is owed what went to the topics that its members
-    consume. Counts (message, group) pairs. Says nothing of why: a consumer may have been stopped too early.
+    consume. `told` is as in `lost`. Counts (message, group) pairs. Says nothing of why: a consumer may have been ended
+    too early.
     """
-    acked = narrow.acked_of(history, process, topic, broker, sent_after, sent_before)
+    acked = narrow.acked_of(history, process, topic, broker, sent_after, sent_before, told=told)
     parts = []
     of = refused = 0
     for name in narrow.groups_of(history, group):

@@ -14,7 +14,7 @@ import polars as pl
 
 from harness.core.errors import MetricUnavailable
 from harness.core.history import History
-from harness.core.names import REFUSED
+from harness.core.names import REFUSED, TOLD
 from harness.core.refusal import last_attempt
 from harness.core.window import FaultWindow
 
@@ -30,6 +30,8 @@ Since = Literal["inject", "observed", "heal", "recovered"]
 Until = Literal["inject", "observed", "heal", "recovered", "end"]
 Replicas = str | Sequence[str] | None
 QUEUE: Final = ["broker", "topic", "queue"]
+_CALM_NS: Final = 2_000_000_000
+"""What a producer was told so long before a fault has long been handed on by whoever told it."""
 
 
 def is_master(node: str) -> bool:
@@ -170,7 +172,7 @@ def sends_of(
     return history.sends.filter(conditions) if conditions else history.sends
 
 
-def acked_of(
+def acked_of(  # noqa: PLR0913 - each narrows on its own
     history: History,
     process: str | None = None,
     topic: str | None = None,
@@ -178,12 +180,15 @@ def acked_of(
     sent_after: str | None = None,
     sent_before: str | None = None,
     statuses: Sequence[str] | None = None,
+    *,
+    told: bool = False,
 ) -> pl.DataFrame:
     """Acknowledged sends; `sent_after` a fault bit (by invoke), `sent_before` one was injected (by completion).
 
     Both may also name a step that ended well: what was begun after it had ended, what completed before it began.
 
-    With `statuses` those that were answered with one of these instead of SEND_OK.
+    With `statuses` those that were answered with one of these instead of SEND_OK. With `told` those whose transaction's
+    end was confirmed to the producer, and not just before or under a fault: nobody need ask it any more.
     """
     weaker = (pl.col("outcome") == "info") & text("status").is_in(list(statuses or ()))
     acked = sends_of(history, process, topic, broker).filter(weaker if statuses else pl.col("outcome") == "ok")
@@ -191,7 +196,23 @@ def acked_of(
         acked = acked.filter(pl.col("invoke_ns") >= _turn(history, sent_after, "observed"))
     if sent_before is not None:
         acked = acked.filter(pl.col("complete_ns") <= _turn(history, sent_before, "inject"))
-    return acked
+    return acked.filter(text("id").is_in(_told(history))) if told else acked
+
+
+def _told(history: History) -> list[str]:
+    """Ids of messages whose transaction's end was confirmed while all was calm."""
+    rough = [
+        (w.inject_ns - _CALM_NS, FOREVER_NS if w.observed_ns is None else max(w.observed_ns, w.inject_ns))
+        for w in history.windows
+    ]
+    ids = [
+        str(event.detail.get("id"))
+        for event in history.events
+        if event.name == TOLD and not any(begin <= event.time_ns <= end for begin, end in rough)
+    ]
+    if not ids:
+        raise MetricUnavailable("no producer was told that a transaction of its had ended: none need be asked about")
+    return ids
 
 
 def _turn(history: History, name: str, what: Literal["inject", "observed"]) -> int:

@@ -19,7 +19,7 @@ Params = Mapping[str, Any]
 Plant = Callable[[History, Params], History | None]
 STRAY: Final = "planted-message-that-nobody-sent"
 _LANE: Final = ["process", *QUEUE]
-_NARROW: Final = ("process", "topic", "broker", "sent_after", "sent_before", "statuses")
+_NARROW: Final = ("process", "topic", "broker", "sent_after", "sent_before", "statuses", "told")
 
 
 def lost(history: History, params: Params) -> History | None:

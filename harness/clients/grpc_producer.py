@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from harness.clients.record import Recorder, SendLines
 from harness.clients.senders import Senders, Sending
 from harness.core.content import body_of
 from harness.core.errors import ClientError, UsageError
+from harness.core.names import TOLD
 
 DELAYS_S: Final = (1, 5, 10, 30, *(60 * m for m in range(1, 11)), 1200, 1800, 3600, 7200)
 """Of the delay levels, from 1 on, as every broker has them: this client says when, and not which level."""
@@ -150,9 +150,15 @@ class GrpcProducer(Sending):
         status = "COMMIT_MESSAGE" if decision.commits else "ROLLBACK_MESSAGE"
         self._end(n, time.monotonic_ns(), outcome.of_status(status), status)
         if decision.at_once:
-            # What the broker was not told it asks for: the decision stands.
-            with suppress(Exception):
-                (transaction.commit if decision.commits else transaction.rollback)()
+            self._tell(n, transaction.commit if decision.commits else transaction.rollback)
+
+    def _tell(self, n: int, end: Callable[[], Any]) -> None:
+        """Ends the transaction of message n. What the broker was not told it asks for: the decision stands."""
+        try:
+            end()
+        except Exception:  # noqa: BLE001  see `_sync`
+            return
+        self._recorder.event(TOLD, {"id": f"{self._config.process}-{n}"})
 
     def _stored(self, n: int, now_ns: int) -> None:
         self._end(n, now_ns, outcome.of_status("SEND_OK"), "SEND_OK", self._config.grpc.broker)

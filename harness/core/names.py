@@ -23,7 +23,10 @@ STALL: Final = "stall"
 """An event of the process that stood still: `{"from_ns", "to_ns"}`."""
 
 RAISED: Final = "raised"
-"""An event of a consumer: what its client raised, and it went on: `{"call", "error", "code", "text"}`, one of several alike."""
+"""An event of a consumer: `{"call", "error", "code", "text"}` of what its client raised, the first of several alike."""
+
+TOLD: Final = "told"
+"""An event of a producer: the end of a transaction was confirmed to it. `{"id"}` of the message."""
 
 DISK_STALL: Final = "disk-stall"
 """An event of the harness: the disk below every store did not take a sync in time. `{"from_ns", "to_ns"}`."""

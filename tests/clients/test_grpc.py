@@ -123,6 +123,16 @@ def test_a_transaction_is_recorded_before_the_broker_is_told_and_asks_for_what_i
     assert told == [("commit", "p-1-0"), ("rollback", "p-1-1")], "the other two are for the broker to ask about"
 
 
+@pytest.mark.parametrize("forgets", [True, False])
+def test_that_a_transaction_ended_is_told_only_where_it_was_confirmed(start, lib, forgets):
+    grpcsdk.lay(lib, forgets=forgets)
+    worker = start(producer(lib, mode="transaction", max_messages=4))
+    worker.go()
+    worker.done(20)
+    told = [json.loads(d["x"])["id"] for d in lines(worker, "event") if d["s"] == "told"]
+    assert told == ([] if forgets else ["p-1-0", "p-1-1"]), "of the other two the broker must ask"
+
+
 def test_a_half_message_that_failed_is_nothing_else(start, lib):
     grpcsdk.lay(lib, answers={"0": "unavailable"})
     done = run(start, producer(lib, mode="transaction", max_messages=1))
