@@ -40,19 +40,22 @@ _TERMS: Final = (
     "jvm_opts",
 )
 """Options by which two runs are of different clusters."""
+_Which = tuple[str, str, str]
+"""A row of a run: topology, guarantee, and of several clients which (empty where the run has one)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """One run directory as it was read: what of it is counted, and why not all of it is.
 
-    `promised` are the rows that it was to judge, by topology and guarantee, `whole` says that it came to its end,
+    `promised` are the rows that it was to judge, `rows` those that are counted, `whole` says that it came to its end,
     `copy_of` is alike for copies.
     """
 
     past: Past | None
     doubt: Doubtful | None
-    promised: frozenset[tuple[str, str]] = frozenset()
+    promised: frozenset[_Which] = frozenset()
+    rows: frozenset[_Which] = frozenset()
     terms: str = ""
     whole: bool = False
     copy_of: str = ""
@@ -119,13 +122,14 @@ def _read(root: Path, directory: Path) -> Found:
     try:
         rows, digest = _rows(directory, session)
     except EvidenceError as error:
-        return Found(None, Doubtful(place, href, at, _told(error, directory)), promised, terms)
+        return Found(None, Doubtful(place, href, at, _told(error, directory)), promised, terms=terms)
     whole = bool(run.ended_utc)
     counted = _judged(rows, session) if whole else tuple(r for r in rows if standing(r) is Standing.BROKEN)
     past = Past(place, href, at, run, counted)
     reason = _why_doubtful(run, session, rows, counted)
     doubt = Doubtful(place, href, at, reason) if reason else None
-    return Found(past if whole or counted else None, doubt, promised, terms, whole, f"{run.id} {digest}")
+    there = frozenset(_which(row, session) for row in counted)
+    return Found(past if whole or counted else None, doubt, promised, there, terms, whole, f"{run.id} {digest}")
 
 
 def _run_and_session(directory: Path) -> tuple[Run, StoredSession]:
@@ -138,15 +142,21 @@ def _run_and_session(directory: Path) -> tuple[Run, StoredSession]:
         raise EvidenceError(f"run.json: {told}; restore the file") from None
 
 
-def _to_judge(run: Run, session: StoredSession) -> frozenset[tuple[str, str]]:
+def _which(row: Row, session: StoredSession) -> _Which:
+    several = any(told.client for told in session.topologies.values())
+    return row.topology, row.id, row.client if several else ""
+
+
+def _to_judge(run: Run, session: StoredSession) -> frozenset[_Which]:
     """Of what its topologies promise the rows that a suite function it was to run judges; all, if none is known to."""
-    promised = {(topology_of(at), name) for at, told in session.topologies.items() for name in told.promised}
+    each = session.topologies.items()
+    promised = {(topology_of(at), name, told.client) for at, told in each for name in told.promised}
     places = [word.rstrip("/") for word in run.replay.split() if word.startswith("suites")]
     functions = {g.id: (*g.scenarios, *g.nightly) for g in load_catalogue().guarantees}
     asked = {
-        (topology, name)
-        for topology, name in promised
-        if any(f == at or f.startswith((f"{at}/", f"{at}::")) for f in functions.get(name, ()) for at in places)
+        which
+        for which in promised
+        if any(f == at or f.startswith((f"{at}/", f"{at}::")) for f in functions.get(which[1], ()) for at in places)
     }
     return frozenset(asked or promised)
 
@@ -177,8 +187,13 @@ def _rows(directory: Path, session: StoredSession) -> tuple[tuple[Row, ...], str
 
 def _judged(rows: tuple[Row, ...], session: StoredSession) -> tuple[Row, ...]:
     """Without those that no suite function was run for: the run was not asked for them, or no suite judges them."""
-    ran = {(outcome.topology, name) for outcome in session.outcomes for name in outcome.guarantees}
-    return tuple(row for row in rows if row.verdict is not Verdict.NOT_TESTED or (row.topology, row.id) in ran)
+    clients = {at: told.client for at, told in session.topologies.items()}
+    ran = {
+        (topology_of(outcome.topology), name, clients.get(outcome.topology, ""))
+        for outcome in session.outcomes
+        for name in outcome.guarantees
+    }
+    return tuple(row for row in rows if row.verdict is not Verdict.NOT_TESTED or _which(row, session) in ran)
 
 
 def _why_doubtful(run: Run, session: StoredSession, rows: tuple[Row, ...], counted: tuple[Row, ...]) -> str:
@@ -215,4 +230,4 @@ def _again(one: Found, found: list[Found]) -> bool:
         if other.whole and other.past is not None and other.terms == one.terms and other.past.at > doubt.at
     )
     # What a later run promised and no suite function of it was for was judged by nobody.
-    return one.promised <= {(row.topology, row.id) for other in later if other.past for row in other.past.rows}
+    return one.promised <= {which for other in later for which in other.rows}

@@ -120,6 +120,12 @@ def _load(told: Path, directory: Path, *, anew: bool) -> Stored:
         )
     stored_code = exit_code(rows)[0]
     rows = judged_anew(directory) if anew else rows
+    clients = list(dict.fromkeys(row.client for row in rows))
+    if len(clients) > 1:
+        raise UsageError(
+            f"{told} has several clients ({', '.join(clients)}): what holds with one must not stand for another; "
+            "run both releases with one --client, and compare client by client"
+        )
     by_key: dict[Key, Row] = {}
     for row in rows:
         if (row.id, row.topology) in by_key:

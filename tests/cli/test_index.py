@@ -359,3 +359,24 @@ def test_a_row_that_is_well_again_is_not_called_unchanged_in_silence(tmp_path, c
     assert "2 times in a row" in words.text["unsteady"]
     assert "broken" in words.text["unsteady"]
     assert COPIES not in words.text["unsteady"]
+
+
+def test_of_several_clients_each_has_its_rows_and_what_one_cannot_do_is_not_lost(tmp_path):
+    for day, verdict in enumerate(("held", "not-tested"), 1):
+        both = (row(KILL), row(KILL, verdict, client="cpp"))
+        store(tmp_path / f"run-{day}", f"2026-12-{day:02}T02:00", *both, options={"client": "java, cpp"})
+    words = read(tmp_path)
+    assert "client cpp" in words.text["changes"], "it held with that client, and now nobody tries it"
+    assert "client java" not in words.text["changes"]
+
+
+def test_a_run_that_was_cut_short_is_judged_again_only_with_each_of_its_clients(tmp_path):
+    options = {"client": "java, cpp"}
+    both = (row(KILL), row(KILL, client="cpp"))
+    store(tmp_path / "short", "2026-12-01T02:00", *both, ended=False, options=options)
+    store(tmp_path / "one", "2026-12-02T02:00", row(KILL), row(COPIES, client="cpp"), options=options)
+    index(tmp_path)
+    assert cases(tmp_path)["short"] == "error", "nobody tried it again with that client"
+    store(tmp_path / "two", "2026-12-03T02:00", *both, options=options)
+    index(tmp_path)
+    assert "short" not in cases(tmp_path)

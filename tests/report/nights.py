@@ -41,7 +41,10 @@ def store(
     options: dict[str, Any] | None = None,
     replay: str = "",
 ) -> Path:
-    """A run directory with these rows; `ran` are the guarantees that a suite function was run for (None: all)."""
+    """A run directory with these rows; `ran` are the guarantees that a suite function was run for (None: all).
+
+    Of several clients each has a part of its own.
+    """
     place.mkdir(parents=True)
     (place / "scenarios").mkdir()
     given = {"topology": ["1m"], "rocketmq": "5.3.3", "timers": "fast", "guarantees": [r.id for r in rows]}
@@ -55,11 +58,20 @@ def store(
     )
     (place / "verdicts.json").write_text(verdicts_json(run, rows))
     (place / "report.html").write_text("a page")
+    clients = list(dict.fromkeys(r.client for r in rows)) or ["java"]
+    apart = len(clients) > 1
+    of = {client: [r.id for r in rows if r.client == client] for client in clients}
+    at = {client: f"1m@{client}" if apart else "1m" for client in clients}
     session = {
         "version": "5.3.3",
         "java_major": 25,
-        "topologies": {"1m": {"topology": {}, "promised": [r.id for r in rows]}},
-        "outcomes": [{"topology": "1m", "guarantees": [r.id for r in rows] if ran is None else list(ran)}],
+        "topologies": {
+            at[client]: {"topology": {}, "promised": of[client], "client": client if apart else ""}
+            for client in clients
+        },
+        "outcomes": [
+            {"topology": at[client], "guarantees": of[client] if ran is None else list(ran)} for client in clients
+        ],
         "exit_code": code,
         "verdicts_sha256": sha256_of(place / "verdicts.json"),
     }
