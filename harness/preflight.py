@@ -23,6 +23,7 @@ from harness.planning import groups_of, names_of_topics, topology_of
 from harness.scenario import Heal, Inject, Look, Scenario
 from harness.topology import Topology
 from harness.topology.links import behind
+from harness.unnoticed import check_proxies, unnoticed
 from harness.workloads.abilities import NO_BROKER, lacks, unseen
 from harness.workloads.load import Load, Produce, is_called, workers_of
 from harness.workloads.probes import (
@@ -94,6 +95,7 @@ def check(scenario: Scenario, declared: Topology) -> None:
         _check_fields(scenario, nodes)
         _check_targets(scenario, nodes)
         _check_link_faults(scenario, topology, nodes)
+        check_proxies(scenario, nodes)
     except UsageError as slip:
         raise UsageError(f"scenario {scenario.name}: {slip}") from None
 
@@ -114,7 +116,10 @@ def check_client(scenario: Scenario, declared: Topology, client: str) -> None:
         of_one = demand.params.get("broker") is not None
         if (reason := unseen(name, what, broker=of_one, brokers=brokers)) is not None:
             raise ClientLacks(f"scenario {scenario.name}: {reason}")
-    if name == "grpc" and brokers > 1 and (hit := _broker_hit(scenario, _Declared(topology, scenario.loads()))):
+    nodes = _Declared(topology, scenario.loads())
+    if why := unnoticed(scenario, nodes, name):
+        raise ClientLacks(f"scenario {scenario.name}, {why}")
+    if name == "grpc" and brokers > 1 and (hit := _broker_hit(scenario, nodes)):
         raise ClientLacks(f"scenario {scenario.name}: whether {hit} had anything to lose cannot be seen: {NO_BROKER}")
 
 

@@ -40,7 +40,10 @@ _UNSEEN: Final = {
     "cpp": _by_place("cpp"),
     "grpc": _by_place("grpc")
     | dict.fromkeys(("queues_per_member", "queues_in_use", "owners_per_queue", "taken_over_s"), _POPS)
-    | {"stops_using_s": "the grpc client does not tell its route"},
+    | {
+        "stops_using_s": "the grpc client does not tell its route",
+        "reordered-delivery": "the grpc client keeps the order of each message group, and not that of a queue",
+    },
 }
 _OF_BROKERS: Final = frozenset({"lacking", "rpo_ms", "rpo_excess_ms", "broker_share", "answered_in", "full_service_s"})
 """Anomalies and metrics that are about what each broker acknowledged, whichever is asked for."""

@@ -52,7 +52,6 @@ def test_grpc(scenario: Prover) -> None:
             forbid("undelivered"),
             forbid("stored-though-failed"),
             forbid("reordered-key", group="go"),
-            forbid("reordered-delivery", group="go"),
             metric("delay_s", which="least", process="plate", group="gl") >= 5,
         ],
         gates=Gates(

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from harness import preflight
-from harness.core.errors import ClientLacks
-from harness.faults import Kill, master, nameserver, proxy
+from harness.core.errors import ClientLacks, UsageError
+from harness.faults import ALL_CLIENTS, ALL_PROXIES, Kill, Partition, isolate, master, nameserver, proxy
 from harness.scenario import ClusterNeeds, Scenario, at, forbid, metric, plan, rules
 from harness.topology import Topology, load_topology
 from harness.workloads.abilities import lacks, unseen
 from harness.workloads.load import Load, consume, produce
+from harness.workloads.probes import AwaitDropped
 
 PROXIED = load_topology("2m-2s-sync-proxy")
 ONE_BROKER = load_topology("1m").model_copy(update={"proxies": 1})
@@ -78,6 +79,13 @@ def test_what_is_demanded_of_one_broker_is_seen_only_where_there_is_one() -> Non
     assert unseen("java", "lacking", broker=True, brokers=2) is None
 
 
+def test_the_order_of_a_queue_is_not_what_it_keeps() -> None:
+    """It gives the message groups of a batch to several threads: what a queue holds in turn need not come in turn."""
+    assert "order of each message group" in str(unseen("grpc", "reordered-delivery"))
+    assert unseen("grpc", "reordered-key") is None
+    assert unseen("cpp", "reordered-delivery") is None
+
+
 def told(topology: Topology, client: str = "grpc", **more: Any) -> str:
     declared = Scenario(name="s", load=(produce(),), **({"rules": rules(forbid("lost"))} | more))
     try:
@@ -92,12 +100,47 @@ def test_a_fault_on_one_of_several_brokers_is_not_judged_with_it() -> None:
     assert "whether broker-b-0 had anything to lose cannot be seen" in told(PROXIED, **hurt)
     assert told(PROXIED, "java", **hurt) == ""
     assert told(ONE_BROKER, steps=plan(at(1, Kill(target=master()), until=2))) == ""
-    assert told(PROXIED, steps=plan(at(1, Kill(target=f"{proxy(0)}+{nameserver(0)}"), until=2))) == ""
+    assert told(PROXIED, steps=plan(at(1, Kill(target=f"{ALL_PROXIES}+{nameserver(0)}"), until=2))) == ""
 
 
 def test_demands_and_gates_on_one_broker_are_not_judged_with_it() -> None:
     assert "ok_in cannot be judged" in told(PROXIED, rules=rules(metric("ok_in", window="w", broker="broker-a") > 0))
     assert told(PROXIED, rules=rules(forbid("lost", replicas="slave"))) == ""
+
+
+def hurting(*faults: Any, **more: Any) -> dict[str, Any]:
+    return {"steps": plan(*(at(1, fault, until=2, name=f"f{n}") for n, fault in enumerate(faults)))} | more
+
+
+def test_a_cut_between_clients_and_what_they_do_not_talk_to_is_not_put_to_the_test() -> None:
+    cut = Partition(sources=ALL_CLIENTS, sinks=nameserver(0))
+    assert "is not cut off from namesrv-1 by any cut" in told(PROXIED, **hurting(cut))
+    assert told(PROXIED, "java", **hurting(cut)) == ""
+    assert told(ONE_BROKER, **hurting(isolate(nameserver(0)))) == "", "proxies are cut off from it as well"
+    assert told(PROXIED, **hurting(Partition(sources=ALL_CLIENTS, sinks=ALL_PROXIES))) == ""
+
+
+def test_a_broker_holds_no_connection_of_it() -> None:
+    look = {"steps": plan(at(1, Kill(target="client/p-1"), until=2), at(3, AwaitDropped(who="p-1", since="kill")))}
+    assert "no broker holds a connection of the grpc client" in told(ONE_BROKER, **look)
+    assert told(ONE_BROKER, "java", **look) == ""
+
+
+@pytest.mark.parametrize("client", ["java:4.9.7", "remoting"])
+@pytest.mark.parametrize("fault", [Kill(target=ALL_PROXIES), Partition(sources=ALL_PROXIES, sinks=nameserver(0))])
+def test_what_befalls_proxies_is_put_to_nobody_else(client: str, fault: Any) -> None:
+    name = client.partition(":")[0]
+    assert f"the {name} client does not talk to proxies" in told(PROXIED, client, **hurting(fault))
+    assert told(PROXIED, client, **hurting(isolate(nameserver(0)))) == ""
+
+
+@pytest.mark.parametrize("fault", [Kill(target=proxy(1)), Partition(sources=proxy(1), sinks=nameserver(0))])
+def test_a_fault_of_one_proxy_alone_may_hit_the_one_that_nobody_uses(fault: Any) -> None:
+    gates = {"rules": rules(forbid("lost")), "load": (produce(client="grpc"),)}
+    with pytest.raises(UsageError, match=r"proxy-2 is hurt and proxy-1 is not, .*: hurt each of them in turn"):
+        preflight.check(Scenario(name="s", **hurting(fault, **gates)), PROXIED)
+    preflight.check(Scenario(name="s", **hurting(fault, Kill(target=proxy(0)), **gates)), PROXIED)
+    preflight.check(Scenario(name="s", **hurting(isolate(nameserver(0)), **gates)), PROXIED)
 
 
 def test_a_control_on_a_cluster_without_proxies_is_not_for_it() -> None:
