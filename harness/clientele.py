@@ -13,17 +13,22 @@ from harness.settings import ALL_CLIENTS, CLIENTS, choice
 from harness.topology import Topology
 
 
-def with_clients(names: Sequence[str], topologies: Sequence[Topology]) -> list[dict[str, Any]]:
+def with_clients(names: Sequence[str], topologies: Sequence[Topology], *, ours: bool = True) -> list[dict[str, Any]]:
     """Topology and client of each part of a run. Raises UsageError for a client that a topology has nothing for.
 
-    Of `all` clients those that cannot be had here, or of no topology, are left out, each with the reason.
+    Of `all` clients those that cannot be had here, or of a topology, are left out, each with the reason. `ours` is as
+    in `check_client`.
     """
     every = list(CLIENTS) if ALL_CLIENTS in names else []
     wanted = list(dict.fromkeys([*(parse_client(n) for n in names if n != ALL_CLIENTS), *every])) or ["java"]
     named = [n for n in wanted if n in names or n not in every]
     for client, topology in product(named, topologies):
-        check_client(client, topology)
+        check_client(client, topology, ours=ours)
     absent = {c: why for c in wanted if c not in named and (why := _why_absent(c, topologies))}
+    for topology in topologies:
+        for client in wanted:
+            if client not in (*named, *absent) and (why := lacks_proxies(client, topology)):
+                absent[f"{client} on {topology.name}"] = why
     parts = [
         {"topology": topology, "client": client, "absent": absent}
         for topology in topologies
@@ -47,8 +52,11 @@ def parse_client(value: str) -> str:
     Raises UsageError, also for a version whose jars are not pinned.
     """
     name, colon, version = value.partition(":")
+    if "," in value:
+        each = " ".join(f"--client={part.strip()}" for part in value.split(",") if part.strip())
+        raise UsageError(f"--client {value!r}: one option names one client: write {each or 'one of them'}")
     if name not in CLIENTS:
-        choice("client", value, CLIENTS)  # which says so
+        choice("client", value, (*CLIENTS, ALL_CLIENTS))  # which says so
     known = [str(v) for v in supported_clients()]
     if colon and (name != "java" or version not in known):
         names = f"remoting, cpp, grpc, java, or java: and one of {known}"
@@ -72,9 +80,11 @@ def lacks_proxies(client: str, topology: Topology) -> str:
     return f"it talks to proxies, and {topology.name} has none"
 
 
-def check_client(client: str, topology: Topology) -> None:
-    """Raises UsageError for a client that the topology has nothing for."""
+def check_client(client: str, topology: Topology, *, ours: bool = True) -> None:
+    """Raises UsageError for a client that the topology has nothing for; `ours` are clusters that the harness starts."""
     if why := lacks_proxies(client, topology):
+        if not ours:
+            raise UsageError(f"--client {client}: {why} that --runtime existing would know of: take another client")
         raise UsageError(
             f"--client {client}: {why}: take --topology 2m-2s-sync-proxy, "
             "or a topology file of your own that says proxies: 2"

@@ -121,7 +121,7 @@ def _of_existing(get: Callable[[str], Any]) -> list[Settings]:
             found=found,
             hooks=hooks,
         )
-        for more in with_clients(asked(get, "client") or [], [found.topology])
+        for more in with_clients(asked(get, "client") or [], [found.topology], ours=False)
     ]
 
 

@@ -44,6 +44,18 @@ class Binding:
         timeout_s = max(1, math.ceil(timeout_ms / 1000))
         return self.sdk.ClientConfiguration(self._setup.endpoints, self.sdk.Credentials(), "", timeout_s)
 
+    def startup(self, client: Any, what: str) -> None:
+        """Starts the client. Raises `ClientError` with the first that went wrong: to clean up fails where little is."""
+        try:
+            client.startup()
+        except Exception as error:  # noqa: BLE001  the client raises whatever was raised below it
+            first: BaseException = error
+            while first.__context__ is not None:
+                first = first.__context__
+            raise ClientError(
+                f"the grpc {what} did not start with {self._setup.endpoints}: {type(first).__name__}: {first}"
+            ) from None
+
     def await_settings(self, client: Any) -> None:
         """Returns once a proxy has told the client how often to try, and knows what it is. Raises `ClientError`.
 

@@ -52,10 +52,7 @@ class GrpcConsumer(Taking[Binding]):
     def start(self) -> None:
         """Starts the client, and returns once proxies know it. Raises `ClientError`."""
         self._consumer = self._made({self._config.topics[0]: self._binding.sdk.FilterExpression()})
-        try:
-            self._consumer.startup()
-        except Exception as error:  # noqa: BLE001  the client raises whatever was raised below it
-            raise ClientError(f"the grpc consumer did not start: {type(error).__name__}: {error}") from None
+        self._binding.startup(self._consumer, "consumer")
         if self._config.wait_assignment:
             await_route(self._consumer, self._config.topics[0])
             self._binding.await_settings(self._consumer)

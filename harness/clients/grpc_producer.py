@@ -17,7 +17,7 @@ from harness.clients.pace import Pacer, Tally
 from harness.clients.record import Recorder, SendLines
 from harness.clients.senders import Senders, Sending
 from harness.core.content import body_of
-from harness.core.errors import ClientError, UsageError
+from harness.core.errors import UsageError
 from harness.core.names import TOLD
 
 DELAYS_S: Final = (1, 5, 10, 30, *(60 * m for m in range(1, 11)), 1200, 1800, 3600, 7200)
@@ -75,10 +75,7 @@ class GrpcProducer(Sending):
         checker = _checker_class(sdk)() if config.mode == "transaction" else None
         topics = (config.topic,) if config.wait_route else ()
         self._producer = sdk.Producer(self._binding.configuration(config.timeout_ms), topics, checker=checker)
-        try:
-            self._producer.startup()
-        except Exception as error:  # noqa: BLE001  see `_sync`
-            raise ClientError(f"the grpc producer did not start: {type(error).__name__}: {error}") from None
+        self._binding.startup(self._producer, "producer")
         if config.wait_route:
             await_route(self._producer, config.topic)
             self._binding.await_settings(self._producer)

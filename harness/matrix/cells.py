@@ -12,12 +12,12 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
-from harness.clientele import parse_client
+from harness.clientele import check_client, parse_client
 from harness.core import names
 from harness.core.errors import EvidenceError, UsageError
 from harness.core.expectation import Data
 from harness.core.verdict import Verdict
-from harness.distribution import parse_java, parse_release
+from harness.distribution import check_proxy, parse_java, parse_release
 from harness.report.rows import Control, Row, Standing, standing
 from harness.topology import check_release, load_topology
 
@@ -65,6 +65,9 @@ class CellSpec(Data):
         parse_client(self.client)
         for version in filter(None, (release, upgrade)):
             check_release(load_topology(self.topology), version)
+            if load_topology(self.topology).proxies:
+                check_proxy(version)
+        check_client(self.client, load_topology(self.topology))
         return self
 
 

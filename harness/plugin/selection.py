@@ -18,6 +18,7 @@ from harness.plugin.sidebyside import LeftOut
 from harness.report.rows import EXIT_INCONCLUSIVE
 from harness.session import Session
 from harness.settings import Settings
+from harness.settings import topology_of as topology_name
 from harness.stock import with_parts
 
 TWO_RELEASES = "name them with --upgrade-from and --upgrade-to"
@@ -43,7 +44,11 @@ def select(
     for item in dropped:
         topology = str(topology_of(item))
         offers = {g.id for g in offered(catalogue, session.settings[topology])}
-        why = "not asked for" if offers & set(marked(item)) else f"{topology} does not promise what they judge"
+        why = (
+            "not asked for"
+            if offers & set(marked(item))
+            else f"{topology_name(topology)} does not promise what they judge"
+        )
         if _needs_two_releases(catalogue, session.settings[topology], marked(item)):
             why = f"an upgrade is between two releases: {TWO_RELEASES}"
         if not marked(item):

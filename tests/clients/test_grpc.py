@@ -174,9 +174,12 @@ def test_what_is_refused_is_said_so_and_not_acknowledged(start, lib):
     assert [entry["id"] for entry in said(lib, "ack")] == ["p-1-1"]
 
 
-def test_a_client_that_does_not_start_says_why(start, lib):
-    grpcsdk.lay(lib, refuses="failed to receive initial settings")
-    with pytest.raises(ClientError, match="the grpc producer did not start: Exception: failed to receive initial"):
+@pytest.mark.parametrize("clumsy", [False, True])
+def test_a_client_that_does_not_start_says_why(start, lib, clumsy):
+    grpcsdk.lay(lib, refuses="failed to receive initial settings", clumsy=clumsy)
+    with pytest.raises(
+        ClientError, match=r"the grpc producer did not start with 10\.0.*: Exception: failed to receive"
+    ):
         start(producer(lib))
 
 

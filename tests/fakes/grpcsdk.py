@@ -75,7 +75,12 @@ class Client:
             self._init_settings_event.set()
     def startup(self):
         if SCRIPT.get("refuses"):
-            raise Exception(SCRIPT["refuses"])
+            try:
+                raise Exception(SCRIPT["refuses"])
+            except Exception:
+                # As a consumer that has nothing yet that it could shut down.
+                None.shutdown() if SCRIPT.get("clumsy") else None
+                raise
         tell("startup", told=self.configuration.told)
     def shutdown(self):
         tell("shutdown")

@@ -34,6 +34,15 @@ def test_what_is_a_path_cannot_be_a_cell(word):
         ({"rocketmq": "9.9.9"}, "not a RocketMQ this harness can get"),
         ({"java": "99"}, "99"),
         ({"client": "foo"}, "--client 'foo'"),
+        ({"client": "grpc"}, "--client grpc: it talks to proxies, and 1m has none"),
+        (
+            {"client": "grpc", "topology": "2m-2s-sync-proxy"},
+            "has proxies, which RocketMQ has since 5.1.0, and not 4.9.7",
+        ),
+        (
+            {"client": "grpc", "topology": "2m-2s-sync-proxy", "rocketmq": "5.1.4"},
+            "the proxy of RocketMQ 5.1.4 is not in the package registry: choose one of",
+        ),
         ({"topology": "controller-1m-2s", "rocketmq": "4.9.7"}, "needs RocketMQ 5.0.0"),
         ({"upgrade_to": "9.9.9"}, "not a RocketMQ this harness can get"),
         ({"upgrade_to": "4.9.7"}, "is not newer than 4.9.7"),

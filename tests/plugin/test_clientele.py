@@ -7,6 +7,7 @@ import pytest
 from harness import clientele
 from harness.core.errors import UsageError
 from harness.stored import load_session
+from harness.topology import load_topology
 from tests.plugin.conftest import SUITE, Inner, Stub
 from tests.plugin.test_options import read
 
@@ -39,7 +40,7 @@ def test_all_are_those_that_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     assert dict(found[0].absent) == {"grpc": "it talks to proxies, and 1m has none"}
     both = read("--topology=1m", "--topology=2m-2s-sync-proxy", "--client=all")
     assert [each.place for each in both if each.client == "grpc"] == ["2m-2s-sync-proxy@grpc"]
-    assert not both[0].absent
+    assert dict(both[0].absent) == {"grpc on 1m": "it talks to proxies, and 1m has none"}
     monkeypatch.setattr(clientele, "whose_library", lambda: None)
     elsewhere = read("--topology=2m-2s-sync-proxy", "--client=all")
     assert [each.client for each in elsewhere] == ["java", "remoting", "grpc"]
@@ -85,3 +86,14 @@ def test_those_that_cannot_be_had_are_named_before_anything_else(inner: Inner, m
     assert "rmq-harness: no client grpc: it talks to proxies, and 1m has none" in ended
     assert "rmq-harness: no client cpp: its wheel carries its library for" in ended
     assert set(ended.verdicts()["run"]["options"]["absent_clients"]) == {"cpp", "grpc"}
+
+
+def test_of_a_cluster_of_others_no_topology_is_to_be_taken() -> None:
+    with pytest.raises(UsageError, match="none that --runtime existing would know of: take another client"):
+        clientele.with_clients(["grpc"], [load_topology("1m")], ours=False)
+
+
+def test_what_is_deselected_names_the_topology_and_not_where_it_is_filed(inner: Inner) -> None:
+    other = SUITE.replace("process-kill-loses-nothing", "sync-master-ack-means-two-copies")
+    ended = inner("--client=java", "--client=remoting", suite=SUITE + other.replace("test_kill", "test_other"))
+    assert "1m@remoting: 1 suite function deselected (1: 1m does not promise what they judge)" in ended
