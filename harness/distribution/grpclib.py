@@ -6,12 +6,15 @@ own. `grpcio-tools`, which the client declares and never imports, is left out.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,9 +60,10 @@ def home_of(cache: Path, lock: str) -> Path:
 
 
 def obtain_grpc(cache: Path, *, install: Installer | None = None) -> GrpcLibrary:
-    """The client, put into `cache` by pip if it is not there, and seen to be importable each time.
+    """The client, put into `cache` by pip if it is not there, and each time seen to be whole and importable.
 
-    pip verifies every wheel before it unpacks it. Raises `SetupError` where it cannot be had or imported.
+    pip verifies every wheel before it unpacks it. Raises `SetupError` where it cannot be had or imported, or where what
+    is in the cache is no longer what was put there.
     """
     lock = lock_text()
     home = home_of(cache, lock)
@@ -70,8 +74,43 @@ def obtain_grpc(cache: Path, *, install: Installer | None = None) -> GrpcLibrary
                 pins.write_text(lock, encoding="utf-8")
                 (install or install_with_pip)(pins, built)
                 put_in_place(built, home)
+    if wrong := differs(home, lock):
+        raise SetupError(f"the grpc client in {home} is not what was put there: {wrong}. Remove that directory")
     see_it_import(home)
     return GrpcLibrary(home, pinned_version(lock))
+
+
+def differs(home: Path, lock: str) -> str:
+    """The first thing in which a directory is not what the lock file names; empty if it is all there and unchanged.
+
+    A wheel says of each of its files which checksum it has; of what was added beside them nothing is said.
+    """
+    there = {_plain(found.name): found for found in metadata.distributions(path=[str(home)])}
+    for pin in (line.rstrip(" \\") for line in lock.splitlines() if "==" in line):
+        name, _, version = pin.partition("==")
+        found = there.get(_plain(name))
+        if found is None:
+            return f"{name} is not there"
+        if found.version != version:
+            return f"{name} is {found.version}, and {version} is pinned"
+        for file in found.files or ():
+            path = home / file
+            if file.hash is not None and ".." not in file.parts and not _is(path, file.hash.mode, file.hash.value):
+                return f"{file} {'was changed' if path.exists() else 'is missing'}"
+    return ""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _is(path: Path, algorithm: str, value: str) -> bool:
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, algorithm).digest()
+    except OSError:
+        return False
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == value
 
 
 def install_with_pip(pins: Path, target: Path) -> None:
