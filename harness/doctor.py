@@ -206,7 +206,7 @@ def _grpc_client(cache: Path) -> Line:
     if not home.is_dir():
         return Line("ok", "grpc client", f"{name}, not downloaded yet; needs a topology with proxies")
     try:
-        grpclib.see_it_import(home)
+        grpclib.see_it_whole(home, lock)
     except SetupError as error:
         return Line("--", "grpc client", f"{name}: {error}")
     return Line("ok", "grpc client", f"{name}, seen to be importable; needs a topology with proxies")

@@ -12,7 +12,7 @@ from uuid import uuid4
 from harness.cluster import Cluster, ClusterPlan
 from harness.cluster.adopted import Adopted
 from harness.cluster.footprint import Footprint
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, SetupError
 from harness.core.tenants import prefix_of_run
 from harness.distribution import Jre, Release
 from harness.evidence import write_json
@@ -56,7 +56,9 @@ class Equipment:
     """By client as `--client` has it, where a run has several."""
 
     def kit_of(self, client: str) -> ClientKit:
-        """What that client's workers are made of."""
+        """What that client's workers are made of. Raises SetupError rather than let another one stand for it."""
+        if self.kits and client not in self.kits:
+            raise SetupError(f"no client {client} was obtained for this run, only {', '.join(self.kits)}: run it again")
         return self.kits.get(client, self.kit)
 
 

@@ -136,14 +136,22 @@ def _doubtful(history: History, drains: pl.DataFrame) -> str:
 
 
 def _never_read(history: History, drains: pl.DataFrame, *, masters_only: bool) -> pl.DataFrame:
-    acked = history.sends.filter((pl.col("outcome") == "ok") & pl.col("queue").is_not_null())
-    wanted = acked.select(QUEUE).unique()
+    """Queues that acknowledged anything and were not read; of a client that tells none, topics of which none was."""
+    acked = history.sends.filter(pl.col("outcome") == "ok")
+    wanted = acked.filter(pl.col("queue").is_not_null()).select(QUEUE).unique()
+    anywhere = acked.filter(pl.col("queue").is_null()).select(QUEUE).unique()
     if masters_only:
         gone = {t for w in history.windows if w.lasting for t in w.targets}
         lost = {t.rpartition("-")[0] for t in gone if narrow.is_in_charge(t)}
         excused = narrow.text("broker").is_in(sorted(lost))
         drains = drains.filter(narrow.in_charge() | excused)
-    return wanted.join(drains, on=QUEUE, how="anti").sort(QUEUE)
+    placed = pl.col("broker").is_not_null()
+    unread = (
+        wanted.join(drains, on=QUEUE, how="anti"),
+        anywhere.filter(placed).join(drains, on=["broker", "topic"], how="anti"),
+        anywhere.filter(~placed).join(drains, on="topic", how="anti"),
+    )
+    return pl.concat(unread).sort(QUEUE)
 
 
 def _miscounted(history: History) -> list[str]:

@@ -74,10 +74,17 @@ def obtain_grpc(cache: Path, *, install: Installer | None = None) -> GrpcLibrary
                 pins.write_text(lock, encoding="utf-8")
                 (install or install_with_pip)(pins, built)
                 put_in_place(built, home)
-    if wrong := differs(home, lock):
-        raise SetupError(f"the grpc client in {home} is not what was put there: {wrong}. Remove that directory")
-    see_it_import(home)
+    see_it_whole(home, lock)
     return GrpcLibrary(home, pinned_version(lock))
+
+
+def see_it_whole(home: Path, lock: str) -> None:
+    """Raises `SetupError` for a client that is not what the lock file names, or cannot be imported."""
+    if wrong := differs(home, lock):
+        raise SetupError(
+            f"the grpc client in {home} is not what was put there: {wrong}. Remove that directory, or {_OTHERWISE}"
+        )
+    see_it_import(home)
 
 
 def differs(home: Path, lock: str) -> str:

@@ -130,6 +130,21 @@ class TestDrained:
         h.send("p1", "elsewhere").ok(queue=7)
         assert unmet(h.history(), thin) == {"drained[final]"}
 
+    @pytest.mark.parametrize("broker", ["broker-b", None])
+    def test_a_client_that_tells_no_queue_does_not_hide_a_topic_that_nobody_read(self, thin, broker):
+        h = healthy_run()
+        h.send("p1", "somewhere", topic="unread").ok(broker=broker, queue=None)
+        demand = Rules(gates=thin, expectations=(LOST,))
+        assert judge(h.history(), demand).verdict is Verdict.INCONCLUSIVE, "lost, for nobody looked for it"
+        assert "without being read" in judge(h.history(), demand).reason
+        h.read("somewhere", replica="broker-b-0", queue=5, topic="unread")
+        assert "drained[final]" not in unmet(h.history(), thin)
+
+    def test_nor_a_broker_that_nobody_read(self, thin):
+        h = healthy_run()
+        h.send("p1", "somewhere").ok(broker="broker-b", queue=None)
+        assert unmet(h.history(), thin) == {"drained[final]"}
+
     def test_a_slave_does_not_stand_for_its_master(self, thin):
         h = healthy_run()
         h.send("p1", "elsewhere").ok(queue=7)

@@ -123,11 +123,11 @@ def test_a_cpp_client_in_the_cache_is_tried_out(examine, monkeypatch, tmp_path, 
 
 @pytest.mark.parametrize(("words", "mark"), [(None, "ok "), ("no libstdc++", "-- ")])
 def test_a_grpc_client_in_the_cache_is_tried_out(examine, monkeypatch, tmp_path, words, mark):
-    def see(_home):
+    def see(_home, _lock):
         if words is not None:
             raise SetupError(words)
 
-    monkeypatch.setattr(room.grpclib, "see_it_import", see)
+    monkeypatch.setattr(room.grpclib, "see_it_whole", see)
     assert "rocketmq-python-client 5.1.2, not downloaded yet; needs a topology with proxies" in examine()[0]
     room.grpclib.home_of(tmp_path / "cache", room.grpclib.lock_text()).mkdir(parents=True)
     text, code = examine()

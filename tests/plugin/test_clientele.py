@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness import clientele
-from harness.core.errors import UsageError
+from harness.core.errors import SetupError, UsageError
 from harness.stored import load_session
 from harness.topology import load_topology
 from tests.plugin.conftest import SUITE, Inner, Stub
@@ -97,3 +99,11 @@ def test_what_is_deselected_names_the_topology_and_not_where_it_is_filed(inner: 
     other = SUITE.replace("process-kill-loses-nothing", "sync-master-ack-means-two-copies")
     ended = inner("--client=java", "--client=remoting", suite=SUITE + other.replace("test_kill", "test_other"))
     assert "1m@remoting: 1 suite function deselected (1: 1m does not promise what they judge)" in ended
+
+
+def test_no_client_stands_for_another(stub: Stub) -> None:
+    equipment = stub.equip(read("--topology=1m")[0], lambda _: None, ())
+    several = replace(equipment, kits={"java": equipment.kit, "java:5.3.3": equipment.kit})
+    assert several.kit_of("java:5.3.3") is equipment.kit
+    with pytest.raises(SetupError, match=r"no client grpc was obtained for this run, only java, java:5\.3\.3"):
+        several.kit_of("grpc")
