@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     cells.add_argument("--timers", choices=("fast", "documented"), default="fast")
     cells.add_argument("--java", default="25")
-    cells.add_argument("--client", default="java")
+    cells.add_argument("--client", help="default: java, and grpc where there are proxies")
     cells.add_argument(
         "--plan", type=Path, default=None, help="a YAML file with the cells; --topology picks some of them"
     )
@@ -307,7 +307,8 @@ def _matrix(options: argparse.Namespace) -> int:
 
     # A termination must end the suites too, which run in a session of their own.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    common = {"timers": options.timers, "java": options.java, "client": options.client}
+    common = {"timers": options.timers, "java": options.java}
+    common |= {"client": options.client} if options.client is not None else {}
     wanted = (options.topology, options.rocketmq)
     cells = narrowed(read_plan(options.plan), *wanted) if options.plan else crossed(*wanted, **common)
     matrix = of_this_tree(

@@ -64,8 +64,13 @@ def parse_client(value: str) -> str:
     return value
 
 
-def check_proxies(runtime: str, topology: Topology) -> None:
-    """Raises UsageError for a topology with proxies whose nodes would not be processes of this machine."""
+def check_proxies(runtime: str, topology: Topology, *, upgrade: bool = False) -> None:
+    """Raises UsageError for proxies where nodes would not be processes of this machine, or where others are moved."""
+    if topology.proxies and upgrade:
+        raise UsageError(
+            f"{topology.name} has proxies, which no suite moves to another release: "
+            "leave --upgrade-from and --upgrade-to out, or take another topology"
+        )
     if topology.proxies and runtime != "local":
         raise UsageError(
             f"{topology.name} has proxies, which --runtime {runtime} does not start: "

@@ -82,8 +82,6 @@ def equip(
     check_jvm_opts(settings, jre)
     warm(release, jre, cache=settings.cache, state=settings.state, say=say)
     upgrade = _obtain_upgrade(settings, release, jre, say)
-    if upgrade is not None and proxies:
-        upgrade = with_proxy(upgrade, settings.cache)
     keeper = Keeper(settings.state) if settings.keep else None
     pool = None if settings.keep or settings.fresh_clusters else Pool()
     return Equipment(

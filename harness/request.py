@@ -70,7 +70,7 @@ def settings_from(get: Callable[[str], Any]) -> list[Settings]:
     if twice:
         raise UsageError(f"with --flush and --nameservers two topologies are both {', '.join(sorted(twice))}: drop one")
     for topology in topologies:
-        check_proxies(runtime, topology)
+        check_proxies(runtime, topology, upgrade=upgrade_to is not None)
     upgrade = None if upgrade_to is None else parse_release(upgrade_to)
     for known in (release, upgrade):
         if known is not None and known.version is not None:

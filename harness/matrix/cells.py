@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
-from harness.clientele import check_client, parse_client
+from harness.clientele import check_client, check_proxies, parse_client
 from harness.core import names
 from harness.core.errors import EvidenceError, UsageError
 from harness.core.expectation import Data
@@ -68,6 +68,7 @@ class CellSpec(Data):
             if load_topology(self.topology).proxies:
                 check_proxy(version)
         check_client(self.client, load_topology(self.topology))
+        check_proxies("local", load_topology(self.topology), upgrade=upgrade is not None)
         return self
 
 

@@ -11,9 +11,10 @@ import yaml
 from pydantic import ValidationError
 
 from harness.catalogue import load_catalogue
+from harness.clientele import lacks_proxies
 from harness.core.errors import UsageError
 from harness.core.version import Version
-from harness.distribution import parse_release, supported_releases
+from harness.distribution import check_proxy, parse_release, supported_releases
 from harness.matrix.cells import CellSpec
 from harness.topology import check_release, load_topology
 
@@ -53,9 +54,9 @@ def crossed(
     if topologies is not None:
         return _cells(product(versions or VERSIONS, topologies), common)
     if versions is not None:
-        return _cells(_possible(versions, TOPOLOGIES), common)
+        return _cells(_possible(versions, TOPOLOGIES, common), common)
     others = [str(version) for version in supported_releases() if str(version) not in VERSIONS]
-    return _cells((*_possible(VERSIONS, TOPOLOGIES), *_possible(others, PLAIN)), common)
+    return _cells((*_possible(VERSIONS, TOPOLOGIES, common), *_possible(others, PLAIN, common)), common)
 
 
 def upgrades(
@@ -86,28 +87,38 @@ def upgrades(
 
 
 def _cells(pairs: Iterable[tuple[str, str]], common: Mapping[str, str]) -> tuple[CellSpec, ...]:
-    """One cell for each release and topology, each once; where there are proxies, with the client that uses them."""
-    return tuple(
+    """One cell for each release and topology, each once; where there are proxies, with the client that uses them.
+
+    Raises `UsageError`, also if there is none.
+    """
+    cells = tuple(
         _spec({"topology": topology, "rocketmq": version, **_client_of(topology), **common}, "the matrix")
         for version, topology in dict.fromkeys(pairs)
     )
+    if not cells:
+        raise UsageError(f"no topology can be had with {', '.join(common.values())} on these releases: name others")
+    return cells
 
 
 def _client_of(topology: str) -> dict[str, str]:
     return {"client": "grpc"} if load_topology(topology).proxies else {}
 
 
-def _possible(versions: Iterable[str], topologies: Iterable[str]) -> list[tuple[str, str]]:
+def _possible(versions: Iterable[str], topologies: Iterable[str], common: Mapping[str, str]) -> list[tuple[str, str]]:
     """Every combination that there can be: nobody asked for the others."""
-    return [(version, topology) for version, topology in product(versions, topologies) if _can_be(topology, version)]
+    each = product(versions, topologies)
+    return [(version, topology) for version, topology in each if _can_be(topology, version, common)]
 
 
-def _can_be(topology: str, version: str) -> bool:
+def _can_be(topology: str, version: str, common: Mapping[str, str]) -> bool:
+    declared, release = load_topology(topology), Version.parse(version)
     try:
-        check_release(load_topology(topology), Version.parse(version))
+        check_release(declared, release)
+        if declared.proxies:
+            check_proxy(release)
     except UsageError:
         return False
-    return True
+    return not lacks_proxies({**_client_of(topology), **common}.get("client", ""), declared)
 
 
 def read_plan(path: Path) -> tuple[CellSpec, ...]:

@@ -34,6 +34,10 @@ def test_what_is_a_path_cannot_be_a_cell(word):
         ({"rocketmq": "9.9.9"}, "not a RocketMQ this harness can get"),
         ({"java": "99"}, "99"),
         ({"client": "foo"}, "--client 'foo'"),
+        (
+            {"client": "grpc", "topology": "2m-2s-sync-proxy", "rocketmq": "5.2.0", "upgrade_to": "5.3.3"},
+            "has proxies, which no suite moves to another release",
+        ),
         ({"client": "grpc"}, "--client grpc: it talks to proxies, and 1m has none"),
         (
             {"client": "grpc", "topology": "2m-2s-sync-proxy"},

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import main
 from harness.core.errors import EvidenceError, SetupError, UsageError
 from harness.matrix import TOPOLOGIES, VERSIONS, crossed, narrowed, read_plan
 from harness.matrix.cells import CellSpec
@@ -173,6 +174,22 @@ def test_releases_alone_are_run_on_what_they_can_have():
     names = [spec.topology for spec in crossed(None, ["4.4.0"])]
     assert {"dledger-3", "controller-1m-2s", "2m-2s-sync-proxy"} & set(names) == set()
     assert len(names) == len(TOPOLOGIES) - 3
+
+
+def test_so_is_a_client_on_what_has_something_for_it_and_a_release_whose_proxy_can_be_had():
+    assert [spec.name for spec in crossed(client="grpc")] == ["2m-2s-sync-proxy-5.3.3-grpc"]
+    assert "2m-2s-sync-proxy" not in {spec.topology for spec in crossed(None, ["5.1.4"])}
+    with pytest.raises(UsageError, match=r"no topology can be had with grpc on these releases"):
+        crossed(None, ["4.9.7"], client="grpc")
+    with pytest.raises(UsageError, match="--client 'foo'"):
+        crossed(client="foo")
+
+
+def test_the_command_takes_the_client_that_uses_proxies_unless_it_is_told_another(tmp_path, capsys):
+    where = [f"--results={tmp_path / 'results'}", f"--reports={tmp_path / 'reports'}", "--status"]
+    for asked, name in (([], "2m-2s-sync-proxy-5.3.3-grpc"), (["--client=java"], "2m-2s-sync-proxy-5.3.3")):
+        main(["matrix", "--topology=2m-2s-sync-proxy", "--rocketmq=5.3.3", *where, *asked])
+        assert f"{name}:" in capsys.readouterr().out
 
 
 def test_topologies_alone_are_run_on_two_releases():

@@ -152,6 +152,10 @@ def test_an_empty_value_is_not_the_default(monkeypatch: pytest.MonkeyPatch, name
     ("options", "words"),
     [
         (["--topology=2m-2s-sync-proxy", "--runtime=docker"], "has proxies, which --runtime docker does not start"),
+        (
+            ["--topology=2m-2s-sync-proxy", "--upgrade-from=5.2.0", "--upgrade-to=5.3.3"],
+            "has proxies, which no suite moves to another release: leave --upgrade-from",
+        ),
         (["--client=grpc", "--topology=2m-2s-sync"], "2m-2s-sync has none: take --topology 2m-2s-sync-proxy"),
         (
             ["--topology=2m-2s-sync-proxy", "--rocketmq=4.9.7"],
