@@ -22,6 +22,7 @@ from harness.core.names import TOLD
 
 DELAYS_S: Final = (1, 5, 10, 30, *(60 * m for m in range(1, 11)), 1200, 1800, 3600, 7200)
 """Of the delay levels, from 1 on, as every broker has them: this client says when, and not which level."""
+NO_RECEIPT: Final = "NO_RECEIPT"
 
 
 def make(config: Config, recorder: Recorder) -> GrpcProducer:
@@ -107,11 +108,11 @@ class GrpcProducer(Sending):
         message = self._message(n)
         self._begin(n, message)
         try:
-            self._producer.send(message)
+            receipt = self._producer.send(message)
         except Exception as error:  # noqa: BLE001  the client raises whatever was raised below it
             self._failed(n, time.monotonic_ns(), error)
             return
-        self._stored(n, time.monotonic_ns())
+        self._answered(n, time.monotonic_ns(), receipt)
 
     def _async(self, n: int) -> None:
         message = self._message(n)
@@ -130,7 +131,7 @@ class GrpcProducer(Sending):
         self._window.release()
         error = future.exception()
         if error is None:
-            self._stored(n, now)
+            self._answered(n, now, future.result())
         else:
             self._failed(n, now, error)
 
@@ -139,9 +140,12 @@ class GrpcProducer(Sending):
         message, transaction = self._message(n), self._producer.begin_transaction()
         self._begin(n, message)
         try:
-            self._producer.send(message, transaction)
+            receipt = self._producer.send(message, transaction)
         except Exception as error:  # noqa: BLE001  see `_sync`
             self._failed(n, time.monotonic_ns(), error)
+            return
+        if not _is_one(receipt):
+            self._answered(n, time.monotonic_ns(), receipt)
             return
         decision = decision_of(f"{self._config.process}-{n}")
         status = "COMMIT_MESSAGE" if decision.commits else "ROLLBACK_MESSAGE"
@@ -157,14 +161,21 @@ class GrpcProducer(Sending):
             return
         self._recorder.event(TOLD, {"id": f"{self._config.process}-{n}"})
 
-    def _stored(self, n: int, now_ns: int) -> None:
-        self._end(n, now_ns, outcome.of_status("SEND_OK"), "SEND_OK", self._config.grpc.broker)
+    def _answered(self, n: int, now_ns: int, receipt: Any) -> None:
+        """A receipt is SEND_OK; whatever else the client returns where one is due says nothing, and is unknown."""
+        status = "SEND_OK" if _is_one(receipt) else NO_RECEIPT
+        self._end(n, now_ns, outcome.of_status(status), status, self._config.grpc.broker)
 
     def _failed(self, n: int, now_ns: int, error: Exception) -> None:
         name, code, text = told(error)
         verdict = outcome.of_error(name, code, text, only_attempt=False)
         self._recorder.write(self._lines.failed(n, now_ns, verdict, name, text, code))
         self.tally.completed(verdict, now_ns)
+
+
+def _is_one(receipt: Any) -> bool:
+    """Only what was stored, flushed and replicated as it was to be is given a message id by a proxy."""
+    return bool(getattr(receipt, "message_id", None))
 
 
 def _checker_class(sdk: Any) -> Any:

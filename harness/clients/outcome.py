@@ -58,6 +58,7 @@ TABLE: Final[tuple[Rule, ...]] = (
     _status("FLUSH_SLAVE_TIMEOUT", INFO, "appended; not replicated in time"),
     _status("SLAVE_NOT_AVAILABLE", INFO, "appended; no slave to replicate to"),
     _status("ONEWAY", INFO, "handed to the kernel; no answer will come"),
+    _status("NO_RECEIPT", INFO, "the gRPC client returned, and without a receipt"),
     _status("COMMIT_MESSAGE", OK, "the half message is stored (SEND_OK) and its transaction commits: it must be seen"),
     _status("ROLLBACK_MESSAGE", FAIL, "its transaction rolls back: it must never be seen"),
     _code(0, OK, "SUCCESS"),

@@ -74,6 +74,15 @@ def test_every_answer_comes_to_what_it_surely_means(start, lib):
     assert not any(key in done[0] for key in ("b", "q", "o")), "a receipt tells an offset and neither broker nor queue"
 
 
+@pytest.mark.parametrize("mode", ["sync", "async", "orderly", "transaction"])
+def test_what_came_back_without_a_receipt_is_no_acknowledgement(start, lib, mode):
+    grpcsdk.lay(lib, answers={"0": "nothing", "1": "no-id"})
+    done = run(start, producer(lib, mode=mode, max_messages=3))
+    assert [(done[n]["y"], done[n]["s"]) for n in (0, 1)] == [("info", "NO_RECEIPT")] * 2
+    assert done[2]["y"] == "ok"
+    assert not said(lib, "commit"), "nothing is known of the half message"
+
+
 def test_of_one_broker_name_the_broker_is_known(start, lib):
     grpcsdk.lay(lib)
     done = run(start, producer(lib, grpc=setup(lib, "broker-a")))

@@ -88,6 +88,9 @@ class Client:
             raise ClientException("had shutdown")
 
 
+class Receipt: pass
+
+
 class Transaction:
     def commit(self): self.end("commit")
     def rollback(self): self.end("rollback")
@@ -112,12 +115,19 @@ class Producer(Client):
             raise Unheard()
         if answer == "unavailable":
             raise AioRpcError()
+        if answer == "nothing":
+            return None
+        receipt = Receipt()
+        receipt.message_id = "" if answer == "no-id" else "01"
+        if answer == "no-id":
+            return receipt
         if answer:
             raise globals()[answer]("said so", 50402)
         if transaction is not None:
             transaction.message = message
             if SCRIPT.get("asks"):
                 self.ask(SCRIPT.get("asks_of", key))
+        return receipt
     def ask(self, key):
         # As the client does: what is raised stays in a future that nobody looks at.
         asked = Message()
