@@ -31,6 +31,7 @@ PRESENT: Final = (
     probes.AwaitDelivered,
     probes.AwaitDropped,
     probes.AwaitHealthy,
+    probes.AwaitKnown,
     probes.AwaitRoute,
     probes.AwaitRoutes,
     probes.Elapse,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from harness.suite import (
     ALL_PROXIES,
     AwaitCount,
+    AwaitKnown,
     ClusterNeeds,
     Elapse,
     Gates,
     Kill,
     Load,
     Prover,
+    Require,
     Step,
     Stop,
     consume,
@@ -41,18 +43,28 @@ RTO_S = 5
 """A request that its proxy took with it may wait 3 s for its answer."""
 
 
-def _in_turn(scenario: Prover) -> tuple[Step, ...]:
-    """Every proxy dies once, the others being there: the one that a client uses is among them, whichever it is."""
+def _in_turn(scenario: Prover, *groups: str) -> tuple[Step, ...]:
+    """Every proxy dies once, the others being there: the one that a client uses is among them, whichever it is.
+
+    Not before all of them know the members of these groups: a proxy that has just started hears of them by and by.
+    """
     return plan(
         then(ENOUGH, name="loaded"),
         *(
             plan(
+                *(then(AwaitKnown(group=group), name=f"{group}-known-{n}") for group in groups),
                 outage(f"kill-{n}", Kill(target=proxy(n)), after_s=0, for_s=OUTAGE_S),
                 then(BACK, name=f"back-{n}"),
             )
             for n in range(scenario.topology.proxies)
         ),
     )
+
+
+def _known(scenario: Prover, *groups: str) -> tuple[Require, ...]:
+    """Of each look of `_in_turn` that every proxy knew the group."""
+    looks = (f"{group}-known-{n}.known" for group in groups for n in range(scenario.topology.proxies))
+    return tuple(observed(look).equals(1) for look in looks)
 
 
 @guarantee("proxy-outage-leaves-sends-working")
@@ -136,7 +148,7 @@ def test_what_a_dead_proxy_passed_on_is_delivered(scenario: Prover) -> None:
     ]
     scenario(
         load=[LOAD, consume(2, client="grpc"), simple],
-        steps=plan(*works, _in_turn(scenario), then(Elapse(seconds=2), name="afterwards")),
+        steps=plan(*works, _in_turn(scenario, "g", "simple"), then(Elapse(seconds=2), name="afterwards")),
         drain_s=150,
         demand=[
             *(forbid("lost", replicas=role) for role in replicas),
@@ -146,7 +158,10 @@ def test_what_a_dead_proxy_passed_on_is_delivered(scenario: Prover) -> None:
         gates=Gates(
             min_acked=1500,
             min_acked_before_fault=100,
-            preconditions=tuple(observed(f"{who}-works.reached").equals(1) for who in ("c-1", "s-1")),
+            preconditions=(
+                *(observed(f"{who}-works.reached").equals(1) for who in ("c-1", "s-1")),
+                *_known(scenario, "g", "simple"),
+            ),
         ),
     )
 
@@ -160,11 +175,13 @@ def test_a_message_group_is_given_in_order(scenario: Prover) -> None:
         load=[ordered, consume(2, listener="orderly", client="grpc")],
         steps=plan(
             then(AwaitCount(who="c-1", what="delivered", at_least=50, from_start=True), name="consumer-works"),
-            _in_turn(scenario),
+            _in_turn(scenario, "g"),
         ),
         drain_s=150,
         demand=[disorder, forbid("lost", replicas="master"), forbid("undelivered"), forbid("phantom")],
-        gates=GATES.model_copy(update={"preconditions": (observed("consumer-works.reached").equals(1),)}),
+        gates=GATES.model_copy(
+            update={"preconditions": (observed("consumer-works.reached").equals(1), *_known(scenario, "g"))}
+        ),
         control=scenario.control(
             "concurrent-group",
             load=[ordered, consume(2, client="grpc")],
@@ -192,7 +209,7 @@ def test_transactions_end_as_decided_though_their_proxy_died(scenario: Prover) -
         load=[halves, consume(1, client="grpc")],
         steps=plan(
             then(AwaitCount(who="c-1", what="delivered", at_least=20, from_start=True), name="consumer-works"),
-            _in_turn(scenario),
+            _in_turn(scenario, "g"),
         ),
         drain_s=LOOKS_AFTER_S + 60,
         demand=[
@@ -206,7 +223,7 @@ def test_transactions_end_as_decided_though_their_proxy_died(scenario: Prover) -
         gates=Gates(
             min_acked=800,
             min_acked_before_fault=30,
-            preconditions=(observed("consumer-works.reached").equals(1),),
+            preconditions=(observed("consumer-works.reached").equals(1), *_known(scenario, "g")),
         ),
     )
 
@@ -222,10 +239,10 @@ def test_a_delayed_message_waits_though_its_proxy_died(scenario: Prover) -> None
     in_time = metric("delay_s", which="least", group="g") >= delay_s
     scenario(
         load=load(3),
-        steps=_in_turn(scenario),
+        steps=_in_turn(scenario, "g"),
         drain_s=150,
         demand=[in_time, forbid("lost", replicas="master"), forbid("undelivered"), forbid("phantom")],
-        gates=Gates(min_acked=1500, min_acked_before_fault=30),
+        gates=Gates(min_acked=1500, min_acked_before_fault=30, preconditions=_known(scenario, "g")),
         control=scenario.control(
             "five-seconds",
             load=load(2),

@@ -98,6 +98,11 @@ class Crew:
         """The workers called `prefix` or `prefix-N`."""
         return [name for name in self._workers if is_called(name, prefix)]
 
+    def members(self, group: str) -> frozenset[str]:
+        """The workers that consume in a group and were neither stopped nor are about to be killed."""
+        mine = (config.process for config in self._consumed.get(group, ()))
+        return frozenset(name for name in mine if name not in self._stopped and name not in self._doomed)
+
     def is_producer(self, name: str) -> bool:
         """It sends."""
         return name in self._producers

@@ -23,6 +23,7 @@ from harness.workloads.probes import (
     AwaitDropped,
     AwaitGone,
     AwaitHealthy,
+    AwaitKnown,
     AwaitLeader,
     AwaitRoute,
     AwaitRoutes,
@@ -528,6 +529,6 @@ def test_every_kind_says_whether_it_waits() -> None:
     """Its name does not decide; these are all that wait, but for the one for which it depends."""
     kinds = get_args(get_args(AnyProbe)[0])
     assert {kind for kind in kinds if kind.WAITS} == {
-        AwaitAnswer, AwaitCommitLog, AwaitDelivered, AwaitDropped, AwaitGone, AwaitHealthy, AwaitLeader, AwaitRoute,
-        AwaitRoutes, Elapse,
+        AwaitAnswer, AwaitCommitLog, AwaitDelivered, AwaitDropped, AwaitGone, AwaitHealthy, AwaitKnown, AwaitLeader,
+        AwaitRoute, AwaitRoutes, Elapse,
     }  # fmt: skip

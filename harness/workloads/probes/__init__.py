@@ -24,6 +24,7 @@ from harness.workloads.probes.brokers import (
 )
 from harness.workloads.probes.commitlog import AgeCommitLog, AwaitCommitLog, AwaitGone, CommitLog, ExactlyDeleted
 from harness.workloads.probes.connections import AwaitDropped
+from harness.workloads.probes.known import AwaitKnown
 from harness.workloads.probes.lag import ReplicationLag
 from harness.workloads.probes.leaders import AwaitLeader
 from harness.workloads.probes.loads import AwaitCount, AwaitDelivered, StartLoad, StopLoad
@@ -58,6 +59,7 @@ AnyProbe = Annotated[
     | AgeCommitLog
     | AwaitCommitLog
     | AwaitDropped
+    | AwaitKnown
     | AwaitGone
     | AwaitHealthy
     | AwaitLeader
@@ -85,6 +87,7 @@ __all__ = [
     "AwaitDropped",
     "AwaitGone",
     "AwaitHealthy",
+    "AwaitKnown",
     "AwaitLeader",
     "AwaitRoute",
     "AwaitRoutes",
