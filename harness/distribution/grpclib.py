@@ -151,5 +151,7 @@ def see_it_import(home: Path) -> None:
             raise SetupError(f"the grpc client was not imported within {_IMPORT_TIMEOUT_S} s; {_OTHERWISE}") from None
     if done.returncode == 0:
         return
-    said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    # What a crash said last need not be why: only Python's own end (1) is.
+    words = done.stderr.strip().splitlines()[-1:]
+    said = "; ".join([*words, *([f"exit code {done.returncode}"] if done.returncode != 1 or not words else [])])
     raise SetupError(f"the grpc client in {home} cannot be imported: {said}. Remove that directory, or {_OTHERWISE}")

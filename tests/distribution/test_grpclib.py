@@ -66,6 +66,14 @@ def test_what_cannot_be_imported_is_said_with_the_remedy(cache):
         obtain_grpc(cache, install=broken)
 
 
+def test_one_that_crashes_is_not_taken_at_its_last_words(cache):
+    crashing = installing(
+        "import os, sys\nsys.stderr.write('some warning\\n')\nsys.stderr.flush()\nos.kill(os.getpid(), 9)"
+    )
+    with pytest.raises(SetupError, match=r"cannot be imported: some warning; exit code -9\. Remove"):
+        obtain_grpc(cache, install=crashing)
+
+
 def other_version(home):
     about = next(home.glob("grpcio-*.dist-info"))
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: grpcio\nVersion: 1.0\n")
