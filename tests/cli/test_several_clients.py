@@ -97,3 +97,12 @@ def test_to_compare_it_would_hide_a_client_behind_another(run: Path, tmp_path: P
     told = r"has several clients \(java, cpp, remoting\): .* run both releases with one --client"
     with pytest.raises(UsageError, match=told), side("base", run, tmp_path / "state"):
         pass
+
+
+def test_its_page_is_rendered_again_with_a_column_for_each(run: Path) -> None:
+    before = (run / "report.html").read_text()
+    (run / "report.html").unlink()
+    assert main(["report", str(run)]) == 0
+    page = (run / "report.html").read_text()
+    assert page == before
+    assert all(f"client {client}" in page for client in ("java", "cpp", "remoting"))
