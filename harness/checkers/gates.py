@@ -145,12 +145,7 @@ def _never_read(history: History, drains: pl.DataFrame, *, masters_only: bool) -
         lost = {t.rpartition("-")[0] for t in gone if narrow.is_in_charge(t)}
         excused = narrow.text("broker").is_in(sorted(lost))
         drains = drains.filter(narrow.in_charge() | excused)
-    placed = pl.col("broker").is_not_null()
-    unread = (
-        wanted.join(drains, on=QUEUE, how="anti"),
-        anywhere.filter(placed).join(drains, on=["broker", "topic"], how="anti"),
-        anywhere.filter(~placed).join(drains, on="topic", how="anti"),
-    )
+    unread = (wanted.join(drains, on=QUEUE, how="anti"), anywhere.join(drains, on="topic", how="anti"))
     return pl.concat(unread).sort(QUEUE)
 
 

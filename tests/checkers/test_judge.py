@@ -140,11 +140,6 @@ class TestDrained:
         h.read("somewhere", replica="broker-b-0", queue=5, topic="unread")
         assert "drained[final]" not in unmet(h.history(), thin)
 
-    def test_nor_a_broker_that_nobody_read(self, thin):
-        h = healthy_run()
-        h.send("p1", "somewhere").ok(broker="broker-b", queue=None)
-        assert unmet(h.history(), thin) == {"drained[final]"}
-
     def test_a_slave_does_not_stand_for_its_master(self, thin):
         h = healthy_run()
         h.send("p1", "elsewhere").ok(queue=7)
