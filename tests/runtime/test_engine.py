@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import docker
 import pytest
+import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from harness.core.errors import SetupError, UsageError
@@ -93,6 +94,21 @@ def test_a_context_that_is_none_is_named(monkeypatch):
         Engine.connect()
 
 
+def test_a_current_context_that_is_gone_or_unreadable_is_told(monkeypatch):
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    monkeypatch.setattr(docker.context.ContextAPI, "get_context", lambda _name: None)
+    with pytest.raises(UsageError, match="the current context of the docker command is no context"):
+        Engine.connect()
+
+    def corrupted(_name):
+        raise Exception("Detected corrupted meta file for context far")
+
+    monkeypatch.setattr(docker.context.ContextAPI, "get_context", corrupted)
+    with pytest.raises(UsageError, match=r"cannot be read \(Detected corrupted.*\): name the daemon by DOCKER_HOST"):
+        Engine.connect()
+
+
 def test_where_no_daemon_is_the_place_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(SetupError, match=r"no Docker daemon is at .*none.sock \(by DOCKER_HOST\): start it"):
@@ -157,6 +173,73 @@ def test_what_is_pulled_is_one_tag(reference, name, tag):
     assert pulled == [(name, tag)]
 
 
+def refused(status, text):
+    return APIError(text, response=SimpleNamespace(status_code=status, reason="", url=""), explanation=text)
+
+
+def test_what_is_no_name_of_an_image_is_told_as_bad_input_and_a_daemon_that_fails_is_not():
+    def engine_that(error):
+        def get(_reference):
+            raise error
+
+        return Engine(SimpleNamespace(images=SimpleNamespace(get=get)), "unix:///x")
+
+    with pytest.raises(UsageError, match=r"'X:5.3.3' names no image \(.*lowercase\): write NAME:VERSION"):
+        engine_that(refused(400, "repository name must be lowercase")).image("X:5.3.3")
+    with pytest.raises(SetupError, match=r"looking for the image 'x:5.3.3': the Docker daemon says: disk is full"):
+        engine_that(refused(500, "disk is full")).image("x:5.3.3")
+    with pytest.raises(SetupError, match=r"looking for the image .* gone"):
+        engine_that(requests.exceptions.ConnectionError("gone")).image("x:5.3.3")
+
+
+def test_a_pull_that_the_connection_does_not_survive_is_told():
+    def missing(_reference):
+        raise ImageNotFound("no such image")
+
+    def cut(*_parts):
+        raise requests.exceptions.ReadTimeout("timed out")
+
+    engine = Engine(SimpleNamespace(images=SimpleNamespace(get=missing, pull=cut)), "unix:///x")
+    with pytest.raises(SetupError, match=r"cannot be pulled \(timed out\)"):
+        engine.image("x:5.3.3")
+
+
+@pytest.mark.parametrize(
+    ("said", "id"),
+    [
+        ('{"status":"sha256:old"}\n{"error":"no space left","errorDetail":{}}', "sha256:old"),
+        ('{"status":"sha256:new"}\n', "sha256:old"),
+    ],
+)
+def test_an_image_of_before_is_not_taken_for_the_one_that_could_not_be_imported(said, id):
+    api = SimpleNamespace(import_image_from_file=lambda *_words, **_more: said)
+    images = SimpleNamespace(get=lambda _reference: SimpleNamespace(id=id))
+    with pytest.raises(SetupError, match=r"importing the image 'x:5.3.3': the Docker daemon says: "):
+        Engine(SimpleNamespace(api=api, images=images), "unix:///x").import_image(Path("a"), "x:5.3.3", [])
+
+
+def test_one_that_was_imported_is_the_one_that_has_the_name():
+    api = SimpleNamespace(import_image_from_file=lambda *_words, **_more: '{"status":"sha256:new"}\r\n')
+    images = SimpleNamespace(get=lambda _reference: SimpleNamespace(id="sha256:new"))
+    made = Engine(SimpleNamespace(api=api, images=images), "unix:///x").import_image(Path("a"), "x:5.3.3", [])
+    assert made.id == "sha256:new"
+
+
+def test_a_daemon_that_dies_in_a_look_is_not_the_image_s_fault():
+    class Cut(Container):
+        def wait(self, **_more):
+            raise requests.exceptions.ConnectionError("connection aborted")
+
+        def remove(self, **_more):
+            raise requests.exceptions.ConnectionError("and it is still gone")
+
+    with pytest.raises(SetupError, match=r"looking into the image i: .* connection aborted"):
+        engine_with(made=Cut({})).output_of("i", "echo seen")
+    full = Container({}, error=refused(500, "no space left on device"))
+    with pytest.raises(SetupError, match="no space left"):
+        engine_with(made=full).output_of("i", "echo seen")
+
+
 def test_a_look_leaves_no_container_whatever_comes_of_it():
     good = Container({}, said=b"seen\n")
     assert engine_with(made=good).output_of("i", "echo seen") == "seen\n"
@@ -175,8 +258,9 @@ def test_lookers_of_dead_processes_are_forgotten_and_nothing_else():
     dead = Container({LABEL: f"look-{own.pid}-{own.start_ticks + 1}"})
     living = Container({LABEL: f"look-{own.pid}-{own.start_ticks}"})
     other = Container({LABEL: "rmq-harness:0123"})
-    engine_with(dead, living, other).forget_lookers()
-    assert [c.removed for c in (dead, living, other)] == [True, False, False]
+    strange = Container({LABEL: "look-here"})
+    engine_with(dead, living, other, strange).forget_lookers()
+    assert [c.removed for c in (dead, living, other, strange)] == [True, False, False, False]
 
 
 def test_a_run_removes_what_carries_its_mark_alone():
@@ -206,6 +290,20 @@ def test_one_that_removes_itself_is_awaited():
     assert awaited == ["removed"]
     gone = SimpleNamespace(name="c", remove=lambda **_more: (_ for _ in ()).throw(NotFound("gone")))
     discard(gone)
+
+
+def test_one_that_could_not_remove_itself_is_not_told_to_be_gone():
+    def fails(_error=None, **_more):
+        raise refused(409, "removal is in progress")
+
+    def busy(**_more):
+        raise refused(500, "device or resource busy")
+
+    with pytest.raises(SetupError, match=r"removing container c: .* busy"):
+        discard(SimpleNamespace(name="c", remove=fails, wait=busy))
+    ended = {"StatusCode": -1, "Error": {"Message": "its files are in use"}}
+    with pytest.raises(SetupError, match="container c cannot be removed: its files are in use"):
+        discard(SimpleNamespace(name="c", remove=fails, wait=lambda **_more: ended))
 
 
 def test_every_container_of_a_run_is_cut_off_from_the_world_and_marked():
