@@ -10,11 +10,12 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.core.errors import SetupError, UsageError
+from harness.core.errors import HarnessError, SetupError, UsageError
 from harness.runtime import channel, contained, fleet
 from harness.runtime import owner as owners
 from harness.runtime.base import HUB, Capabilities, Process, ProcessState, Runtime
@@ -63,9 +64,15 @@ class DockerRuntime(LocalRuntime):
         state = (state_dir or owners.default_state_dir()).resolve()
         start = partial(_start_holder, image, url)
         link, owner = begin(start, run_id=run_id, evidence=evidence, work_dir=work_dir, state=state, engine=url)
-        runtime = cls(link, owner, evidence.resolve(), state)
-        runtime._image = image
-        runtime._know_containers()
+        try:
+            runtime = cls(link, owner, evidence.resolve(), state)
+            runtime._image = image
+            runtime._know_containers()
+        except BaseException:
+            # With its record left behind, `clean` removes what the daemon would not now.
+            with suppress(HarnessError):
+                link.end()
+            raise
         return runtime
 
     @classmethod

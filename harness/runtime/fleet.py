@@ -82,7 +82,15 @@ class Fleet:
 
     def _started(self, image: str, **wanted: Any) -> Any:
         """A container that runs; one that does not start is removed."""
-        container = self._engine.client.containers.create(image, **wanted)
+        from docker.errors import ImageNotFound
+
+        try:
+            container = self._engine.client.containers.create(image, **wanted)
+        except ImageNotFound:
+            raise SetupError(
+                f"the image {image} is not in the Docker daemon at {self._engine.url} any more: somebody removed it "
+                "since the run began; load or build it again, and start anew"
+            ) from None
         try:
             container.start()
         except BaseException:

@@ -42,6 +42,8 @@ def clean(state_dir: Path, *, include_live: bool = False, later: Callable[[str],
         try:
             removed += _stray_containers(owner)
         except HarnessError as error:
+            # Processes end without the daemon as well: only then is what it keeps nothing that runs.
+            removed += _end_holder(owner)
             gone = f"if that daemon is gone for good, delete {path}"
             waiting.append(f"the ended containers of run {owner.run_id} cannot be removed yet ({error}); {gone}")
             continue
@@ -65,10 +67,7 @@ def live_runs(state_dir: Path) -> list[Owner]:
 
 
 def _clean_run(owner: Owner) -> list[str]:
-    removed = []
-    if owner.boot_id == owners.boot_id() and owner.holder is not None and owner.holder.alive:
-        end_process(owner.holder)
-        removed.append(f"holder {owner.holder.pid} of run {owner.run_id} and everything below it")
+    removed = _end_holder(owner)
     work = Path(owner.work_dir)
     removed += _stray_mounts(work)
     removed += _stray_loops(owners.loop_mark(owner.work_dir))
@@ -76,6 +75,20 @@ def _clean_run(owner: Owner) -> list[str]:
         remove_tree(work)
         removed.append(f"directory {work}")
     return removed
+
+
+def _end_holder(owner: Owner) -> list[str]:
+    """With its holder everything of a run ends. Raises `SetupError` where it is another user's."""
+    if owner.boot_id != owners.boot_id() or owner.holder is None or not owner.holder.alive:
+        return []
+    try:
+        end_process(owner.holder)
+    except PermissionError:
+        raise SetupError(
+            f"run {owner.run_id} goes on: its holder, process {owner.holder.pid}, is not this user's to end: run "
+            "`rmq-harness clean` as root"
+        ) from None
+    return [f"holder {owner.holder.pid} of run {owner.run_id} and everything below it"]
 
 
 def _stray_containers(owner: Owner) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +15,9 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from harness.core.errors import SetupError, UsageError
+from harness.runtime import docker as docker_runtime
 from harness.runtime import owner as owners
+from harness.runtime import reaper
 from harness.runtime.docker import _ended
 from harness.runtime.engine import LABEL, Engine, discard
 from harness.runtime.fleet import Fleet
@@ -277,6 +281,30 @@ def test_a_container_that_does_not_start_is_removed():
     assert made.removed
 
 
+def test_an_image_that_was_removed_meanwhile_is_named_with_a_remedy():
+    def create(_image, **_wanted):
+        raise ImageNotFound("No such image")
+
+    engine = Engine(SimpleNamespace(containers=SimpleNamespace(create=create)), "unix:///x")
+    with pytest.raises(SetupError, match=r"the image sha256:1 is not in the Docker daemon at unix:///x any more"):
+        Fleet(engine, "m").start_holder("sha256:1", ["python"])
+
+
+def test_a_runtime_that_does_not_come_to_be_leaves_no_holder(tmp_path, monkeypatch):
+    ended = []
+    link = SimpleNamespace(end=lambda: ended.append(True))
+    owner = SimpleNamespace(engine="unix:///x", work_dir="/w")
+    monkeypatch.setattr(docker_runtime, "begin", lambda *_words, **_more: (link, owner))
+
+    def gone(*_words):
+        raise SetupError("the Docker daemon does not answer")
+
+    monkeypatch.setattr(docker_runtime.DockerRuntime, "__init__", gone)
+    with pytest.raises(SetupError, match="does not answer"):
+        docker_runtime.DockerRuntime.open_with("i", "unix:///x", run_id="r", evidence=tmp_path, work_dir=tmp_path)
+    assert ended == [True]
+
+
 def test_one_that_removes_itself_is_awaited():
     awaited = []
     refusing = SimpleNamespace(
@@ -333,6 +361,30 @@ def test_what_waits_for_its_daemon_keeps_nothing_else_waiting(tmp_path):
     assert clean(tmp_path, later=told.append) == []
     assert len(told) == 1
     assert [path.stem for path, _owner in owners.records(tmp_path)] == ["a"]
+
+
+def test_what_still_runs_is_ended_though_its_daemon_cannot_be_asked(tmp_path):
+    with subprocess.Popen(["sleep", "600"]) as sleeper:
+        dead, holder = ProcessMark(os.getpid(), 1), ProcessMark.of(sleeper.pid)
+        owner = Owner("a", owners.boot_id(), str(tmp_path / "a"), dead, holder, engine=f"unix://{tmp_path}/none.sock")
+        owners.write(tmp_path, owner)
+        told = []
+        removed = clean(tmp_path, later=told.append)
+        assert sleeper.wait(5) == -signal.SIGKILL
+    assert removed == [f"holder {sleeper.pid} of run a and everything below it"]
+    assert len(told) == 1
+    assert [path.stem for path, _owner in owners.records(tmp_path)] == ["a"]
+
+
+def test_a_holder_that_is_not_ours_to_end_is_told(tmp_path, monkeypatch):
+    def refused(_mark):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(reaper, "end_process", refused)
+    own = ProcessMark.of(os.getpid())
+    owners.write(tmp_path, Owner("a", owners.boot_id(), str(tmp_path / "a"), ProcessMark(os.getpid(), 1), own))
+    with pytest.raises(SetupError, match=r"run a goes on: its holder, process \d+, is not this user's to end"):
+        clean(tmp_path)
 
 
 def test_a_record_of_before_there_were_containers_is_read(tmp_path):
