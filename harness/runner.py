@@ -256,7 +256,7 @@ class _Run:
     def _untouched_run(self, stage: Stage, injector: Injector) -> bool:
         """What a lasting fault did not hit runs: the whole cluster's health is not to be had any more."""
         hit = {node for fault in injector.in_force for node in fault.targets(stage.cluster)}
-        nodes = stage.cluster.nodes()
+        nodes = (*stage.cluster.nodes(), *stage.cluster.links.nodes)
         return all(stage.cluster.runtime.state(node).kind == "running" for node in nodes if node not in hit)
 
     def _await_deliveries(self, stage: Stage, group: str) -> None:
