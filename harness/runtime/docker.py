@@ -28,7 +28,7 @@ from harness.waiting import wait_for
 
 _WAITS_S: Final = 30.0
 _POLL_S: Final = 0.5
-_BY_SIGNAL: Final = {128 + number: number for number in (6, 9, 11)}
+_BY_SIGNAL: Final = {128 + number: number for number in (4, 5, 6, 7, 8, 9, 11)}
 """What nobody ends with by himself. 143 is what Java ends with in good order, after SIGTERM."""
 
 

@@ -399,7 +399,7 @@ def test_a_record_of_before_there_were_containers_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("code", "said"),
-    [(0, "exited with code 0"), (143, "exited with code 143"), (137, "killed by SIGKILL"), (139, "killed by SIGSEGV")],
+    [(0, "exited with code 0"), (143, "exited with code 143"), (137, "killed by SIGKILL"), (139, "killed by SIGSEGV"), (135, "killed by SIGBUS")],
 )
 def test_what_nobody_ends_with_by_himself_was_a_signal(code, said):
     assert str(_ended(code, 1)) == said
