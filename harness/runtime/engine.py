@@ -215,8 +215,10 @@ def told(doing: str) -> Iterator[None]:
         yield
     except HarnessError:
         raise
-    except (DockerException, RequestException) as error:
+    except DockerException as error:
         raise SetupError(f"{doing}: the Docker daemon says: {_words(error)}") from None
+    except RequestException as error:
+        raise SetupError(f"{doing}: the Docker daemon does not answer ({_words(error)}): does it still run?") from None
 
 
 def _endpoint() -> tuple[str, str]:

@@ -150,7 +150,7 @@ def inner_pid(container: Any) -> int:
 
 def exit_code(container: Any) -> int:
     """How a container ended; waits until the daemon knows."""
-    with told("waiting for a container"):
+    with told(f"asking how container {container.name} ended"):
         return int(container.wait(timeout=TIMEOUT_S)["StatusCode"])
 
 

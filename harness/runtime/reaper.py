@@ -43,7 +43,7 @@ def clean(state_dir: Path, *, include_live: bool = False, later: Callable[[str],
             removed += _stray_containers(owner)
         except HarnessError as error:
             # Processes end without the daemon as well: only then is what it keeps nothing that runs.
-            removed += _end_holder(owner)
+            removed += end_holder(owner)
             gone = f"if that daemon is gone for good, delete {path}"
             waiting.append(f"the ended containers of run {owner.run_id} cannot be removed yet ({error}); {gone}")
             continue
@@ -67,7 +67,7 @@ def live_runs(state_dir: Path) -> list[Owner]:
 
 
 def _clean_run(owner: Owner) -> list[str]:
-    removed = _end_holder(owner)
+    removed = end_holder(owner)
     work = Path(owner.work_dir)
     removed += _stray_mounts(work)
     removed += _stray_loops(owners.loop_mark(owner.work_dir))
@@ -77,8 +77,8 @@ def _clean_run(owner: Owner) -> list[str]:
     return removed
 
 
-def _end_holder(owner: Owner) -> list[str]:
-    """With its holder everything of a run ends. Raises `SetupError` where it is another user's."""
+def end_holder(owner: Owner) -> list[str]:
+    """With its holder everything of a run ends: a line for each. Raises `SetupError` where it is not ours."""
     if owner.boot_id != owners.boot_id() or owner.holder is None or not owner.holder.alive:
         return []
     try:

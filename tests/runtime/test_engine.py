@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import pytest
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
+from harness import keep
 from harness.core.errors import SetupError, UsageError
 from harness.runtime import docker as docker_runtime
 from harness.runtime import owner as owners
@@ -192,7 +194,7 @@ def test_what_is_no_name_of_an_image_is_told_as_bad_input_and_a_daemon_that_fail
         engine_that(refused(400, "repository name must be lowercase")).image("X:5.3.3")
     with pytest.raises(SetupError, match=r"looking for the image 'x:5.3.3': the Docker daemon says: disk is full"):
         engine_that(refused(500, "disk is full")).image("x:5.3.3")
-    with pytest.raises(SetupError, match=r"looking for the image .* gone"):
+    with pytest.raises(SetupError, match=r"looking for the image .* does not answer \(gone\)"):
         engine_that(requests.exceptions.ConnectionError("gone")).image("x:5.3.3")
 
 
@@ -237,7 +239,7 @@ def test_a_daemon_that_dies_in_a_look_is_not_the_image_s_fault():
         def remove(self, **_more):
             raise requests.exceptions.ConnectionError("and it is still gone")
 
-    with pytest.raises(SetupError, match=r"looking into the image i: .* connection aborted"):
+    with pytest.raises(SetupError, match=r"looking into the image i: .*not answer .connection aborted"):
         engine_with(made=Cut({})).output_of("i", "echo seen")
     full = Container({}, error=refused(500, "no space left on device"))
     with pytest.raises(SetupError, match="no space left"):
@@ -387,6 +389,17 @@ def test_a_holder_that_is_not_ours_to_end_is_told(tmp_path, monkeypatch):
         clean(tmp_path)
 
 
+def test_a_cluster_that_was_left_up_ends_though_its_daemon_is_gone(tmp_path):
+    with subprocess.Popen(["sleep", "600"]) as sleeper:
+        holder = ProcessMark.of(sleeper.pid)
+        owner = Owner("a", owners.boot_id(), str(tmp_path), ProcessMark(os.getpid(), 1), holder, lingering=True)
+        owners.write(tmp_path, replace(owner, engine=f"unix://{tmp_path}/none.sock"))
+        with pytest.raises(SetupError, match=r"it is ended, and what the daemon keeps .*no Docker daemon is at"):
+            keep.end("a", tmp_path)
+        assert sleeper.wait(5) == -signal.SIGKILL
+    assert [path.stem for path, _owner in owners.records(tmp_path)] == ["a"]
+
+
 def test_a_record_of_before_there_were_containers_is_read(tmp_path):
     owners.write(tmp_path, Owner("a", "boot", "/w", ProcessMark(1, 1)))
     path = owners.record_path(tmp_path, "a")
@@ -399,7 +412,13 @@ def test_a_record_of_before_there_were_containers_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("code", "said"),
-    [(0, "exited with code 0"), (143, "exited with code 143"), (137, "killed by SIGKILL"), (139, "killed by SIGSEGV"), (135, "killed by SIGBUS")],
+    [
+        (0, "exited with code 0"),
+        (143, "exited with code 143"),
+        (137, "killed by SIGKILL"),
+        (139, "killed by SIGSEGV"),
+        (135, "killed by SIGBUS"),
+    ],
 )
 def test_what_nobody_ends_with_by_himself_was_a_signal(code, said):
     assert str(_ended(code, 1)) == said
