@@ -16,6 +16,8 @@ MACHINE: Final = "/host"
 # Stops itself, so that the holder can give it the node's directories first, and is then the program.
 _WRAPPER: Final = 'kill -STOP $$; exec "$@" >>"$0" 2>&1 </dev/null'
 _KEEPER: Final = "while :; do kill -STOP $$; done"
+# Neither an image nor a daemon adds processes of its own: they would be taken for the node's.
+_NOTHING_BESIDE: Final = {"init": False, "healthcheck": {"test": ["NONE"]}}
 # Mounts, networks, nodes' processes and loop devices; not all that --privileged gives, nor what not every root has.
 _HOLDER_MAY: Final = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_CHROOT", "DAC_READ_SEARCH", "IPC_LOCK", "MKNOD")
 
@@ -43,6 +45,7 @@ class Fleet:
                 working_dir="/",
                 volumes={"/": {"bind": MACHINE, "mode": "rw"}},
                 labels={LABEL: self.mark, NODE_LABEL: "hub"},
+                **_NOTHING_BESIDE,
             )
 
     def start_keeper(self, image: str, node: str, holder: str) -> Any:
@@ -104,6 +107,7 @@ class Fleet:
             "userns_mode": "host",
             "security_opt": ["label=disable"],
             "labels": {LABEL: self.mark, NODE_LABEL: node},
+            **_NOTHING_BESIDE,
         }
 
     def containers(self) -> Iterator[tuple[str, Any]]:

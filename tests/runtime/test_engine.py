@@ -348,6 +348,8 @@ def test_every_container_of_a_run_is_cut_off_from_the_world_and_marked():
     assert [w["network_mode"] for w in (holder, keeper, body)] == ["none", "none", "container:k"]
     assert [w.get("pid_mode") for w in (holder, keeper, body)] == [None, "container:h", "container:h"]
     assert "privileged" not in {*holder, *keeper, *body}
+    beside = [(w["init"], w["healthcheck"]["test"]) for w in (holder, keeper, body)]
+    assert beside == [(False, ["NONE"])] * 3, "what an image or a daemon adds would pass for the node's own"
     assert "volumes" not in body
     assert Path(body["entrypoint"][3]) == Path("/rmq/a/logs/stdout.log")
 
