@@ -16,6 +16,8 @@ from harness.runtime.owner import ProcessMark
 
 LABEL: Final = "rmq-harness.run"
 """The label of everything that a run makes in the engine; its value is the run's mark."""
+READABLE: Final = {"type": "json-file"}
+"""Where a container's output goes: a daemon may have another default, of which it can read nothing back."""
 _LOOK: Final = "look"
 _LOOKS: Final = re.compile(rf"{_LOOK}-(\d+)-(\d+)")
 _BAD_REQUEST: Final = 400
@@ -150,6 +152,7 @@ class Engine:
                 image,
                 entrypoint=["sh", "-c", script, "sh", *words],
                 network_mode="none",
+                log_config=READABLE,
                 user="0:0",
                 labels={LABEL: _look_mark(ProcessMark.of(os.getpid()))},
             )

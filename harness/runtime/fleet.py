@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.core.errors import SetupError
-from harness.runtime.engine import LABEL, TIMEOUT_S, Engine, discard, told
+from harness.runtime.engine import LABEL, READABLE, TIMEOUT_S, Engine, discard, told
 
 NODE_LABEL: Final = "rmq-harness.node"
 MACHINE: Final = "/host"
@@ -17,7 +17,7 @@ MACHINE: Final = "/host"
 _WRAPPER: Final = 'kill -STOP $$; exec "$@" >>"$0" 2>&1 </dev/null'
 _KEEPER: Final = "while :; do kill -STOP $$; done"
 # Neither an image nor a daemon adds processes of its own: they would be taken for the node's.
-_NOTHING_BESIDE: Final = {"init": False, "healthcheck": {"test": ["NONE"]}}
+_NOTHING_BESIDE: Final = {"init": False, "healthcheck": {"test": ["NONE"]}, "log_config": READABLE}
 # Mounts, networks, nodes' processes and loop devices; not all that --privileged gives, nor what not every root has.
 _HOLDER_MAY: Final = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_CHROOT", "DAC_READ_SEARCH", "IPC_LOCK", "MKNOD")
 

@@ -248,7 +248,9 @@ def test_a_daemon_that_dies_in_a_look_is_not_the_image_s_fault():
 
 def test_a_look_leaves_no_container_whatever_comes_of_it():
     good = Container({}, said=b"seen\n")
-    assert engine_with(made=good).output_of("i", "echo seen") == "seen\n"
+    engine = engine_with(made=good)
+    assert engine.output_of("i", "echo seen") == "seen\n"
+    assert engine.client.containers.wanted[0]["log_config"] == {"type": "json-file"}, "whatever the daemon's default is"
     bad = Container({}, said=b"what it said", code=3)
     with pytest.raises(UsageError, match="what it said"):
         engine_with(made=bad).output_of("i", "exit 3")
