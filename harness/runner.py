@@ -208,6 +208,7 @@ class _Run:
             self._read_everything(stage, injector)
         injector.refuse_undone()
         stage.cluster.refuse_disturbed()
+        stage.cluster.links.refuse_mute({n for fault in injector.in_force for n in fault.targets(stage.cluster)})
 
     def _acted(self) -> dict[str, list[str]]:
         """What every step leaves in the history, for the judge to know whether something of it is missing."""

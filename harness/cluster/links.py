@@ -23,6 +23,7 @@ ANSWER_S: Final = 5.0
 """An answer over a link to which nothing was done comes sooner, on a busy machine too."""
 _START_S: Final = 20.0
 _LOOK_S: Final = 10.0
+_ASKED_TIMES: Final = 3
 _ESTABLISHED: Final = "01"
 
 
@@ -105,6 +106,19 @@ class Links:
         mean = self._roster.brokers() if kind != "clients" else tuple(self._runtime.nodes)
         own = (node, *self.nodes)
         return tuple(name for name in mean if name not in own and self._runtime.nodes[name].address in peers)
+
+    def refuse_mute(self, hurt: Collection[str]) -> None:
+        """Raises `FaultError` for a link that does not work though nothing is done to it, those of `hurt` nodes aside.
+
+        What its users met may have been its doing: the harness itself goes past links, and sees a whole cluster.
+        """
+        for kind in KINDS:
+            for node in behind(kind, self._plan.topology) if kind in self._plan.links else ():
+                link = self.of(kind, node)
+                if node not in hurt and not any(link.ask().answered for _ in range(_ASKED_TIMES)):
+                    raise FaultError(
+                        f"{link} does not answer, nobody knows since when: {self._runtime.tail(link_node(node))}"
+                    )
 
     def start(self) -> None:
         """Starts every server and waits until its proxies listen. Raises `SetupError`, `WaitTimeout`."""

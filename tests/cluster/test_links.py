@@ -7,18 +7,20 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.links import Links, connected
+from harness.cluster.exchange import Exchange
+from harness.cluster.links import Link, Links, connected
 from harness.cluster.plan import ClusterPlan
 from harness.cluster.roster import Roster
 from harness.core.errors import FaultError
 from harness.faults import Latency
 from harness.topology import load_topology
-from harness.topology.links import KINDS, PORTS
+from harness.topology.links import KINDS, PORTS, link_node
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 V4 = "   0: 0300120A:2A9F {peer}:C350 {state} 00000000:00000000 00:00000000 00000000     0        0 1 1 0 20\n"
 V6 = "   1: 0000000000000000FFFF00000300120A:2A9F 0000000000000000FFFF0000{peer}:C351 {state} 00000000:00000000\n"
-NODES = ("namesrv-0", "namesrv-1", "broker-a-0", "broker-a-1", "link-broker-a-0", "client-p-1")
+PLACES = ("namesrv-1", "namesrv-2", "broker-a-0", "broker-a-1")
+NODES = (*PLACES, *map(link_node, PLACES), "client-p-1")
 ADDRESSES = {name: f"10.18.0.{number}" for number, name in enumerate(NODES, 3)}
 
 
@@ -64,3 +66,15 @@ def test_a_fault_of_a_link_that_is_passed_by_is_none() -> None:
     cluster: Any = SimpleNamespace(links=links, **named)
     with pytest.raises(FaultError, match="client-p-1 reached broker-a-0 without the clients link of broker-a-0"):
         Latency(link="clients", target="master/0", latency_ms=100).inject(cluster)
+
+
+def test_a_link_that_works_no_more_though_nothing_is_done_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    links, mute = links_with(), {"broker-a-0"}
+    links._runtime.tail = lambda _node: "accept: too many open files"
+    answers = {node: Exchange("silent" if node in mute else "answered", 0.1) for node in ADDRESSES}
+    monkeypatch.setattr(Link, "ask", lambda self: answers.get(self.node, Exchange("answered", 0.1)))
+    with pytest.raises(FaultError, match=r"the clients link of broker-a-0 does not answer.*too many open files"):
+        links.refuse_mute(())
+    links.refuse_mute(mute)
+    answers.clear()
+    links.refuse_mute(())
