@@ -69,7 +69,7 @@ class Engine:
         try:
             client = docker.DockerClient(base_url=found, version="auto", timeout=TIMEOUT_S)
             api = tuple(int(part) for part in client.api.api_version.split("."))
-        except (DockerException, OSError) as error:
+        except (DockerException, OSError, ValueError) as error:
             refused = "Permission denied" in str(error)
             remedy = "run as root or as a member of its group (usually docker)" if refused else "is it running?"
             raise SetupError(f"the Docker daemon at {path} does not answer ({_words(error)}): {remedy}") from None

@@ -143,6 +143,13 @@ def test_one_that_is_too_old_is_refused_and_a_newer_one_is_not(listening, monkey
     assert Engine.connect().url == f"unix://{listening}"
 
 
+@pytest.mark.usefixtures("listening")
+def test_what_is_no_docker_daemon_is_told(monkeypatch):
+    answering(monkeypatch, api_version="latest")
+    with pytest.raises(SetupError, match=r"does not answer .*: is it running"):
+        Engine.connect()
+
+
 def test_an_image_that_cannot_be_pulled_says_how_to_make_one():
     def missing(_reference):
         raise ImageNotFound("no such image")
