@@ -42,6 +42,13 @@ home=$ROCKETMQ_HOME
 done
 echo "home $home"
 for script in mqbroker mqnamesrv; do [ -f "$home/bin/$script" ] && echo "script $script"; done
+for pair in mqbroker:runbroker.sh mqnamesrv:runserver.sh; do
+    for file in "$home/bin/${pair%:*}" "$home/bin/${pair#*:}"; do
+        [ -f "$file" ] && while IFS= read -r line || [ -n "$line" ]; do
+            case $line in '#'*) ;; *JAVA_OPT_EXT*) echo "heeds ${pair%:*}" ;; esac
+        done <"$file"
+    done
+done
 for jar in "$home"/lib/rocketmq-*.jar; do [ -f "$jar" ] && sha256sum "$jar" 2>/dev/null; done
 [ -x "$JAVA_HOME/bin/java" ] && java=$JAVA_HOME/bin/java || java=$(command -v java)
 echo "java_home ${java%/bin/java}"
@@ -145,6 +152,11 @@ def _described(image: Image, version: Version, seen: list[str], said: str) -> Re
         )
     if Version.parse(found[0]) != version:
         raise UsageError(f"{said} says {version} by its tag and holds RocketMQ {found[0]}: give it the right tag")
+    if deaf := {"mqbroker", "mqnamesrv"} - {words[1] for words in fields if words[0] == "heeds"}:
+        raise UsageError(
+            f"{said} has a bin/{min(deaf)} that takes no JAVA_OPT_EXT: its nodes would run with other heaps and "
+            "options than the harness and --jvm-opt say; have its scripts add $JAVA_OPT_EXT to Java's options"
+        )
     if wrong := misfit(sums, found[0]):
         raise UsageError(f"{said} {wrong}; name another, or build one with `make docker-image`")
     java = next((match for line in seen if (match := _JAVA_SAYS.search(line))), None)

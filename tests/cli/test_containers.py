@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +20,8 @@ DIGEST = "sha256:" + "ab" * 32
 WHOLE = f"""home /home/rocketmq/rocketmq-5.3.3
 script mqbroker
 script mqnamesrv
+heeds mqbroker
+heeds mqnamesrv
 {"1" * 64}  /home/rocketmq/rocketmq-5.3.3/lib/rocketmq-broker-5.3.3.jar
 {"2" * 64}  /home/rocketmq/rocketmq-5.3.3/lib/rocketmq-common-5.3.3.jar
 {"3" * 64}  /home/rocketmq/rocketmq-5.3.3/lib/rocketmq-namesrv-5.3.3.jar
@@ -79,6 +83,7 @@ def test_a_whole_image_is_described_by_what_was_seen_in_it():
         ('openjdk version "1.8.0_422"\n', "", "no Java that tells its version: set JAVA_HOME"),
         ("word chroot\n", "", "lacks chroot"),
         ("word sha256sum\n", "", "lacks sha256sum"),
+        ("heeds mqnamesrv\n", "", "has a bin/mqnamesrv that takes no JAVA_OPT_EXT"),
         ("rocketmq-store-5.3.3.jar", "x.jar", "no rocketmq-store-5.3.3.jar: it is no whole RocketMQ 5.3.3"),
         ("slf4j-api-1.0.1.jar", "store-4.9.7.jar", "rocketmq-store-4.9.7.jar beside those of 5.3.3"),
     ],
@@ -88,6 +93,22 @@ def test_what_an_image_lacks_is_said_in_one_sentence(taken, put, said):
         look_into(Looked(WHOLE.replace(taken, put)), "image:x:5.3.3")
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_the_look_sees_whether_scripts_take_the_harness_s_options(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "lib").mkdir()
+    for name, text in {
+        "mqbroker": "sh runbroker.sh",
+        "runbroker.sh": 'JAVA_OPT="${JAVA_OPT} ${JAVA_OPT_EXT}"\njava ${JAVA_OPT}',
+        "mqnamesrv": "sh runserver.sh",
+        "runserver.sh": "# no JAVA_OPT_EXT here\njava ${JAVA_OPT}",
+    }.items():
+        (tmp_path / "bin" / name).write_text(text)
+    environment = {"ROCKETMQ_HOME": str(tmp_path), "PATH": os.defpath}
+    done = subprocess.run(["sh", "-c", containers._LOOK], env=environment, capture_output=True, text=True, check=True)
+    heeds = [line for line in done.stdout.splitlines() if line.startswith("heeds ")]
+    assert heeds == ["heeds mqbroker"]
 
 
 def test_one_in_which_nothing_can_be_run_holds_no_rocketmq():
