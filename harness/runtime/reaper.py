@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -12,14 +11,12 @@ from pathlib import Path
 
 from harness.core.errors import HarnessError, SetupError
 from harness.runtime import owner as owners
+from harness.runtime.loops import loop_call, loop_name
 from harness.runtime.namespaces import MNT_DETACH, unmount
 from harness.runtime.owner import Owner, ProcessMark
 from harness.waiting import wait_for
 
 LOOP_CLR_FD = 0x4C01
-LOOP_GET_STATUS64 = 0x4C05
-LOOP_INFO64_BYTES = 232
-LOOP_NAME = slice(56, 120)
 _DEATH_S = 5.0
 
 
@@ -141,24 +138,15 @@ def loops_of(mark: str) -> list[Path]:
     for entry in sorted(Path("/sys/block").glob("loop*/loop/backing_file")):
         device = Path("/dev") / entry.parts[3]
         with suppress(OSError):
-            status = _loop_call(device, LOOP_GET_STATUS64, bytes(LOOP_INFO64_BYTES))
-            if status[LOOP_NAME].rstrip(b"\0").decode(errors="replace") == mark:
+            if loop_name(device) == mark:
                 found.append(device)
     return found
-
-
-def _loop_call(device: Path, request: int, argument: bytes = b"") -> bytes:
-    fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return fcntl.ioctl(fd, request, argument)
-    finally:
-        os.close(fd)
 
 
 def _stray_loops(mark: str) -> list[str]:
     removed = []
     for device in loops_of(mark):
-        _loop_call(device, LOOP_CLR_FD)
+        loop_call(device, LOOP_CLR_FD)
         removed.append(f"loop device {device}")
     return removed
 
