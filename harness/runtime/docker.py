@@ -172,6 +172,11 @@ class DockerRuntime(LocalRuntime):
                 self._ends[node] = _ended(fleet.exit_code(self._bodies[node]), now_ns)
             return self._ends[node]
 
+    def host_pid(self, node: str) -> int:
+        """The pid outside of what the image's scripts started and wait for: who looks at it wants that and no shell."""
+        first = super().host_pid(node)
+        return _at_the_end(first) if node in self._bodies and first > 0 else first
+
     def wait_exit(self, node: str, timeout_s: float) -> ProcessState:
         """Waits until the last process of the node has ended."""
         if node not in self._bodies:
@@ -207,6 +212,18 @@ def _ended(code: int, now_ns: int) -> ProcessState:
     if signum is not None:
         return ProcessState("exited", signal=signum, exited_ns=now_ns)
     return ProcessState("exited", exit_code=code, exited_ns=now_ns)
+
+
+def _at_the_end(pid: int, proc: Path = Path("/proc")) -> int:
+    """Below a shell whose child is a shell, and so on, the process that is none: it started nothing."""
+    while True:
+        try:
+            children = (proc / f"{pid}/task/{pid}/children").read_text().split()
+        except OSError:
+            return pid
+        if not children:
+            return pid
+        pid = int(children[-1])
 
 
 def _start_holder(image: str, url: str, evidence: Path, work: Path) -> Link:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -314,6 +315,19 @@ def test_a_runtime_that_does_not_come_to_be_leaves_no_holder(tmp_path, monkeypat
     with pytest.raises(SetupError, match="does not answer"):
         docker_runtime.DockerRuntime.open_with("i", "unix:///x", run_id="r", evidence=tmp_path, work_dir=tmp_path)
     assert ended == [True]
+
+
+def test_what_is_looked_at_is_what_the_scripts_started():
+    words = ["sh", "-c", f"sh -c \"'{sys.executable}' -c 'print(flush=True); input()'; :\"; :"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shell:
+        assert shell.stdout is not None
+        shell.stdout.readline()
+        seen = docker_runtime._at_the_end(shell.pid)
+        command = Path(f"/proc/{seen}/cmdline").read_bytes()
+        shell.communicate(b"\n")
+    assert seen != shell.pid
+    assert command.startswith(sys.executable.encode())
+    assert docker_runtime._at_the_end(seen) == seen, "of one that has ended nothing else is told"
 
 
 def test_one_that_removes_itself_is_awaited():
