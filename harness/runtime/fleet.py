@@ -119,11 +119,20 @@ class Fleet:
                 yield container.labels.get(NODE_LABEL, ""), container
 
     def remove(self) -> list[str]:
-        """Removes every container with a run's mark, whatever it does; returns one line for each."""
-        removed = []
-        for node, container in self.containers():
-            discard(container)
-            removed.append(f"container {container.name} ({node})")
+        """Removes every container with a run's mark, whatever it does; returns one line for each.
+
+        Raises `SetupError` for those that stay, when all others are gone.
+        """
+        removed, stay = [], []
+        for node, container in tuple(self.containers()):
+            try:
+                discard(container)
+            except SetupError as error:
+                stay.append(str(error))
+            else:
+                removed.append(f"container {container.name} ({node})")
+        if stay:
+            raise SetupError("; ".join(stay))
         return removed
 
     def close(self) -> None:

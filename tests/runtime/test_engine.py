@@ -285,6 +285,17 @@ def test_a_run_removes_what_carries_its_mark_alone():
     assert (mine.removed, others.removed) == (True, False)
 
 
+def test_one_that_stays_keeps_no_other():
+    class Stuck(Container):
+        def remove(self, **_more):
+            raise refused(500, "device or resource busy")
+
+    stuck, other = Stuck({LABEL: "m"}), Container({LABEL: "m"})
+    with pytest.raises(SetupError, match="removing container c: the Docker daemon says: device or resource busy"):
+        Fleet(engine_with(stuck, other), "m").remove()
+    assert other.removed
+
+
 def test_a_container_that_does_not_start_is_removed():
     made = Container({}, error=APIError("no such thing"))
     fleet = Fleet(engine_with(made=made), "m")
