@@ -89,7 +89,11 @@ def _parser() -> argparse.ArgumentParser:
     make = command("image", _image, "make a container image of a release, its Java and this machine's shell")
     make.add_argument("version", help="a version, or path:DIR")
     make.add_argument("--java", default="25", help="25 (default), 21, 17, 11 or path:DIR")
-    make.add_argument("--tag", default=None, help="its name and tag (default rmq-harness:VERSION)")
+    make.add_argument(
+        "--tag",
+        default=None,
+        help="its name and tag (default rmq-harness:VERSION, of path:DIR rmq-harness-candidate:VERSION)",
+    )
     command("clean", _clean, "remove everything that dead runs left behind")
     again = command("recheck", _recheck, "judge a stored run again, without a cluster")
     again.add_argument("run", type=Path, help="a run directory, such as reports/latest, or a bundle")

@@ -14,9 +14,11 @@ from harness.distribution import Inside
 from harness.runtime import owner as owners
 from harness.runtime.base import Runtime
 from harness.runtime.docker import DockerRuntime
+from harness.runtime.engine import Engine
 from harness.runtime.local import LocalRuntime
 from harness.runtime.namespaces import WORK
 from harness.runtime.owner import Owner
+from harness.runtime.reaper import end_holder
 from harness.topology import layout
 
 ABOUT: Final = "cluster.json"
@@ -146,11 +148,25 @@ def end(run_id: str, state: Path) -> None:
     """
     owner = _lingering(run_id, state)
     kind = DockerRuntime if owner.engine else LocalRuntime
+    if owner.engine:
+        _see_engine(owner)
     try:
         runtime = kind.attach(run_id=run_id, evidence=Path(owner.work_dir), state_dir=state)
     except HarnessError as error:
         raise SetupError(f"{run_id} does not answer ({error}); is another command using it?") from error
     runtime.close()
+
+
+def _see_engine(owner: Owner) -> None:
+    """Raises `SetupError` where its daemon cannot be asked, when everything that runs was ended without it."""
+    try:
+        Engine.connect(owner.engine).close()
+    except HarnessError as error:
+        end_holder(owner)
+        raise SetupError(
+            f"it is ended, and what the daemon keeps of it cannot be removed yet ({error}): `rmq-harness clean` does "
+            "when that answers"
+        ) from error
 
 
 def _write_tools(work: Path, cluster: Cluster, left: Left) -> None:

@@ -208,6 +208,7 @@ class _Run:
             self._read_everything(stage, injector)
         injector.refuse_undone()
         stage.cluster.refuse_disturbed()
+        stage.cluster.links.refuse_mute({n for fault in injector.in_force for n in fault.targets(stage.cluster)})
 
     def _acted(self) -> dict[str, list[str]]:
         """What every step leaves in the history, for the judge to know whether something of it is missing."""
@@ -256,7 +257,7 @@ class _Run:
     def _untouched_run(self, stage: Stage, injector: Injector) -> bool:
         """What a lasting fault did not hit runs: the whole cluster's health is not to be had any more."""
         hit = {node for fault in injector.in_force for node in fault.targets(stage.cluster)}
-        nodes = stage.cluster.nodes()
+        nodes = (*stage.cluster.nodes(), *stage.cluster.links.nodes)
         return all(stage.cluster.runtime.state(node).kind == "running" for node in nodes if node not in hit)
 
     def _await_deliveries(self, stage: Stage, group: str) -> None:

@@ -65,7 +65,7 @@ def exchange(connection: socket.socket, kind: LinkKind, topic: str, size_bytes: 
             return answered
     except TimeoutError:
         return Exchange("silent", time.monotonic() - began, got)
-    except (ConnectionResetError, BrokenPipeError):
+    except OSError:
         return Exchange("reset", time.monotonic() - began, got)
 
 

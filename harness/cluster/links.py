@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable
+import sys
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from harness.cluster.exchange import Exchange, exchange, farewell
@@ -21,6 +22,9 @@ STREAMS: Final[tuple[Stream, ...]] = ("upstream", "downstream")
 ANSWER_S: Final = 5.0
 """An answer over a link to which nothing was done comes sooner, on a busy machine too."""
 _START_S: Final = 20.0
+_LOOK_S: Final = 10.0
+_ASKED_TIMES: Final = 3
+_ESTABLISHED: Final = "01"
 
 
 class Link:
@@ -92,6 +96,30 @@ class Links:
             )
         return Link(kind, node, self._roster.ip(link_node(node)), self._plan.probe_topic.name, self._runtime)
 
+    def passed_by(self, kind: LinkKind, node: str) -> tuple[str, ...]:
+        """Who is connected to the node for that purpose without going through its link, now; the harness is not meant.
+
+        Of a nameserver's link these are brokers alone: clients go to it directly.
+        """
+        _code, said, _ = self._runtime.run(node, ["cat", "/proc/net/tcp", "/proc/net/tcp6"], _LOOK_S)
+        peers = set(connected(said.decode(errors="replace"), PORTS[kind]))
+        mean = self._roster.brokers() if kind != "clients" else tuple(self._runtime.nodes)
+        own = (node, *self.nodes)
+        return tuple(name for name in mean if name not in own and self._runtime.nodes[name].address in peers)
+
+    def refuse_mute(self, hurt: Collection[str]) -> None:
+        """Raises `FaultError` for a link that does not work though nothing is done to it, those of `hurt` nodes aside.
+
+        What its users met may have been its doing: the harness itself goes past links, and sees a whole cluster.
+        """
+        for kind in KINDS:
+            for node in behind(kind, self._plan.topology) if kind in self._plan.links else ():
+                link = self.of(kind, node)
+                if node not in hurt and not any(link.ask().answered for _ in range(_ASKED_TIMES)):
+                    raise FaultError(
+                        f"{link} does not answer, nobody knows since when: {self._runtime.tail(link_node(node))}"
+                    )
+
     def start(self) -> None:
         """Starts every server and waits until its proxies listen. Raises `SetupError`, `WaitTimeout`."""
         server = self._plan.toxiproxy
@@ -140,6 +168,16 @@ class Links:
             timeout_s=_START_S,
             last_seen=lambda: self._runtime.tail(link),
         )
+
+
+def connected(table: str, ports: Collection[int]) -> Iterator[str]:
+    """The IPv4 addresses at the other ends of what is connected to these ports, of the kernel's own table."""
+    for line in table.splitlines():
+        fields = line.split()
+        if len(fields) > 3 and fields[3] == _ESTABLISHED and int(fields[1].rpartition(":")[2], 16) in ports:
+            # In the order of the machine's bytes; of an address of IPv6 that is one of IPv4 the last word.
+            word = bytes.fromhex(fields[2].rpartition(":")[0][-8:])
+            yield socket.inet_ntoa(word if sys.byteorder == "big" else word[::-1])
 
 
 def _proxy(kind: LinkKind, port: int) -> str:

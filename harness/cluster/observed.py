@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,12 +165,21 @@ def refuse_dead(runtime: Runtime, node: str, doing: str) -> None:
 
 
 def cpu_s(runtime: Runtime, nodes: list[str]) -> float | None:
-    """User and system seconds of the nodes' processes so far; None where they cannot be read."""
-    ticks = 0
-    try:
-        for node in nodes:
-            fields = Path(f"/proc/{runtime.host_pid(node)}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    except (OSError, IndexError, ValueError):
+    """User and system seconds of the nodes' processes so far, and of what these started and still runs.
+
+    None where they cannot be read. Where a script starts it, the node's own process is a shell that waits.
+    """
+    below: dict[int, list[int]] = {}
+    ticks: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, IndexError, ValueError):
+            fields = entry.read_text().rpartition(")")[2].split()
+            pid, used = int(entry.parent.name), int(fields[11]) + int(fields[12])
+            below.setdefault(int(fields[1]), []).append(pid)
+            ticks[pid] = used
+    mine = [runtime.host_pid(node) for node in nodes]
+    if not all(pid in ticks for pid in mine):
         return None
-    return ticks / os.sysconf("SC_CLK_TCK")
+    for pid in mine:
+        mine += below.get(pid, ())
+    return sum(ticks[pid] for pid in mine) / os.sysconf("SC_CLK_TCK")

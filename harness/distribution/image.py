@@ -128,7 +128,10 @@ def _libraries(binaries: Iterable[Path], own: Path) -> dict[str, Path]:
 
 
 def _named_by(binary: Path) -> Iterator[str]:
-    done = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise SetupError(f"an image needs what `ldd` of this machine names, and it cannot be run: {error}") from None
     for line in done.stdout.splitlines():
         if match := re.search(r"(?:=> )?(/\S+) \(0x", line):
             yield match.group(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -176,6 +176,18 @@ def obtain_client(
     return obtain(lock, cache, fetch, quiet=quiet)
 
 
+def misfit(names: Iterable[str], version: str) -> str:
+    """What keeps these jars from being one whole RocketMQ of a version, in a few words; empty if nothing does."""
+    there = frozenset(names)
+    for part in _NEEDED:
+        if f"rocketmq-{part}-{version}.jar" not in there:
+            return f"has no rocketmq-{part}-{version}.jar: it is no whole RocketMQ {version}"
+    parts = re.compile(rf"rocketmq-(?:{'|'.join(_NEEDED)})-(\d+\.\d+\.\d+.*)\.jar")
+    others = (name for name in sorted(there) if (found := parts.fullmatch(name)) and found[1] != version)
+    other = next(others, "")
+    return f"has {other} beside those of {version}: which one runs would be chance" if other else ""
+
+
 def _unpacked(directory: Path) -> Release:
     home = directory.expanduser().resolve()
     jars = tuple(sorted((home / "lib").glob("*.jar"), key=lambda jar: jar.name))
@@ -188,10 +200,10 @@ def _unpacked(directory: Path) -> Release:
             "the version under test is read from that name"
         )
     version = Version.parse(found[0].group(1))
+    if wrong := misfit((jar.name for jar in jars), found[0].group(1)):
+        raise UsageError(f"{directory}/lib {wrong}")
     for part in _NEEDED:
         jar = home / "lib" / f"rocketmq-{part}-{found[0].group(1)}.jar"
-        if not jar.is_file():
-            raise UsageError(f"{directory}/lib has no {jar.name}: it is no whole RocketMQ {found[0].group(1)}")
         if not is_zipfile(jar):
             raise UsageError(f"{directory}/lib/{jar.name} is no jar, or cut short: unpack the release again")
     try:

@@ -28,6 +28,10 @@ REMEDY: Final = "run `make toxiproxy`, which builds it with Go 1.19 or newer, or
 REMEDY_PATH: Final = "make toxiproxy TOXIPROXY=path:/usr/local/bin/toxiproxy-server"
 _ABOUT: Final = "about.json"
 _BUILD_TIMEOUT_S: Final = 1800
+_VERSION_TIMEOUT_S: Final = 10
+OLDEST: Final = (2, 2)
+"""From which version on it has every damage that faults of links ask for."""
+TOO_NEW: Final = (3, 0)
 _LOCKED: Final = ("go.mod", "go.sum")
 
 
@@ -118,16 +122,26 @@ def take(file: Path, cache: Path) -> Toxiproxy:
     with exclusive(cache, CAPABILITY) as scratch:
         made = scratch / "made"
         made.mkdir()
-        shutil.copyfile(file, made / FILE)
-        (made / FILE).chmod(0o755)
-        return _keep(made, cache, "installed on the machine")
+        try:
+            shutil.copyfile(file, made / FILE)
+            (made / FILE).chmod(0o755)
+        except OSError as error:
+            raise UsageError(f"TOXIPROXY=path:{file} cannot be copied to {made}: {error.strerror}") from None
+        try:
+            return _keep(made, cache, "installed on the machine")
+        except SetupError as error:
+            raise UsageError(f"TOXIPROXY=path:{file} is no toxiproxy-server that runs here: {error}") from None
 
 
 def _keep(made: Path, cache: Path, origin: str) -> Toxiproxy:
-    said = _run([str(made / FILE), "-version"], made, {})
+    said = _run([str(made / FILE), "-version"], made, {}, _VERSION_TIMEOUT_S)
     version = re.fullmatch(r"toxiproxy-server version (\S+)\s*", said)
-    if version is None:
-        raise UsageError(f"{FILE} -version said {said.strip()[:80]!r}: that is no Toxiproxy 2.x")
+    numbers = re.match(r"v?(\d+)\.(\d+)", version[1]) if version is not None else None
+    if version is None or (numbers is not None and not OLDEST <= tuple(map(int, numbers.groups())) < TOO_NEW):
+        wanted = ".".join(map(str, OLDEST))
+        raise UsageError(
+            f"{FILE} -version said {said.strip()[:80]!r}: that is no Toxiproxy 2 from {wanted} on: {REMEDY_PATH}"
+        )
     found = Toxiproxy(home_of(cache), version[1], sha256_of(made / FILE), origin)
     about = {key: value for key, value in asdict(found).items() if key != "home"}
     (made / _ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
@@ -135,7 +149,7 @@ def _keep(made: Path, cache: Path, origin: str) -> Toxiproxy:
     return found
 
 
-def _run(command: list[str], cwd: Path, environment: Mapping[str, str]) -> str:
+def _run(command: list[str], cwd: Path, environment: Mapping[str, str], timeout_s: float = _BUILD_TIMEOUT_S) -> str:
     name = " ".join(Path(word).name if number == 0 else word for number, word in enumerate(command[:2]))
     try:
         done = subprocess.run(
@@ -144,7 +158,8 @@ def _run(command: list[str], cwd: Path, environment: Mapping[str, str]) -> str:
             env=dict(environment),
             capture_output=True,
             text=True,
-            timeout=_BUILD_TIMEOUT_S,
+            errors="replace",
+            timeout=timeout_s,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -76,8 +76,16 @@ class LinkFault(Fault):
         return tuple(Toxic(kind, way, figures) for kind, figures in self.damage().items() for way in ways)
 
     def inject(self, cluster: Cluster) -> Detail:
-        """Does it to every link; the detail has what was measured before and with it."""
+        """Does it to every link; the detail has what was measured before and with it.
+
+        Raises FaultError where somebody goes another way than by the link: he would not be hurt.
+        """
         links = self.links(cluster)
+        for link in links:
+            if strays := cluster.links.passed_by(link.kind, link.node):
+                raise FaultError(
+                    f"{', '.join(strays)} reached {link.node} without {link}: what is done to it hurts others"
+                )
         before = {link.node: dict(self.seen(link)[1]) for link in links}
         for link in links:
             link.add(self.toxics())

@@ -9,6 +9,7 @@ from harness.faults.base import Detail, Fault
 from harness.faults.process import RESTART_TIMEOUT_S
 from harness.faults.select import select
 from harness.runtime.base import HUB
+from harness.topology.links import link_node
 from harness.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -45,9 +46,16 @@ class Partition(Fault):
         back = [] if self.one_way else [(b, a) for a, b in forward]
         return tuple(dict.fromkeys(forward + back))
 
+    def ways(self, cluster: Cluster) -> tuple[tuple[str, str], ...]:
+        """What is cut for that: the pairs and, where a link stands before either end, the way by it."""
+        before = {node: link for node in self.targets(cluster) if (link := link_node(node)) in cluster.links.nodes}
+        pairs = self.pairs(cluster)
+        by_links = [(a, before[b]) for a, b in pairs if b in before] + [(before[a], b) for a, b in pairs if a in before]
+        return (*pairs, *by_links)
+
     def inject(self, cluster: Cluster) -> Detail:
         """Cuts every pair."""
-        cluster.runtime.cut(*self.pairs(cluster))
+        cluster.runtime.cut(*self.ways(cluster))
         return {"links": [f"{a}->{b}" for a, b in self.pairs(cluster)]}
 
     def bites(self, cluster: Cluster) -> bool:
@@ -56,7 +64,7 @@ class Partition(Fault):
         Each sender reaches the harness's own place and each receiver is reached from it: else the silence might be that
         of a node which sends nothing, or receives nothing at all, and not of the cut.
         """
-        cut = set(self.pairs(cluster))
+        cut = set(self.ways(cluster))
         if not cut or any(cluster.runtime.passes(a, b) for a, b in cut):
             return False
         open_ = {(b, a) for a, b in cut} - cut
@@ -65,7 +73,7 @@ class Partition(Fault):
 
     def heal(self, cluster: Cluster) -> Detail:
         """Mends every pair."""
-        pairs = self.pairs(cluster)
+        pairs = self.ways(cluster)
         if pairs:  # without any, heal would mend every cut of the cluster
             cluster.runtime.heal(*pairs)
         return {}
@@ -73,7 +81,7 @@ class Partition(Fault):
     def await_recovery(self, cluster: Cluster) -> Detail:
         """Datagrams pass again, and (unless told otherwise) the cluster is whole again."""
         wait_for(
-            lambda: all(cluster.runtime.passes(a, b) for a, b in self.pairs(cluster)),
+            lambda: all(cluster.runtime.passes(a, b) for a, b in self.ways(cluster)),
             what=f"packets between {self.sources} and {self.sinks} to arrive again",
             timeout_s=10,
             poll_s=0.02,

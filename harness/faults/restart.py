@@ -30,6 +30,8 @@ _OF_THE_MACHINE: Final = (
     "Input/output error",
 )
 """Compared without regard to case."""
+_OF_SOMEBODY_ELSE: Final = (126, 127, 129, 130, 143)
+"""What a shell ends with that cannot run what it is told, and Java after SIGHUP, SIGINT or SIGTERM of somebody's."""
 
 
 class RestartFailed(NodeDied):
@@ -70,6 +72,7 @@ def about_exit(cluster: Cluster, node: str, words: str) -> dict[str, Any]:
         free, ratio = usage.usable_bytes, usage.ratio
     own = (
         state.exit_code is not None
+        and state.exit_code not in _OF_SOMEBODY_ELSE
         and state.signal is None
         and memory is not None
         and memory >= _MEMORY_BYTES

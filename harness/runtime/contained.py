@@ -107,14 +107,15 @@ def _inner(harness: socket.socket, linger_fd: int, work: str) -> NoReturn:
 class ContainedProcesses(Processes):
     """Knows, besides its own children, what runs in nodes' containers, whose exit codes only the engine learns."""
 
-    keepers: set[int] = field(default_factory=set)
-    """What keeps nodes' networks for containers to come: it is never counted, signalled or waited for."""
+    keepers: dict[str, int] = field(default_factory=dict)
+    """Node -> what keeps its network for containers to come: it is never counted, signalled or waited for."""
     bodies: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Node -> pidfd of its container's first process, descriptor of its network."""
 
     def members(self, network_fd: int) -> Iterator[int]:
         """What runs in a node, keepers excepted."""
-        return (pid for pid in members_of(network_fd) if pid not in self.keepers)
+        kept = frozenset(self.keepers.values())
+        return (pid for pid in members_of(network_fd) if pid not in kept)
 
     def take(self, node: str, pid: int, network_fd: int) -> int:
         """From now on this process of a container is the node's; returns its pidfd, which stays ours."""
@@ -174,7 +175,7 @@ class ContainedService(Service):
         """The node's network is that of this process from now on, which keeps it for containers to join."""
         fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         place = self.network.rehouse(node, fd)
-        self.bodies.keepers.add(pid)
+        self.bodies.keepers[node] = pid
         return {}, [os.dup(place.probe.fileno())]
 
     def do_waits(self, pid: int) -> dict[str, Any]:
@@ -196,8 +197,9 @@ class ContainedService(Service):
         return super().do_start(node, argv, env, cwd, fds)
 
     def do_remove_node(self, name: str) -> None:
-        """The node's container is forgotten as well."""
+        """The node's containers are forgotten as well: their pids may become another process's."""
         self.bodies.drop(name)
+        self.bodies.keepers.pop(name, None)
         super().do_remove_node(name)
 
     def do_disk(self, node: str, action: str, **values: Any) -> dict[str, Any]:

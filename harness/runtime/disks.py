@@ -13,11 +13,21 @@ from typing import Any
 from harness.core.errors import CapabilityMissing, FaultError, UsageError
 from harness.runtime.base import IO_ERROR, POWER_CUT, SIZED_DISK, SLOW_DISK, Disk, DiskUsage
 from harness.runtime.forgetful.mounting import ForgetfulDisk
-from harness.runtime.loops import BLOCK_BYTES, cut_short, loop_works, lose, make_ext4, make_read_only, mount_loop
+from harness.runtime.loops import (
+    BLOCK_BYTES,
+    cut_short,
+    loop_name,
+    loop_works,
+    lose,
+    make_ext4,
+    make_read_only,
+    mount_loop,
+)
 from harness.runtime.namespaces import MS_NODEV, MS_NOSUID, bind, mount, sync_filesystem, unmount
 from harness.runtime.places import RMQ, home
 
 MIN_SIZE_BYTES = 16 << 20
+SYS_BLOCK = Path("/sys/block")
 FILLER = "filler"
 CANARY = "canary"
 FILL_TOLERANCE = 0.005
@@ -84,9 +94,17 @@ class Disks:
         return attached.source
 
     def released(self, node: str) -> bool:
-        """Whether nobody has the disk mounted any more: the kernel then lets go of its loop device."""
-        device = Path(self._attached[node].device).name
-        return not device or not Path(f"/sys/block/{device}/loop/backing_file").exists()
+        """Whether nobody has the disk mounted any more: the kernel then lets go of its loop device.
+
+        Somebody else may have it by then.
+        """
+        device = Path(self._attached[node].device)
+        if not device.name or not (SYS_BLOCK / device.name / "loop/backing_file").exists():
+            return True
+        try:
+            return loop_name(device) != self._loop_mark
+        except OSError:
+            return False
 
     def detach(self, node: str) -> None:
         """Takes the disk away, with what is on it. Idempotent."""

@@ -10,11 +10,12 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.core.errors import SetupError, UsageError
+from harness.core.errors import HarnessError, SetupError, UsageError
 from harness.runtime import channel, contained, fleet
 from harness.runtime import owner as owners
 from harness.runtime.base import HUB, Capabilities, Process, ProcessState, Runtime
@@ -27,7 +28,7 @@ from harness.waiting import wait_for
 
 _WAITS_S: Final = 30.0
 _POLL_S: Final = 0.5
-_BY_SIGNAL: Final = {128 + number: number for number in (6, 9, 11)}
+_BY_SIGNAL: Final = {128 + number: number for number in (4, 5, 6, 7, 8, 9, 11)}
 """What nobody ends with by himself. 143 is what Java ends with in good order, after SIGTERM."""
 
 
@@ -63,9 +64,15 @@ class DockerRuntime(LocalRuntime):
         state = (state_dir or owners.default_state_dir()).resolve()
         start = partial(_start_holder, image, url)
         link, owner = begin(start, run_id=run_id, evidence=evidence, work_dir=work_dir, state=state, engine=url)
-        runtime = cls(link, owner, evidence.resolve(), state)
-        runtime._image = image
-        runtime._know_containers()
+        try:
+            runtime = cls(link, owner, evidence.resolve(), state)
+            runtime._image = image
+            runtime._know_containers()
+        except BaseException:
+            # With its record left behind, `clean` removes what the daemon would not now.
+            with suppress(HarnessError):
+                link.end()
+            raise
         return runtime
 
     @classmethod
@@ -165,6 +172,11 @@ class DockerRuntime(LocalRuntime):
                 self._ends[node] = _ended(fleet.exit_code(self._bodies[node]), now_ns)
             return self._ends[node]
 
+    def host_pid(self, node: str) -> int:
+        """The pid outside of what the image's scripts started and wait for: who looks at it wants that and no shell."""
+        first = super().host_pid(node)
+        return _at_the_end(first) if node in self._bodies and first > 0 else first
+
     def wait_exit(self, node: str, timeout_s: float) -> ProcessState:
         """Waits until the last process of the node has ended."""
         if node not in self._bodies:
@@ -200,6 +212,18 @@ def _ended(code: int, now_ns: int) -> ProcessState:
     if signum is not None:
         return ProcessState("exited", signal=signum, exited_ns=now_ns)
     return ProcessState("exited", exit_code=code, exited_ns=now_ns)
+
+
+def _at_the_end(pid: int, proc: Path = Path("/proc")) -> int:
+    """Below a shell whose child is a shell, and so on, the process that is none: it started nothing."""
+    while True:
+        try:
+            children = (proc / f"{pid}/task/{pid}/children").read_text().split()
+        except OSError:
+            return pid
+        if not children:
+            return pid
+        pid = int(children[-1])
 
 
 def _start_holder(image: str, url: str, evidence: Path, work: Path) -> Link:

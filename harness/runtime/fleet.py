@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.core.errors import SetupError
-from harness.runtime.engine import LABEL, TIMEOUT_S, Engine, discard, told
+from harness.runtime.engine import LABEL, READABLE, TIMEOUT_S, Engine, discard, told
 
 NODE_LABEL: Final = "rmq-harness.node"
 MACHINE: Final = "/host"
@@ -16,6 +16,8 @@ MACHINE: Final = "/host"
 # Stops itself, so that the holder can give it the node's directories first, and is then the program.
 _WRAPPER: Final = 'kill -STOP $$; exec "$@" >>"$0" 2>&1 </dev/null'
 _KEEPER: Final = "while :; do kill -STOP $$; done"
+# Neither an image nor a daemon adds processes of its own: they would be taken for the node's.
+_NOTHING_BESIDE: Final = {"init": False, "healthcheck": {"test": ["NONE"]}, "log_config": READABLE}
 # Mounts, networks, nodes' processes and loop devices; not all that --privileged gives, nor what not every root has.
 _HOLDER_MAY: Final = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_CHROOT", "DAC_READ_SEARCH", "IPC_LOCK", "MKNOD")
 
@@ -43,6 +45,7 @@ class Fleet:
                 working_dir="/",
                 volumes={"/": {"bind": MACHINE, "mode": "rw"}},
                 labels={LABEL: self.mark, NODE_LABEL: "hub"},
+                **_NOTHING_BESIDE,
             )
 
     def start_keeper(self, image: str, node: str, holder: str) -> Any:
@@ -82,7 +85,15 @@ class Fleet:
 
     def _started(self, image: str, **wanted: Any) -> Any:
         """A container that runs; one that does not start is removed."""
-        container = self._engine.client.containers.create(image, **wanted)
+        from docker.errors import ImageNotFound
+
+        try:
+            container = self._engine.client.containers.create(image, **wanted)
+        except ImageNotFound:
+            raise SetupError(
+                f"the image {image} is not in the Docker daemon at {self._engine.url} any more: somebody removed it "
+                "since the run began; load or build it again, and start anew"
+            ) from None
         try:
             container.start()
         except BaseException:
@@ -96,6 +107,7 @@ class Fleet:
             "userns_mode": "host",
             "security_opt": ["label=disable"],
             "labels": {LABEL: self.mark, NODE_LABEL: node},
+            **_NOTHING_BESIDE,
         }
 
     def containers(self) -> Iterator[tuple[str, Any]]:
@@ -107,11 +119,20 @@ class Fleet:
                 yield container.labels.get(NODE_LABEL, ""), container
 
     def remove(self) -> list[str]:
-        """Removes every container with a run's mark, whatever it does; returns one line for each."""
-        removed = []
-        for node, container in self.containers():
-            discard(container)
-            removed.append(f"container {container.name} ({node})")
+        """Removes every container with a run's mark, whatever it does; returns one line for each.
+
+        Raises `SetupError` for those that stay, when all others are gone.
+        """
+        removed, stay = [], []
+        for node, container in tuple(self.containers()):
+            try:
+                discard(container)
+            except SetupError as error:
+                stay.append(str(error))
+            else:
+                removed.append(f"container {container.name} ({node})")
+        if stay:
+            raise SetupError("; ".join(stay))
         return removed
 
     def close(self) -> None:
@@ -142,7 +163,7 @@ def inner_pid(container: Any) -> int:
 
 def exit_code(container: Any) -> int:
     """How a container ended; waits until the daemon knows."""
-    with told("waiting for a container"):
+    with told(f"asking how container {container.name} ended"):
         return int(container.wait(timeout=TIMEOUT_S)["StatusCode"])
 
 

@@ -23,6 +23,7 @@ LOOP_GET_STATUS64 = 0x4C05
 LOOP_MAJOR = 7
 LO_FLAGS_AUTOCLEAR = 4
 LOOP_INFO64 = "QQQQQIIII64s64s32sQQ"
+LO_NAME = slice(56, 120)
 LO_SIZELIMIT = 4
 """Its place in that structure: beyond so many bytes the device ends, and whatever is asked of it there is an EIO."""
 EXT4_IOC_SHUTDOWN = 0x8004587D
@@ -37,6 +38,21 @@ def lose(top: Path) -> None:
         fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", EXT4_GOING_FLAGS_NOLOGFLUSH))
     except OSError as error:
         raise FaultError(f"the disk at {top} did not lose power: {error}") from None
+    finally:
+        os.close(fd)
+
+
+def loop_name(device: Path) -> str:
+    """What stands in a loop device's name field. Raises `OSError`, also for one that is not in use."""
+    status = loop_call(device, LOOP_GET_STATUS64, bytes(struct.calcsize(LOOP_INFO64)))
+    return status[LO_NAME].rstrip(b"\0").decode(errors="replace")
+
+
+def loop_call(device: Path, request: int, argument: bytes = b"") -> bytes:
+    """One request to a loop device. Raises `OSError`."""
+    fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return fcntl.ioctl(fd, request, argument)
     finally:
         os.close(fd)
 

@@ -25,8 +25,10 @@ from harness.runtime.base import (
 )
 from harness.runtime.disks import MIN_SIZE_BYTES
 from harness.runtime.local import LocalRuntime
+from harness.waiting import wait_for
 
 _DELAY_S = 0.1
+_WRITTEN_S = 5.0
 _SLEEP = ("sleep", "60")
 IN_CONTAINERS: Final = "links stand before nodes of --runtime local alone: in containers they were not tried"
 _SYNCED, _UNSYNCED = "store/synced", "store/unsynced"
@@ -92,16 +94,27 @@ def _try_sized_disk(runtime: LocalRuntime) -> str | None:
 
 
 def _try_power_cut(image: str, runtime: LocalRuntime) -> str | None:
+    """What is lost is what a process in the node wrote: what only the harness sees may lie on another disk than its."""
     _add_forgetful(runtime)
     runtime.write_file("power", _SYNCED, b"kept")
     runtime.sync_disk("power")
-    runtime.write_file("power", _UNSYNCED, b"lost")
-    runtime.start("power", Process(_SLEEP, image=image))
+    home = runtime.nodes["power"].home
+    writes = f"cat {home}/{_SYNCED} >{home}/{_UNSYNCED}; sleep 60"
+    runtime.start("power", Process(("sh", "-c", writes), image=image))
+    wait_for(
+        lambda: _on_disk(runtime) == {_SYNCED: 4, _UNSYNCED: 4},
+        what="what a process wrote to its node's disk to be seen there",
+        timeout_s=_WRITTEN_S,
+        last_seen=lambda: f"{_on_disk(runtime)}; it says {runtime.tail('power')!r}",
+    )
     runtime.cut_power("power")
-    names = {entry.path for entry in runtime.list_files("power", "store")}
-    if names != {_SYNCED}:
-        return f"after a power cut the disk held {sorted(names)}, not the synced file alone"
+    if set(_on_disk(runtime)) != {_SYNCED}:
+        return f"after a power cut the disk held {sorted(_on_disk(runtime))}, not the synced file alone"
     return None
+
+
+def _on_disk(runtime: LocalRuntime) -> dict[str, int]:
+    return {entry.path: entry.size_bytes for entry in runtime.list_files("power", "store")}
 
 
 def _add_forgetful(runtime: LocalRuntime) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -12,14 +11,12 @@ from pathlib import Path
 
 from harness.core.errors import HarnessError, SetupError
 from harness.runtime import owner as owners
+from harness.runtime.loops import loop_call, loop_name
 from harness.runtime.namespaces import MNT_DETACH, unmount
 from harness.runtime.owner import Owner, ProcessMark
 from harness.waiting import wait_for
 
 LOOP_CLR_FD = 0x4C01
-LOOP_GET_STATUS64 = 0x4C05
-LOOP_INFO64_BYTES = 232
-LOOP_NAME = slice(56, 120)
 _DEATH_S = 5.0
 
 
@@ -42,6 +39,8 @@ def clean(state_dir: Path, *, include_live: bool = False, later: Callable[[str],
         try:
             removed += _stray_containers(owner)
         except HarnessError as error:
+            # Processes end without the daemon as well: only then is what it keeps nothing that runs.
+            removed += end_holder(owner)
             gone = f"if that daemon is gone for good, delete {path}"
             waiting.append(f"the ended containers of run {owner.run_id} cannot be removed yet ({error}); {gone}")
             continue
@@ -65,10 +64,7 @@ def live_runs(state_dir: Path) -> list[Owner]:
 
 
 def _clean_run(owner: Owner) -> list[str]:
-    removed = []
-    if owner.boot_id == owners.boot_id() and owner.holder is not None and owner.holder.alive:
-        end_process(owner.holder)
-        removed.append(f"holder {owner.holder.pid} of run {owner.run_id} and everything below it")
+    removed = end_holder(owner)
     work = Path(owner.work_dir)
     removed += _stray_mounts(work)
     removed += _stray_loops(owners.loop_mark(owner.work_dir))
@@ -76,6 +72,20 @@ def _clean_run(owner: Owner) -> list[str]:
         remove_tree(work)
         removed.append(f"directory {work}")
     return removed
+
+
+def end_holder(owner: Owner) -> list[str]:
+    """With its holder everything of a run ends: a line for each. Raises `SetupError` where it is not ours."""
+    if owner.boot_id != owners.boot_id() or owner.holder is None or not owner.holder.alive:
+        return []
+    try:
+        end_process(owner.holder)
+    except PermissionError:
+        raise SetupError(
+            f"run {owner.run_id} goes on: its holder, process {owner.holder.pid}, is not this user's to end: run "
+            "`rmq-harness clean` as root"
+        ) from None
+    return [f"holder {owner.holder.pid} of run {owner.run_id} and everything below it"]
 
 
 def _stray_containers(owner: Owner) -> list[str]:
@@ -128,24 +138,15 @@ def loops_of(mark: str) -> list[Path]:
     for entry in sorted(Path("/sys/block").glob("loop*/loop/backing_file")):
         device = Path("/dev") / entry.parts[3]
         with suppress(OSError):
-            status = _loop_call(device, LOOP_GET_STATUS64, bytes(LOOP_INFO64_BYTES))
-            if status[LOOP_NAME].rstrip(b"\0").decode(errors="replace") == mark:
+            if loop_name(device) == mark:
                 found.append(device)
     return found
-
-
-def _loop_call(device: Path, request: int, argument: bytes = b"") -> bytes:
-    fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return fcntl.ioctl(fd, request, argument)
-    finally:
-        os.close(fd)
 
 
 def _stray_loops(mark: str) -> list[str]:
     removed = []
     for device in loops_of(mark):
-        _loop_call(device, LOOP_CLR_FD)
+        loop_call(device, LOOP_CLR_FD)
         removed.append(f"loop device {device}")
     return removed
 

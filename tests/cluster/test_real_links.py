@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from harness.cluster import Cluster, ClusterPlan
+from harness.cluster.links import connected
 from harness.core.errors import CapabilityMissing
 from harness.distribution import toxiproxy
 from harness.distribution.jre import obtain_jre
@@ -26,7 +27,7 @@ from harness.faults import (
 )
 from harness.runtime.local import LocalRuntime
 from harness.topology import load_topology
-from harness.topology.links import KINDS
+from harness.topology.links import KINDS, PORTS
 
 pytestmark = pytest.mark.real
 
@@ -66,11 +67,15 @@ def test_each_fault_is_seen_on_each_kind_of_link_and_gone_afterwards(cluster: Cl
         assert cluster.admin.send(cluster.address("broker-a-0"), topic, bytes(16_000), timeout_s=10).acknowledged
     told: list[tuple[str, str, Any]] = []
     injector = Injector(cluster, lambda name, action, **more: told.append((name, action, more.get("detail"))))
+    every = [(kind, next(iter(faults(kind).values()))) for kind in KINDS]
     for kind in KINDS:
         for name, fault in faults(kind).items():
             injector.inject(f"{name} {kind}", fault)
             injector.heal(f"{name} {kind}")
     cluster.wait_healthy(60)
+    assert [cluster.links.passed_by(kind, fault.targets(cluster)[0]) for kind, fault in every] == [(), (), ()]
+    table = cluster.runtime.run("broker-a-0", ["cat", "/proc/net/tcp", "/proc/net/tcp6"], 10)[1].decode()
+    assert cluster.ip("link-broker-a-0") in connected(table, PORTS["ha"]), "the slave's connection is seen there"
     assert [action for _, action, _ in told].count("recovered") == sum(len(faults(kind)) for kind in KINDS)
     found = {name: (detail["before"], detail["with_it"]) for name, action, detail in told if action == "observed"}
     before, late = (seen["broker-a-0"]["round_trip_ms"] for seen in found["latency ha"])

@@ -69,3 +69,12 @@ def test_a_machine_without_a_shell_is_told_so(monkeypatch):
     monkeypatch.setattr(image.shutil, "which", lambda name, **_more: None if name == "sh" else "/bin/true")
     with pytest.raises(SetupError, match="an image needs sh of this machine"):
         image._programs()
+
+
+def test_a_machine_without_ldd_is_told_so(monkeypatch):
+    def nowhere(*_words, **_more):
+        raise FileNotFoundError(2, "No such file or directory", "ldd")
+
+    monkeypatch.setattr(image.subprocess, "run", nowhere)
+    with pytest.raises(SetupError, match="what `ldd` of this machine names, and it cannot be run"):
+        list(image._named_by("/bin/true"))

@@ -120,6 +120,12 @@ def test_a_release_that_is_not_whole_is_none(tmp_path, cache, harm, told):
         obtain_release(f"path:{home}", cache)
 
 
+def test_a_part_of_another_release_beside_its_own_is_told(tmp_path, cache):
+    home = whole(unpacked(tmp_path, "rocketmq-store-4.9.7.jar", "rocketmq-slf4j-api-1.0.1.jar"), "5.4.0")
+    with pytest.raises(UsageError, match=r"lib has rocketmq-store-4.9.7.jar beside those of 5.4.0"):
+        obtain_release(f"path:{home}", cache)
+
+
 def test_a_proxy_is_what_its_own_lock_says(cache, monkeypatch):
     asked = []
     monkeypatch.setattr(

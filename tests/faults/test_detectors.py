@@ -48,6 +48,7 @@ def cluster_of(machine: Machine) -> Any:
         brokers=lambda: ("broker-a-0", "broker-a-1"),
         topology=SimpleNamespace(elects=False),
         clients=lambda: (),
+        links=SimpleNamespace(nodes=()),
         address=lambda node: "10.0.0.1:10911",
     )
 
@@ -88,6 +89,20 @@ def test_a_node_that_is_deaf_or_mute_altogether_is_no_cut(machine: Machine, lost
 def test_a_receiver_that_hears_nobody_proves_nothing(machine: Machine) -> None:
     machine.deaf = {"broker-a-1"}
     assert not Partition(sources="master/0", sinks="slave/0").bites(cluster_of(machine))
+
+
+def test_a_cut_goes_by_no_link_that_stands_before_either_end(machine: Machine) -> None:
+    cluster = cluster_of(machine)
+    cluster.links.nodes = ("link-broker-a-0", "link-broker-a-1", "link-namesrv-0")
+    cut: set[tuple[str, str]] = set()
+    machine.cut = lambda *pairs: cut.update(pairs)  # type: ignore[attr-defined]
+    detail = CUT.inject(cluster)
+    assert cut == {LINK, ("broker-a-0", "link-broker-a-1"), ("link-broker-a-0", "broker-a-1")}
+    assert detail == {"links": ["broker-a-0->broker-a-1"]}
+    machine.lost = {LINK}
+    assert not CUT.bites(cluster), "the connection that goes by the link is as it was"
+    machine.lost = cut
+    assert CUT.bites(cluster)
 
 
 class Store(Machine):

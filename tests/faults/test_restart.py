@@ -11,7 +11,7 @@ from harness.core.errors import NodeDied
 from harness.faults.restart import RestartFailed, restart
 
 
-def cluster(*starts: str | None, ratio: float = 0.3, usable: int = 10 << 30) -> Any:
+def cluster(*starts: str | None, ratio: float = 0.3, usable: int = 10 << 30, code: int = 1) -> Any:
     """Each start ends with these words, or (None) goes well."""
     left = list(starts)
 
@@ -27,7 +27,7 @@ def cluster(*starts: str | None, ratio: float = 0.3, usable: int = 10 << 30) -> 
     return SimpleNamespace(
         start_node=start_node,
         runtime=SimpleNamespace(
-            state=lambda node: State(exit_code=1, signal=None),
+            state=lambda node: State(exit_code=code, signal=None),
             disk_usage=lambda node: SimpleNamespace(usable_bytes=usable, ratio=ratio),
         ),
     )
@@ -67,6 +67,13 @@ def test_nor_is_a_disk_that_is_full(trouble: dict[str, Any]) -> None:
     with pytest.raises(RestartFailed) as failed:
         restart(cluster("corrupt", "corrupt", **trouble), "broker-a-0")
     assert not failed.value.seen["exits"][0]["own"]
+
+
+@pytest.mark.parametrize("code", [143, 130, 126, 127])
+def test_nor_is_an_end_that_was_asked_for_or_a_program_that_cannot_be_run(code: int) -> None:
+    with pytest.raises(RestartFailed) as failed:
+        restart(cluster("", "", code=code), "broker-a-0")
+    assert [e["own"] for e in failed.value.seen["exits"]] == [False, False]
 
 
 def test_a_node_that_ends_twice_by_itself_has_failed() -> None:
