@@ -117,6 +117,14 @@ def test_what_the_client_does_not_tell_is_not_demanded_of_it(demand: Any) -> Non
     preflight.check_client(asked, load_topology("1m"), "java:5.3.3")
 
 
+@pytest.mark.parametrize("name", ["unacknowledged", "unacknowledged_in", "unacknowledged_begun_in", "unknown"])
+def test_that_every_send_is_acknowledged_is_not_demanded_of_a_client_that_gives_up_some(name: str) -> None:
+    asked = scenario(rules=rules(forbid("lost"), metric(name).equals(0)))
+    with pytest.raises(ClientLacks, match=f"{name} cannot be judged: the cpp client gives up a few sends of thousands"):
+        preflight.check_client(asked, load_topology("1m"), "cpp")
+    preflight.check_client(asked, load_topology("1m"), "java:5.3.3")
+
+
 @pytest.mark.parametrize("of_the_control", [False, True])
 def test_such_a_row_is_not_tested_with_the_reason_and_lacks_no_capability(
     monkeypatch: pytest.MonkeyPatch, of_the_control: bool
