@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 BEAT_S: Final = 2.0
@@ -18,6 +19,10 @@ LONG_S: Final = 0.05
 STARVED: Final = 0.5
 """The part of a beat for which a thread must have wanted a processor and had none. Brokers have threads that want one
 every millisecond or every ten, whatever they are asked: a starved one is seen also when nobody asks it anything."""
+SHARED_BY: Final = 0.25
+"""The part of the threads that were given a processor at all, two at the least, which must have waited so long each
+time. Of a starved broker five to ten get that far in two seconds, and half of them waited; on a machine that is busy it
+is a hundred, and one or two waited. One alone proves nothing: of a nameserver that answered Linux 6.18 counted 20 s."""
 OWN: Final = 0.5
 """The part of the machine that the nodes may have used themselves: what used more has starved itself."""
 
@@ -125,14 +130,16 @@ def lacks(
     if sum(t.ran_ns for threads in nodes.values() for t in threads) >= OWN * length_ns * processors:
         return
     for node, threads in nodes.items():
-        waiting = [t for t in threads if t.count and t.waited_ns]
-        worst_ns = max((t.waited_ns for t in waiting), default=0)
-        if not waiting or worst_ns < STARVED * length_ns:
+        ran = [t for t in threads if t.count]
+        long = [t.waited_ns for t in ran if t.waited_ns >= LONG_S * 1e9 * t.count]
+        worst_ns = max((t.waited_ns for t in ran), default=0)
+        if len(long) < max(2, SHARED_BY * len(ran)) or worst_ns < STARVED * length_ns:
             continue
         # Weighed by time: who was let run a hundred times between two long waits has waited long all the same.
-        each_ns = sum(t.waited_ns**2 / t.count for t in waiting) / sum(t.waited_ns for t in waiting)
+        each_ns = sum(t.waited_ns**2 / t.count for t in ran) / sum(t.waited_ns for t in ran)
         if each_ns >= LONG_S * 1e9:
-            yield node, Lack(min(from_ns, to_ns - worst_ns), to_ns, worst_ns / 1e9, each_ns / 1e9)
+            began_ns = min(from_ns, int(to_ns - median(long)))
+            yield node, Lack(began_ns, to_ns, worst_ns / 1e9, each_ns / 1e9)
 
 
 def threads_of(pid: int, proc: Path = Path("/proc")) -> dict[int, Turns]:
