@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any
+from typing import Any, Final
+
+from pydantic import ValidationError
 
 from harness import preflight
 from harness.core.errors import CapabilityMissing, ClientLacks, HarnessError, UsageError
@@ -63,6 +65,9 @@ class SuiteFunction:
         return repeated(self.function, self.repetition)
 
 
+_RAN_NOTHING: Final = "the suite function ended before it ran a scenario"
+
+
 class Prover:
     """What a suite function gets as `scenario`: call it once with the load, the steps and the demands."""
 
@@ -81,7 +86,7 @@ class Prover:
             suite.guarantees,
             function=suite.function,
             repetition=suite.repetition,
-            broke_off="the suite function ended before it ran a scenario",
+            broke_off=_RAN_NOTHING,
         )
 
     def moment(self, least_s: float, most_s: float) -> float:
@@ -153,8 +158,8 @@ class Prover:
 
         A skip of its own counts as such only while it has run nothing.
         """
-        if not self.outcome.broke_off:
-            words = " ".join(str(error).split())[:200]
+        if self.outcome.broke_off in ("", _RAN_NOTHING):
+            words = " ".join(_in_words(error).split())[:200]
             self.outcome.broke_off = f"the suite function ended in {type(error).__name__}" + (words and f": {words}")
 
     def prove(self, scenario: Scenario, control: Control | None = None) -> None:
@@ -235,3 +240,10 @@ class Prover:
         surprising = expected is not None and not expected.sometimes and self._settings.repeat == 1
         if verdict is Verdict.HELD and expected is not None and surprising:
             raise HeldUnexpectedly(f"the catalogue expects it broken ({expected.reason}), but it held: {reason}")
+
+
+def _in_words(error: BaseException) -> str:
+    """What is wrong with each field, of what pydantic refuses; its own words name a page and the value's type."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())

@@ -108,6 +108,7 @@ class Session:
                 **({"upgrade to": first.upgrade_name} if first.upgrade_name is not None else {}),
                 **({"image": kit.release.image} if (kit := self.equipment) is not None and kit.release.image else {}),
                 "java": jre.version if jre else first.java_name,
+                **({"client": clients} if (clients := self._clients()) else {}),
                 "python": platform.python_version(),
             },
             checksums=self._checksums(),
@@ -117,6 +118,14 @@ class Session:
             moved_conf=self.moved_conf(),
             promised=self.offered,
         )
+
+    def _clients(self) -> str:
+        """Every client and which release of it was used; empty before they were obtained."""
+        kit = self.equipment
+        if kit is None:
+            return ""
+        names = dict.fromkeys(each.client for each in self.settings.values())
+        return ", ".join(f"{name.partition(':')[0]} {kit.kit_of(name).version}" for name in names)
 
     def moved_conf(self) -> tuple[str, ...]:
         """One line for each key that nodes have otherwise after the upgrade; empty where there is none."""

@@ -34,7 +34,7 @@ DISK_STALL: Final = "disk-stall"
 STARVED: Final = "starved"
 """An event: a node's threads wanted a processor and had none.
 
-`{"node", "broker", "from_ns", "to_ns", "waited_s", "each_s"}`: one waited so long, and waits were so long on average.
+`{"node", "broker", "from_ns", "to_ns", "waited_s", "each_s", "ran", "long", "used"}`: as in `Lack` of the runtime.
 """
 
 PROCESSORS_WATCHED: Final = "processors-watched"

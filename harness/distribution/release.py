@@ -102,7 +102,7 @@ def parse_release(spec: str) -> ReleaseSpec:
         return ReleaseSpec("version", spec, version=Version.parse(spec))
     raise UsageError(
         f"{spec!r} is not a RocketMQ this harness can get: name one of {', '.join(map(str, known))}, "
-        "or path:DIR for an unpacked release"
+        "or path:DIR for an unpacked release, or, with --runtime docker, image:NAME:VERSION"
     )
 
 

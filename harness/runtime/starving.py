@@ -13,9 +13,9 @@ from statistics import median
 from typing import Final
 
 BEAT_S: Final = 2.0
-LONG_S: Final = 0.05
-"""A wait of this length is no taking of turns. Seen of brokers on two processors: 0.1 to 22 ms at loads of 3 to 16, and
-80 to 1,100 ms of one whose control group was given next to nothing."""
+LONG_S: Final = 0.1
+"""A wait of this length is no taking of turns. Seen of brokers on two processors: 0.1 to 22 ms at loads of 3 to 16, now
+and then 50 ms at loads of 15 to 25, and 80 to 1,300 ms of one whose control group was given next to nothing."""
 STARVED: Final = 0.5
 """The part of a beat for which a thread must have wanted a processor and had none. Brokers have threads that want one
 every millisecond or every ten, whatever they are asked: a starved one is seen also when nobody asks it anything."""
@@ -31,13 +31,18 @@ OWN: Final = 0.5
 class Lack:
     """A node's threads wanted a processor and had none between two instants, monotonic.
 
-    One of them waited for `waited_s` altogether. A moment of their waiting was part of a wait of `each_s`, on average.
+    One of them waited for `waited_s` altogether, which may have begun before that time. A moment of their waiting was
+    part of a wait of `each_s`, on average. Of the `ran` threads that were given a processor at all `long` had waited so
+    long each time; all nodes together used `used` of this machine's processors.
     """
 
     from_ns: int
     to_ns: int
     waited_s: float
     each_s: float
+    ran: int = 0
+    long: int = 0
+    used: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,8 @@ def lacks(
     """The nodes that were starved between two looks, by what their threads did meanwhile."""
     length_ns = to_ns - from_ns
     nodes = {node: list(threads) for node, threads in turns.items()}
-    if sum(t.ran_ns for threads in nodes.values() for t in threads) >= OWN * length_ns * processors:
+    used = sum(t.ran_ns for threads in nodes.values() for t in threads) / max(1, length_ns * processors)
+    if used >= OWN:
         return
     for node, threads in nodes.items():
         ran = [t for t in threads if t.count]
@@ -139,7 +145,7 @@ def lacks(
         each_ns = sum(t.waited_ns**2 / t.count for t in ran) / sum(t.waited_ns for t in ran)
         if each_ns >= LONG_S * 1e9:
             began_ns = min(from_ns, int(to_ns - median(long)))
-            yield node, Lack(began_ns, to_ns, worst_ns / 1e9, each_ns / 1e9)
+            yield node, Lack(began_ns, to_ns, worst_ns / 1e9, each_ns / 1e9, len(ran), len(long), round(used, 3))
 
 
 def threads_of(pid: int, proc: Path = Path("/proc")) -> dict[int, Turns]:

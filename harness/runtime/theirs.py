@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 from harness.core.errors import CapabilityMissing
 from harness.runtime.base import NETWORK_CUT, NODE_CONFIG, DiskUsage, FailsBy, FileEntry, Pair, PowerCut
 
-NOT_OURS: Final = "the cluster is somebody else's: only --runtime local has nodes, disks and a network of its own"
+NOT_OURS: Final = "the cluster is somebody else's: only --runtime local and docker have nodes and disks of their own"
 
 
 def not_here() -> NoReturn:

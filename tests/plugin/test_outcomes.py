@@ -419,6 +419,14 @@ def test_bug(scenario):
         assert ended.row()["verdict"] == "inconclusive"
         assert ended.code == 6
 
+    def test_a_misspelled_field_stands_in_the_row(self, inner: Inner, stub: Stub) -> None:
+        suite = SUITE.replace("    scenario(load", "    ClusterNeeds(links=('clinets',))\n    scenario(load", 1)
+        assert suite != SUITE
+        ended = inner(suite=suite)
+        assert ended.code == 6
+        said = "the suite function ended in ValidationError: links.0: Input should be 'clients', 'ha' or 'nameservers'"
+        assert ended.row()["reason"] == said
+
     def test_what_is_broken_stays_broken_whatever_comes_after(self, inner: Inner, stub: Stub) -> None:
         stub.outcomes["kill"] = Verdict.BROKEN
         ended = inner(

@@ -27,13 +27,17 @@ def test_threads_that_take_turns_are_not_starved():
     assert seen(BUSY, BUSY) == {}
     # Ten at each processor, which all want it all the time: 27 ms of each 30.
     assert seen(*[Turns(S // 5, int(1.8 * S), 66)] * 3) == {}
-    # Twenty-five: 72 ms of each 75.
-    waited = Lack(10 * S, 12 * S, 1.9, pytest.approx(1.9 / 26))
-    assert seen(*[Turns(S // 10, int(1.9 * S), 26)] * 3) == {"broker-a-0": waited}
+    # Twenty-five: 72 ms of each 75. Fifty: 147 of each 150.
+    assert seen(*[Turns(S // 10, int(1.9 * S), 26)] * 3) == {}
+    lack = seen(*[Turns(S // 20, int(1.9 * S), 13)] * 3, BUSY)["broker-a-0"]
+    assert (lack.from_ns, lack.to_ns, lack.waited_s) == (10 * S, 12 * S, 1.9)
+    assert lack.each_s == pytest.approx(1.9 / 13, rel=0.1)
+    assert (lack.ran, lack.long, lack.used) == (4, 3, pytest.approx(0.35 / 4, abs=0.001))
 
 
 def test_who_waits_longest_says_for_how_long():
-    assert seen(STARVED, SELDOM, SELDOM) == {"broker-a-0": Lack(10 * S, 12 * S, 1.7, pytest.approx(0.2484, abs=1e-3))}
+    lack = seen(STARVED, SELDOM, SELDOM)["broker-a-0"]
+    assert (lack.waited_s, lack.each_s) == (1.7, pytest.approx(0.2484, abs=1e-3))
 
 
 def test_one_thread_alone_proves_nothing():
@@ -106,18 +110,19 @@ def test_a_thread_that_took_the_number_of_another_one_begins_anew():
 
 def test_beat_by_beat(tmp_path):
     proc = Proc(tmp_path)
-    pids, told, beats = {"broker-a-0": 70}, [], []
+    pids, told, beats, waited = {"broker-a-0": 70}, [], [], []
 
     def asked() -> dict[str, int]:
         beats.append(len(beats))
+        while waited:  # between two looks, so that no look sees half of it
+            proc.thread(*waited.pop())
         return pids
 
     proc.thread(70, 70, 0, 50 * S, 5)  # before it was looked at
     pulse = ProcessorPulse(asked, lambda node, lack: told.append((node, lack)), beat_s=0.01, proc=tmp_path)
     wait_for(lambda: len(beats) >= 3, what="three beats", timeout_s=10)
     assert told == []
-    for new in (71, 72):  # they have waited since
-        proc.thread(70, new, 0, 9 * S, 3)
+    waited += [(70, new, 0, 9 * S, 3) for new in (71, 72)]
     wait_for(lambda: told, what="a word of it", timeout_s=10)
     # Another process has the node's name now, and what it waited for before is not the node's.
     for tid in (80, 81):
