@@ -493,6 +493,7 @@ class TestEvidence:
         assert len(rows) == len({row["id"] for row in rows}) > 20, "one row per promise, also for what was not reached"
         assert {row["rocketmq"] for row in rows} == {"4.9.7"}
         assert ended.verdicts()["run"]["checksums"] == {"broker.jar": "abc"}
+        assert ended.verdicts()["run"]["versions"]["client"] == "java 4.9.7"
         assert f"evidence: reports/{ended.run.name}/report.html" in ended
 
     def test_no_path_of_the_machine_is_told(self, inner: Inner, stub: Stub) -> None:
