@@ -201,6 +201,8 @@ class Session:
         nobody = guarantee.untested or "no suite reached this row in this run"
         repeats = repeats_of(mine, [v for v, _ in verdicts], settings.repeat)
         reason = reasons([r for v, r in verdicts if v is verdict], verdict, repeats) or nobody
+        if verdict is Verdict.HELD:
+            reason += _lacks_control(guarantee, mine, settings)
         unrun = [o for o in mine if o.result is None and not o.broke_off]
         if verdict is Verdict.HELD and unrun:
             reason += f"; in part only, for {unrun[0].function} was not run: {unrun[0].verdict()[1]}"
@@ -238,6 +240,18 @@ class Session:
     def _expected(self, settings: Settings, guarantee: Guarantee) -> Expectation:
         subject = self.tested()
         return guarantee.expected(subject.version, settings.topology, subject.java_major, settings.client)
+
+
+def _lacks_control(guarantee: Guarantee, mine: Sequence[Outcome], settings: Settings) -> str:
+    """What a row that held has not shown, to be told behind its reason; empty if it has.
+
+    What is planted shows that the judge can see: that the scenario could have made the violation shows a control which
+    the product itself fails. The suites of this repository have one wherever the catalogue names it; on a cluster of
+    others none that hurts it is run.
+    """
+    if guarantee.control.kind != "product" or settings.runtime == "existing" or any(o.controls for o in mine):
+        return ""
+    return f"; the control that the catalogue names was not run: {guarantee.control.text}"
 
 
 def _releases(settings: Settings, guarantee: Guarantee) -> str:

@@ -174,6 +174,15 @@ class TestControl:
             "on_looks_alone": [],
         }
 
+    @pytest.mark.parametrize(("suite", "told"), [(SUITE, True), (CONTROLLED, False)], ids=["planted", "product"])
+    def test_a_row_says_that_the_control_of_the_catalogue_was_not_run(
+        self, inner: Inner, stub: Stub, suite: str, told: bool
+    ) -> None:
+        stub.outcomes["kill--worse"] = Verdict.BROKEN
+        ended = inner(suite=suite)
+        assert ended.row()["verdict"] == "held"
+        assert ("the control that the catalogue names was not run: " in ended.row()["reason"]) is told
+
     def test_its_evidence_is_in_the_report_beside_the_row(self, inner: Inner, stub: Stub) -> None:
         stub.outcomes["kill--worse"] = Verdict.BROKEN
         page = (inner(suite=CONTROLLED).run / "report.html").read_text()
