@@ -26,6 +26,7 @@ from pydantic import Field, ValidationError
 
 from harness.core.errors import EvidenceError, UsageError
 from harness.core.expectation import Data
+from harness.core.fields import refused
 from harness.evidence.files import remedy_for, write_atomically
 from harness.evidence.loading import PACKED
 from harness.recheck import recheck, run_directory, untouched
@@ -237,9 +238,7 @@ def _read_manifest(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo | N
     try:
         return Manifest.model_validate_json(stream.read())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise EvidenceError(f"{path}: {MANIFEST}: {where}: {first['msg']}; another version packed it") from None
+        raise EvidenceError(f"{path}: {MANIFEST}: {refused(error)[0]}; another version packed it") from None
 
 
 def _put(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, entry: Entry | None, work: Path) -> None:

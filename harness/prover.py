@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from harness import preflight
 from harness.core.errors import CapabilityMissing, ClientLacks, HarnessError, UsageError
 from harness.core.expectation import Expectation, Gates
+from harness.core.fields import refused
 from harness.core.names import repeated
 from harness.core.verdict import Verdict
 from harness.judging import ControlResult
@@ -246,4 +247,4 @@ def _in_words(error: BaseException) -> str:
     """What is wrong with each field, of what pydantic refuses; its own words name a page and the value's type."""
     if not isinstance(error, ValidationError):
         return str(error)
-    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    return "; ".join(refused(error))

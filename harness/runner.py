@@ -208,7 +208,7 @@ class _Run:
             self._read_everything(stage, injector)
         injector.refuse_undone()
         stage.cluster.refuse_disturbed()
-        stage.cluster.links.refuse_mute({n for fault in injector.in_force for n in fault.targets(stage.cluster)})
+        stage.cluster.links.refuse_mute(_hit(stage, injector))
 
     def _acted(self) -> dict[str, list[str]]:
         """What every step leaves in the history, for the judge to know whether something of it is missing."""
@@ -256,7 +256,7 @@ class _Run:
 
     def _untouched_run(self, stage: Stage, injector: Injector) -> bool:
         """What a lasting fault did not hit runs: the whole cluster's health is not to be had any more."""
-        hit = {node for fault in injector.in_force for node in fault.targets(stage.cluster)}
+        hit = _hit(stage, injector)
         nodes = (*stage.cluster.nodes(), *stage.cluster.links.nodes)
         return all(stage.cluster.runtime.state(node).kind == "running" for node in nodes if node not in hit)
 
@@ -313,6 +313,11 @@ class _Run:
         if opened:
             self.say(f"slaveReadEnable is set on {', '.join(opened)} for the oracle, after the load")
             stage.observe("oracle.slaves-opened", list(opened))
+
+
+def _hit(stage: Stage, injector: Injector) -> set[str]:
+    """The nodes of the faults that are in force now."""
+    return {node for fault in injector.in_force for node in fault.targets(stage.cluster)}
 
 
 def _short(value: object, limit: int = 160) -> str:

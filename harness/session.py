@@ -202,10 +202,7 @@ class Session:
         repeats = repeats_of(mine, [v for v, _ in verdicts], settings.repeat)
         reason = reasons([r for v, r in verdicts if v is verdict], verdict, repeats) or nobody
         if verdict is Verdict.HELD:
-            reason += _lacks_control(guarantee, mine, settings)
-        unrun = [o for o in mine if o.result is None and not o.broke_off]
-        if verdict is Verdict.HELD and unrun:
-            reason += f"; in part only, for {unrun[0].function} was not run: {unrun[0].verdict()[1]}"
+            reason += _lacks_control(guarantee, mine, settings) + _lacks_a_part(mine)
         return Row(
             id=guarantee.id,
             topology=settings.topology.name,
@@ -252,6 +249,12 @@ def _lacks_control(guarantee: Guarantee, mine: Sequence[Outcome], settings: Sett
     if guarantee.control.kind != "product" or settings.runtime == "existing" or any(o.controls for o in mine):
         return ""
     return f"; the control that the catalogue names was not run: {guarantee.control.text}"
+
+
+def _lacks_a_part(mine: Sequence[Outcome]) -> str:
+    """Which of a row's suite functions was not run, to be told as well; empty if none."""
+    unrun = next((o for o in mine if o.result is None and not o.broke_off), None)
+    return "" if unrun is None else f"; in part only, for {unrun.function} was not run: {unrun.verdict()[1]}"
 
 
 def _releases(settings: Settings, guarantee: Guarantee) -> str:

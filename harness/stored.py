@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from harness.catalogue import load_catalogue
 from harness.core.errors import EvidenceError
 from harness.core.expectation import Data
+from harness.core.fields import refused
 from harness.core.verdict import Verdict
 from harness.core.version import Version
 from harness.evidence.files import SCHEMA, read_json
@@ -141,9 +142,7 @@ def load_session(directory: Path) -> tuple[Session, StoredSession, Run]:
         run = Run.model_validate({key: document[key] for key in Run.model_fields if key in document})
         topologies = {name: Topology.model_validate(t.topology) for name, t in stored.topologies.items()}
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise EvidenceError(f"{directory}/run.json: {where}: {first['msg']}; restore the file") from None
+        raise EvidenceError(f"{directory}/run.json: {refused(error)[0]}; restore the file") from None
     if not topologies:
         raise EvidenceError(f"{directory}/run.json names no topology: restore the file")
     try:

@@ -16,6 +16,7 @@ from harness.clientele import check_client, check_proxies, parse_client
 from harness.core import names
 from harness.core.errors import EvidenceError, UsageError
 from harness.core.expectation import Data
+from harness.core.fields import refused
 from harness.core.verdict import Verdict
 from harness.distribution import check_proxy, parse_java, parse_release
 from harness.report.rows import Control, Row, Standing, standing
@@ -63,12 +64,13 @@ class CellSpec(Data):
             raise UsageError(f"{self.upgrade_to} is not newer than {self.rocketmq}: it is no upgrade")
         parse_java(self.java)
         parse_client(self.client)
+        topology = load_topology(self.topology)
         for version in filter(None, (release, upgrade)):
-            check_release(load_topology(self.topology), version)
-            if load_topology(self.topology).proxies:
+            check_release(topology, version)
+            if topology.proxies:
                 check_proxy(version)
-        check_client(self.client, load_topology(self.topology))
-        check_proxies("local", load_topology(self.topology), upgrade=upgrade is not None)
+        check_client(self.client, topology)
+        check_proxies("local", topology, upgrade=upgrade is not None)
         return self
 
 
@@ -201,9 +203,7 @@ def read_cell(path: Path) -> Cell | None:
     try:
         return Cell.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise EvidenceError(f"{path.name} is no cell ({where}: {first['msg']}); remove it to run it anew") from None
+        raise EvidenceError(f"{path.name} is no cell ({refused(error)[0]}); remove it to run it anew") from None
 
 
 def write_cell(path: Path, cell: Cell) -> None:

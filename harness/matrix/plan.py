@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from harness.catalogue import load_catalogue
 from harness.clientele import lacks_proxies
 from harness.core.errors import UsageError
+from harness.core.fields import refused
 from harness.core.version import Version
 from harness.distribution import check_proxy, parse_release, supported_releases
 from harness.matrix.cells import CellSpec
@@ -154,6 +155,4 @@ def _spec(cell: Any, source: str) -> CellSpec:
     try:
         return CellSpec.model_validate(cell).checked()
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "cell"
-        raise UsageError(f"{source}: {where}: {first['msg']} in {cell!r}; releases are quoted text") from None
+        raise UsageError(f"{source}: {refused(error, 'cell')[0]} in {cell!r}; releases are quoted text") from None

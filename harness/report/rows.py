@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue, ValidationError, field_validator, model_v
 
 from harness.core.errors import EvidenceError
 from harness.core.expectation import Data
+from harness.core.fields import refused
 from harness.core.names import repeated
 from harness.core.spread import Repeats, Spread
 from harness.core.verdict import Verdict
@@ -274,9 +275,8 @@ def parse_verdicts(text: str) -> tuple[Run, tuple[Row, ...]]:
         run = Run.model_validate_json(json.dumps(document["run"]), strict=True)
         rows = tuple(Row.model_validate_json(json.dumps(row), strict=True) for row in document["guarantees"])
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "row"
-        raise EvidenceError(f"verdicts.json: {where}: {first['msg']}; it was not written by this harness") from None
+        told = refused(error, "row")[0]
+        raise EvidenceError(f"verdicts.json: {told}; it was not written by this harness") from None
     _unique(rows)
     return run, rows
 

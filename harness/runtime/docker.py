@@ -24,6 +24,7 @@ from harness.runtime.fleet import Fleet
 from harness.runtime.link import START_TIMEOUT_S, Link, ShortName
 from harness.runtime.local import LocalRuntime, begin
 from harness.runtime.owner import Owner
+from harness.runtime.processes import children_of
 from harness.waiting import wait_for
 
 _WAITS_S: Final = 30.0
@@ -214,16 +215,11 @@ def _ended(code: int, now_ns: int) -> ProcessState:
     return ProcessState("exited", exit_code=code, exited_ns=now_ns)
 
 
-def _at_the_end(pid: int, proc: Path = Path("/proc")) -> int:
+def _at_the_end(pid: int) -> int:
     """Below a shell whose child is a shell, and so on, the process that is none: it started nothing."""
-    while True:
-        try:
-            children = (proc / f"{pid}/task/{pid}/children").read_text().split()
-        except OSError:
-            return pid
-        if not children:
-            return pid
-        pid = int(children[-1])
+    while children := children_of(pid):
+        pid = children[-1]
+    return pid
 
 
 def _start_holder(image: str, url: str, evidence: Path, work: Path) -> Link:

@@ -142,6 +142,14 @@ def members_of(network_fd: int) -> Iterator[int]:
                     yield int(entry.name)
 
 
+def children_of(pid: int, proc: Path = Path("/proc")) -> list[int]:
+    """What a process's first thread has started and still runs, oldest first; nothing of one that has ended."""
+    try:
+        return [int(child) for child in (proc / f"{pid}/task/{pid}/children").read_bytes().split()]
+    except OSError:
+        return []
+
+
 def all_stopped(pid: int) -> bool:
     """Every thread of the process is; of one that is gone as well."""
     with suppress(OSError):

@@ -12,6 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from harness.runtime.processes import children_of
+
 BEAT_S: Final = 2.0
 LONG_S: Final = 0.1
 """A wait of this length is no taking of turns. Seen of brokers on two processors: 0.1 to 22 ms at loads of 3 to 16, now
@@ -159,8 +161,8 @@ def threads_of(pid: int, proc: Path = Path("/proc")) -> dict[int, Turns]:
             with suppress(OSError, ValueError):
                 ran, waited, count = _read(f"{tasks}/{name}/schedstat").split()
                 found[int(name)] = Turns(int(ran), int(waited), int(count))
-        for child in _read(f"{tasks}/{pid}/children").split():
-            found |= threads_of(int(child), proc)
+    for child in children_of(pid, proc):
+        found |= threads_of(child, proc)
     return found
 
 
