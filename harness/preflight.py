@@ -6,26 +6,22 @@ A slip in a control, in a heal or in a demand would otherwise be told when the l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
-
-from pydantic import BaseModel
+from typing import Final
 
 from harness.checkers.metrics import validate
 from harness.clients.outcome import TABLE
-from harness.cluster.roster import Roster
-from harness.core.errors import ClientLacks, UsageError
+from harness.core.errors import UsageError
 from harness.core.expectation import Forbid, Rules
 from harness.core.names import DRAIN, RESTART_FAILED
+from harness.declared import Declared, fields_of
 from harness.faults.links import LinkFault
 from harness.faults.select import SELECTORS, select
 from harness.planning import groups_of, names_of_topics, topology_of
 from harness.scenario import Heal, Inject, Look, Scenario
 from harness.topology import Topology
 from harness.topology.links import behind
-from harness.unnoticed import check_proxies, unnoticed
-from harness.workloads.abilities import NO_BROKER, lacks, unseen
-from harness.workloads.load import Load, Produce, is_called, workers_of
+from harness.unnoticed import check_proxies
+from harness.workloads.load import Produce, is_called, workers_of
 from harness.workloads.probes import (
     AwaitDropped,
     AwaitRoute,
@@ -45,46 +41,10 @@ _PROBE: Final = "probe-"
 _STATUSES: Final = frozenset({rule.name for rule in TABLE if rule.kind != "code"} | {"MQBrokerException"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Declared:
-    """The nodes that a topology and a load will have, by name."""
-
-    topology: Topology
-    loads: Sequence[Load]
-
-    @property
-    def _roster(self) -> Roster:
-        return Roster(self.topology, {})
-
-    def nameservers(self) -> Sequence[str]:
-        """See `Nodes`."""
-        return self._roster.nameservers()
-
-    def masters(self) -> Sequence[str]:
-        """See `Nodes`; where masters are elected, as if the first members were."""
-        return self._roster.masters()
-
-    def slaves(self) -> Sequence[str]:
-        """See `Nodes`."""
-        return self._roster.slaves()
-
-    def brokers(self) -> Sequence[str]:
-        """See `Nodes`."""
-        return self._roster.brokers()
-
-    def proxies(self) -> Sequence[str]:
-        """See `Nodes`."""
-        return self._roster.proxies()
-
-    def clients(self) -> Sequence[str]:
-        """See `Nodes`; also those that a step will start."""
-        return [name for load in self.loads for name in workers_of(load)]
-
-
 def check(scenario: Scenario, declared: Topology) -> None:
     """Raises UsageError naming the scenario, the slip and what there is; `declared` is what the options ask for."""
     topology = topology_of(scenario.cluster, declared)
-    nodes = _Declared(topology, scenario.loads())
+    nodes = Declared(topology, scenario.loads())
     try:
         validate(scenario.rules)
         _check_newcomers(scenario, topology)
@@ -98,36 +58,6 @@ def check(scenario: Scenario, declared: Topology) -> None:
         check_proxies(scenario, nodes)
     except UsageError as slip:
         raise UsageError(f"scenario {scenario.name}: {slip}") from None
-
-
-def check_client(scenario: Scenario, declared: Topology, client: str) -> None:
-    """Raises ClientLacks with what this client cannot do of it, or does not tell; `client` is as `--client` has it."""
-    topology, name = topology_of(scenario.cluster, declared), client.partition(":")[0]
-    brokers = len(topology.brokers)
-    if name == "grpc" and not topology.proxies:
-        raise ClientLacks(f"scenario {scenario.name}: the grpc client talks to proxies, and {topology.name} has none")
-    for number, load in enumerate(scenario.loads()):
-        reason = lacks(name, load, brokers, later=number >= len(scenario.load))
-        if reason is not None:
-            raise ClientLacks(f"scenario {scenario.name}, load {load.name!r}: {reason}")
-    rules = scenario.rules
-    for demand in (*rules.expectations, *rules.gates.also, *rules.gates.preconditions):
-        what = demand.anomaly if isinstance(demand, Forbid) else str(demand.params.get("anomaly", demand.metric))
-        of_one = demand.params.get("broker") is not None
-        if (reason := unseen(name, what, broker=of_one, brokers=brokers)) is not None:
-            raise ClientLacks(f"scenario {scenario.name}: {reason}")
-    nodes = _Declared(topology, scenario.loads())
-    if why := unnoticed(scenario, nodes, name):
-        raise ClientLacks(f"scenario {scenario.name}, {why}")
-    if name == "grpc" and brokers > 1 and (hit := _broker_hit(scenario, nodes)):
-        raise ClientLacks(f"scenario {scenario.name}: whether {hit} had anything to lose cannot be seen: {NO_BROKER}")
-
-
-def _broker_hit(scenario: Scenario, nodes: _Declared) -> str:
-    """The first broker that a fault hits; empty if none is hit."""
-    faults = (step.act.fault for step in scenario.steps if isinstance(step.act, Inject))
-    hit = (node for fault in faults for selector in _fields(fault, SELECTORS) for node in select(selector, nodes))
-    return next((node for node in hit if node in nodes.brokers()), "")
 
 
 def _check_heals(scenario: Scenario) -> None:
@@ -172,7 +102,7 @@ def _check_links(scenario: Scenario, topology: Topology) -> None:
         raise UsageError(f"links with joining {scenario.cluster.joining}: a link stands before what is there at first")
 
 
-def _check_link_faults(scenario: Scenario, topology: Topology, nodes: _Declared) -> None:
+def _check_link_faults(scenario: Scenario, topology: Topology, nodes: Declared) -> None:
     """What hurts links finds them."""
     for step in scenario.steps:
         fault = step.act.fault if isinstance(step.act, Inject) else None
@@ -187,7 +117,7 @@ def _check_link_faults(scenario: Scenario, topology: Topology, nodes: _Declared)
             )
 
 
-def _check_load(scenario: Scenario, nodes: _Declared) -> None:
+def _check_load(scenario: Scenario, nodes: Declared) -> None:
     """What is counted or stopped is there, and what is sent to one broker only has that broker."""
     clients = nodes.clients()
     for name in {node.name for node in nodes.topology.nodes} & set(clients):
@@ -212,7 +142,7 @@ def _check_load(scenario: Scenario, nodes: _Declared) -> None:
             raise UsageError(f"step {step.name!r}: no worker is called {who!r}; there are {_or_none(clients)}")
 
 
-def _named(scenario: Scenario, nodes: _Declared) -> dict[str, tuple[str, Sequence[str]]]:
+def _named(scenario: Scenario, nodes: Declared) -> dict[str, tuple[str, Sequence[str]]]:
     """Parameter of finders and metrics -> what it names, and which of these the scenario has."""
     faults = scenario.faults()
     looks = [step.name for step in scenario.steps if isinstance(step.act, Look)]
@@ -267,7 +197,7 @@ def _check_names(rules: Rules, named: Mapping[str, tuple[str, Sequence[str]]]) -
                     raise UsageError(f"{what} of {key}={name!r}: no {kind} is called that; there are {_or_none(known)}")
 
 
-def _check_fields(scenario: Scenario, nodes: _Declared) -> None:
+def _check_fields(scenario: Scenario, nodes: Declared) -> None:
     """A demand on an observation asks for a field that such a look has."""
     rules, seen = scenario.rules, dict(_observations(scenario))
     for demand in (*rules.expectations, *rules.gates.also, *rules.gates.preconditions):
@@ -303,34 +233,17 @@ def _observations(scenario: Scenario) -> Iterator[tuple[str, frozenset[str] | No
                 yield from ((name, AwaitRoute.SEEN) for name in step.act.probe.watches)
 
 
-def _check_targets(scenario: Scenario, nodes: _Declared) -> None:
+def _check_targets(scenario: Scenario, nodes: Declared) -> None:
     for step in scenario.steps:
-        for since in _fields(step.act, frozenset({"since"})):
+        for since in fields_of(step.act, frozenset({"since"})):
             if since not in scenario.faults():
                 there = _or_none(scenario.faults())
                 raise UsageError(f"step {step.name!r}: since {since!r}: no fault has that name; there are {there}")
-        for selector in _fields(step.act, SELECTORS):
+        for selector in fields_of(step.act, SELECTORS):
             try:
                 select(selector, nodes)
             except UsageError as error:
                 raise UsageError(f"step {step.name!r}: {error}") from None
-
-
-def _fields(value: Any, names: frozenset[str]) -> Iterator[str]:
-    """Every text in a field of one of these names in a step, however deep."""
-    if isinstance(value, BaseModel):
-        for field in type(value).model_fields:
-            inner = getattr(value, field)
-            if field in names and isinstance(inner, str):
-                yield inner
-            else:
-                yield from _fields(inner, names)
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _fields(inner, names)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _fields(inner, names)
 
 
 def _or_none(names: Iterable[str]) -> str:

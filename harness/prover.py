@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from harness import preflight
+from harness import askable, preflight
 from harness.core.errors import CapabilityMissing, ClientLacks, HarnessError, UsageError
 from harness.core.expectation import Expectation, Gates
 from harness.core.fields import refused
@@ -176,7 +176,7 @@ class Prover:
         for declared in (scenario, *((control.scenario,) if control is not None else ())):
             try:
                 preflight.check(declared, self.topology)
-                preflight.check_client(declared, self.topology, self._settings.client)
+                askable.check_client(declared, self.topology, self._settings.client)
             except UsageError as slip:
                 self.outcome.broke_off = str(slip)
                 raise

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness import preflight
+from harness import askable
 from harness.core.errors import ClientLacks
 from harness.faults import Kill, master
 from harness.prover import NotTested, Prover, SuiteFunction
@@ -87,14 +87,14 @@ def scenario(**more: Any) -> Scenario:
 def test_what_a_step_starts_is_looked_at_too_and_as_what_comes_later() -> None:
     late = plan(then(StartLoad(load=(consume(name="late", model="broadcasting"),)), name="late"))
     with pytest.raises(ClientLacks, match="scenario s, load 'late': a cpp client that broadcasts begins at the last"):
-        preflight.check_client(scenario(steps=late), load_topology("1m"), "cpp")
+        askable.check_client(scenario(steps=late), load_topology("1m"), "cpp")
 
 
 def test_it_is_the_topology_of_the_scenario_that_counts_and_the_name_of_the_client_alone() -> None:
     elsewhere = scenario(cluster=ClusterNeeds(topology="2m-noslave"))
     with pytest.raises(ClientLacks, match="needs one broker name"):
-        preflight.check_client(elsewhere, load_topology("1m"), "cpp")
-    preflight.check_client(elsewhere, load_topology("1m"), "java:4.9.7")
+        askable.check_client(elsewhere, load_topology("1m"), "cpp")
+    askable.check_client(elsewhere, load_topology("1m"), "java:4.9.7")
 
 
 @pytest.mark.parametrize(
@@ -113,16 +113,16 @@ def test_what_the_client_does_not_tell_is_not_demanded_of_it(demand: Any) -> Non
     with pytest.raises(
         ClientLacks, match=r"cannot be judged: the cpp client does not tell (queue and offset|its route)"
     ):
-        preflight.check_client(asked, load_topology("1m"), "cpp")
-    preflight.check_client(asked, load_topology("1m"), "java:5.3.3")
+        askable.check_client(asked, load_topology("1m"), "cpp")
+    askable.check_client(asked, load_topology("1m"), "java:5.3.3")
 
 
 @pytest.mark.parametrize("name", ["unacknowledged", "unacknowledged_in", "unacknowledged_begun_in", "unknown"])
 def test_that_every_send_is_acknowledged_is_not_demanded_of_a_client_that_gives_up_some(name: str) -> None:
     asked = scenario(rules=rules(forbid("lost"), metric(name).equals(0)))
     with pytest.raises(ClientLacks, match=f"{name} cannot be judged: the cpp client gives up a few sends of thousands"):
-        preflight.check_client(asked, load_topology("1m"), "cpp")
-    preflight.check_client(asked, load_topology("1m"), "java:5.3.3")
+        askable.check_client(asked, load_topology("1m"), "cpp")
+    askable.check_client(asked, load_topology("1m"), "java:5.3.3")
 
 
 @pytest.mark.parametrize("of_the_control", [False, True])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness import preflight
+from harness import askable, preflight
 from harness.core.errors import ClientLacks, UsageError
 from harness.faults import ALL_CLIENTS, ALL_PROXIES, Kill, Partition, isolate, master, nameserver, proxy
 from harness.scenario import ClusterNeeds, Scenario, at, forbid, metric, plan, rules
@@ -87,9 +87,9 @@ def test_the_order_of_a_queue_is_not_what_it_keeps() -> None:
 
 
 def told(topology: Topology, client: str = "grpc", **more: Any) -> str:
-    declared = Scenario(name="s", load=(produce(),), **({"rules": rules(forbid("lost"))} | more))
+    declared = Scenario(name="s", **({"load": (produce(),), "rules": rules(forbid("lost"))} | more))
     try:
-        preflight.check_client(declared, topology, client)
+        askable.check_client(declared, topology, client)
     except ClientLacks as lack:
         return str(lack)
     return ""
@@ -118,6 +118,17 @@ def test_a_cut_between_clients_and_what_they_do_not_talk_to_is_not_put_to_the_te
     assert told(PROXIED, "java", **hurting(cut)) == ""
     assert told(ONE_BROKER, **hurting(isolate(nameserver(0)))) == "", "proxies are cut off from it as well"
     assert told(PROXIED, **hurting(Partition(sources=ALL_CLIENTS, sinks=ALL_PROXIES))) == ""
+
+
+def test_no_send_of_it_makes_a_topic() -> None:
+    """Its proxy has no second try with the topic that brokers make others from; a topic that is there needs none."""
+    sent = {"load": (produce(topic=1, wait_route=False),)}
+    asked = "no send of the grpc client makes a topic"
+    assert asked in told(ONE_BROKER, **sent, cluster=ClusterNeeds(topics=2, late_topics=1))
+    assert told(ONE_BROKER, "java", **sent, cluster=ClusterNeeds(topics=2, late_topics=1)) == ""
+    assert told(ONE_BROKER, **sent, cluster=ClusterNeeds(topics=2)) == ""
+    waits = {"load": (produce(topic=1),)}
+    assert told(ONE_BROKER, **waits, cluster=ClusterNeeds(topics=2, late_topics=1)) == "", "made by a step meanwhile"
 
 
 def test_a_broker_holds_no_connection_of_it() -> None:
