@@ -37,6 +37,7 @@ WITHOUT_EFFECT: Final = (
     "harness/publish.py",
     "harness/recheck.py",
     "harness/report",
+    "harness/words.py",
 )
 """They render, measure, drive or choose what is run; no verdict comes from them."""
 SUITES: Final = "suites"

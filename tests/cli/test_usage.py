@@ -1,5 +1,6 @@
 import pytest
 
+from harness import cli
 from harness.cli import main
 
 
@@ -127,7 +128,7 @@ def test_what_nobody_foresaw_is_one_message_and_never_the_code_of_a_broken_guara
     def bug(_options):
         raise KeyError("rocketmq")
 
-    monkeypatch.setattr("harness.cli._topologies", bug)
+    monkeypatch.setitem(cli._COMMANDS, "topologies", bug)
     assert main(["topologies"]) == 6
     told = capsys.readouterr().err
     assert told.count("\n") == 1
