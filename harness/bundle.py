@@ -27,7 +27,7 @@ from pydantic import Field, ValidationError
 from harness.core.errors import EvidenceError, UsageError
 from harness.core.expectation import Data
 from harness.core.fields import refused
-from harness.evidence.files import remedy_for, write_atomically
+from harness.evidence.files import refuse_unwritable, remedy_for, write_atomically
 from harness.evidence.loading import PACKED
 from harness.recheck import recheck, run_directory, untouched
 from harness.runtime import owner as owners
@@ -71,6 +71,8 @@ def bundle(run: Path, out: Path | None = None) -> str:
         raise UsageError(f"{target} is there already: remove it, or name another file with --out")
     if target.resolve().is_relative_to(directory):
         raise UsageError(f"{target} would be a part of the run that it holds: name a file elsewhere with --out")
+    if out is not None:
+        refuse_unwritable(out.parent, "--out")
     untouched(directory)
     manifest = _manifest(directory)
     write_atomically(target, lambda part: _write(part, directory, manifest))

@@ -15,6 +15,7 @@ from harness.bench import bringup, checkers, clients, faults
 from harness.bench.lab import Lab, laboratory
 from harness.bench.tables import Table, markdown
 from harness.core.errors import HarnessError, UsageError
+from harness.evidence import refuse_unwritable
 from harness.provenance import git_commit, machine
 
 Part = Callable[[Lab], list[Table]]
@@ -49,6 +50,8 @@ def bench(  # noqa: PLR0913
     if unknown or rounds < 1 or samples < 1:
         what = f"part {unknown[0]!r} is none of {', '.join(PARTS)}" if unknown else "rounds and samples are at least 1"
         raise UsageError(f"bench: {what}")
+    if out is not None:
+        refuse_unwritable(out, "--out")
     tables: list[Table] = []
     failed = False
     with laboratory(cache, state, say, versions=tuple(versions), counts=(rounds, samples, *operations)) as lab:

@@ -21,7 +21,7 @@ from harness.compare.statistics import ALPHA
 from harness.compare.verdicts import Compared, Outcome, compared
 from harness.core.errors import UsageError
 from harness.core.wording import several
-from harness.evidence.files import write_json, write_text
+from harness.evidence.files import refuse_unwritable, write_json, write_text
 from harness.report.rows import EXIT_DEVIATION, EXIT_INCONCLUSIVE, EXIT_OK, graver
 from harness.report.words import printable, shorten
 
@@ -42,6 +42,7 @@ def compare(base: Path, candidate: Path, out: Path, state_dir: Path, *, anew: bo
             raise UsageError(f"run {min(both)} is on both sides: compare runs of two releases, or two runs of one")
         if out.resolve().is_relative_to(base.resolve()) or out.resolve().is_relative_to(candidate.resolve()):
             raise UsageError(f"{out} lies in what is compared: evidence is not written to; name another --out")
+        refuse_unwritable(out, "--out")
         if not {key[1] for key in one.listed()} & {key[1] for key in other.listed()}:
             raise UsageError("base and candidate have no topology in common: compare runs of the same one")
         rows, why_not = _compared(one, other)

@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from harness.core.errors import EvidenceError
+from harness.core.errors import EvidenceError, UsageError
 
 SCHEMA: Final = 1
 
@@ -49,6 +49,19 @@ def remedy_for(error: OSError, directory: Path) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "free space and run again"
     return f"see what is wrong with {directory}, or use another place (--reports, or a copy of a stored run)"
+
+
+def refuse_unwritable(directory: Path, option: str) -> None:
+    """Raises UsageError, naming the option, for what is no directory, or one that this user cannot make or write to.
+
+    Makes nothing. For a look before hours of work: what else refuses a file is told when it does.
+    """
+    # Path.exists raises where a directory above may not be looked into; that is for the place above to say.
+    there = next(place for place in (directory, *directory.absolute().parents) if os.path.exists(place))  # noqa: PTH110
+    if not there.is_dir():
+        raise UsageError(f"{there} is not a directory: name another one with {option}")
+    if not os.access(there, os.W_OK | os.X_OK, effective_ids=True):
+        raise UsageError(f"{there} is not writable for this user: name another directory with {option}")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -12,6 +12,7 @@ from harness.catalogue import load_catalogue
 from harness.core.errors import HarnessError, UsageError
 from harness.core.guarantee import STOCK_ROW
 from harness.core.verdict import Verdict
+from harness.evidence import refuse_unwritable
 from harness.matrix.cells import (
     SCHEMA,
     Cell,
@@ -258,8 +259,7 @@ def upgrades_of_this_tree(
 
 
 def _clone(results: Path) -> Path:
-    if results.exists() and not results.is_dir():
-        raise UsageError(f"{results} is not a directory: name another one with --results")
+    refuse_unwritable(results, "--results")
     root = Path(harness.__file__).resolve().parent.parent
     if not (root / SUITES).is_dir():
         raise UsageError("the matrix runs the suites of the repository, and this installation has none: use a clone")

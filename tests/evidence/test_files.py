@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import EvidenceError
-from harness.evidence import write_text
+from harness.core.errors import EvidenceError, UsageError
+from harness.evidence import refuse_unwritable, write_text
 from tests.unprivileged import ordinary_user, read_only
 
 
@@ -39,3 +39,14 @@ def test_a_directory_that_may_not_be_written_is_left_as_it_is(open_directory):
         write_text(open_directory / "run.json", "after")
     assert [path.name for path in open_directory.iterdir()] == ["run.json"]
     assert (open_directory / "run.json").read_text() == "before"
+
+
+def test_a_place_that_cannot_be_written_to_is_told_before_the_work_and_nothing_is_made(open_directory, tmp_path):
+    refuse_unwritable(tmp_path / "a" / "b", "--out")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"file is not a directory: name another one with --out"):
+        refuse_unwritable(tmp_path / "file" / "x", "--out")
+    read_only(open_directory)
+    with ordinary_user(), pytest.raises(UsageError, match=r"not writable for this user: .* with --results"):
+        refuse_unwritable(open_directory / "x", "--results")
