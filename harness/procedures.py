@@ -48,7 +48,7 @@ def in_turn(
     before = sum(group.slaves for group in scenario.topology.brokers[:number])
     slaves = range(before, before + scenario.topology.brokers[number].slaves)
     wipe = f"wipe-{number}{suffix}"
-    polls = POLLS_S[scenario.timers]
+    polls = POLLS_S[scenario.client_timers]
     brokers = [(f"slave-{n}{suffix}", slave(n)) for n in slaves]
     brokers.insert(0 if master_first else len(brokers), (f"master-{number}{suffix}", master(number)))
     return plan(

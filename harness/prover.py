@@ -24,6 +24,7 @@ from harness.runner import check_capabilities, run_scenario
 from harness.scenario import ClusterNeeds, Control, Scenario, Step, rules
 from harness.session import Session
 from harness.settings import Settings
+from harness.workloads.abilities import FIXED_TIMERS
 from harness.workloads.load import Load
 
 
@@ -89,6 +90,11 @@ class Prover:
             repetition=suite.repetition,
             broke_off=_RAN_NOTHING,
         )
+
+    @property
+    def client_timers(self) -> str:
+        """`timers`, or "documented" of a client whose own cannot be set: by which one waits for what clients notice."""
+        return "documented" if self.client in FIXED_TIMERS else self.timers
 
     def moment(self, least_s: float, most_s: float) -> float:
         """Seconds between these two, drawn anew at each call: `--seed` and the same calls draw the same again.

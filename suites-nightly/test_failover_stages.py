@@ -41,7 +41,7 @@ NEVER_MS = 600_000
 @guarantee("failover-stages")
 def test_how_long_a_dead_master_is_missed(scenario: Prover) -> None:
     """A killed master is dropped at once and left within a poll; every client is served meanwhile, and by it again."""
-    polls_s = POLLS_S[scenario.timers] + SLACK_S
+    polls_s = POLLS_S[scenario.client_timers] + SLACK_S
     steps = _lost(scenario, Kill(target=master(0), await_health=False), dropped_s=SLACK_S, left_s=polls_s)
     left = metric("rerouted_s", window="lost") < polls_s
     scenario(
@@ -68,7 +68,7 @@ def test_how_long_a_dead_master_is_missed(scenario: Prover) -> None:
 @guarantee("failover-stages-of-a-silent-master")
 def test_how_long_a_silent_master_is_missed(scenario: Prover) -> None:
     """A master that is cut off from everybody is dropped after two minutes, and every client is served meanwhile."""
-    polls_s = POLLS_S[scenario.timers] + SLACK_S
+    polls_s = POLLS_S[scenario.client_timers] + SLACK_S
     cut = isolate(master(0)).model_copy(update={"await_health": False})
     steps = _lost(scenario, cut, dropped_s=EXPIRY_S + SLACK_S, left_s=polls_s)
     dropped = observed("dropped.slowest_s") < EXPIRY_S + SLACK_S
@@ -95,7 +95,7 @@ def _lost(scenario: Prover, fault: object, *, dropped_s: float, left_s: float) -
     lost, back = (Watch(target=master(0), present=so, since="lost", since_heal=so) for so in (False, True))
     return plan(
         then(ENOUGH, name="loaded"),
-        then(Elapse(seconds=scenario.moment(0, POLLS_S[scenario.timers])), name="any-moment"),
+        then(Elapse(seconds=scenario.moment(0, POLLS_S[scenario.client_timers])), name="any-moment"),
         then(fault, name="lost"),
         then(AwaitRoutes(watches={"dropped": lost}, timeout_s=dropped_s), name="nameservers-drop"),
         then(Elapse(seconds=left_s), name="clients-leave"),

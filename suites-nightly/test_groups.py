@@ -50,7 +50,7 @@ def test_consumers_share_the_queues(scenario: Prover) -> None:
             joins = consume(number - before, name=f"c{number}", model=model, wait_assignment=number <= QUEUES)
             parts += [
                 then(StartLoad(load=(joins,)), name=f"join-{number}"),
-                then(Elapse(seconds=SETTLED_S[scenario.timers]), name=f"settle-{number}"),
+                then(Elapse(seconds=SETTLED_S[scenario.client_timers]), name=f"settle-{number}"),
                 then(Elapse(seconds=LOOK_S), name=f"of-{number}"),
             ]
             before = number

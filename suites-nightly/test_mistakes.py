@@ -37,6 +37,8 @@ from harness.suite import (
 
 LOAD = produce(2, rate=400, threads=3)
 ENOUGH = AwaitCount(who="p", what="ok", at_least=1000, from_start=True, timeout_s=120)
+AGAIN = AwaitCount(who="p", what="ok", at_least=300, timeout_s=120)
+"""Sends get through again, or still: clients come back to a broker in their own time, by proxies after a minute."""
 QUIET = Gates(min_acked=1000, in_flight_at_fault=False)
 KEPT: list[Expectation] = [forbid("lost", replicas="master"), forbid("phantom")]
 SLAVE_OF_ID_0 = {"brokerRole": "SLAVE", "brokerId": "0"}
@@ -55,6 +57,7 @@ SENDS = 20
 def _mistaken(target: str, conf: dict[str, str], name: str) -> tuple[Step, ...]:
     """The target is started with these keys; whether it runs is looked at, and the file put right."""
     return plan(
+        then(AGAIN, name=f"before-{name}"),
         then(Misconfigure(target=target, conf=conf), name=name),
         then(Running(target=target), name=f"{name}-seen"),
         heal(name),
@@ -122,6 +125,7 @@ def test_what_a_release_does_not_know_it_says(scenario: Prover) -> None:
 def _said(name: str, conf: dict[str, str], words: Sequence[str]) -> tuple[Step, ...]:
     """The first master is started with these keys; which words it warns of is looked up, and the file put right."""
     return plan(
+        then(AGAIN, name=f"before-{name}"),
         then(Misconfigure(target=master(0), conf=conf), name=name),
         then(Warned(target=master(0), words=tuple(words)), name=f"{name}-seen"),
         heal(name),

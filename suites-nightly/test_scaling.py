@@ -65,7 +65,7 @@ def test_a_new_broker_takes_its_share_of_new_topics(scenario: Prover) -> None:
             then(MakeTopics(topics=(LATER,)), name="made"),
             _sent("new", LATER),
             then(MakeTopics(topics=(FROM_THE_START,)), name="made-there"),
-            then(Elapse(seconds=POLL_S[scenario.timers]), name="polled"),
+            then(Elapse(seconds=POLL_S[scenario.client_timers]), name="polled"),
             _sent("old", FROM_THE_START),
         ),
         demand=[

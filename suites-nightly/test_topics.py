@@ -44,7 +44,7 @@ def test_queues_are_added_under_load(scenario: Prover) -> None:
         return plan(
             then(ENOUGH, name="loaded"),
             change,
-            then(Elapse(seconds=SETTLED_S[scenario.timers]), name="settled"),
+            then(Elapse(seconds=SETTLED_S[scenario.client_timers]), name="settled"),
             then(Elapse(seconds=LOOK_S), name="look"),
         )
 
@@ -92,7 +92,7 @@ def test_a_topic_made_by_the_first_send_is_on_every_broker(scenario: Prover) -> 
         then(Routed(topic="topic-1"), name="before"),
         then(StartLoad(load=(first,)), name="first-send"),
         then(AwaitCount(who="first", what="invoked", at_least=1, from_start=True, timeout_s=60), name="sent"),
-        then(Elapse(seconds=SETTLED_S[scenario.timers]), name="settled"),
+        then(Elapse(seconds=SETTLED_S[scenario.client_timers]), name="settled"),
         then(Routed(topic="topic-1"), name="made"),
         then(MakeTopics(topics=(1,)), name="made-by-hand"),
     )

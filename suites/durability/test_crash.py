@@ -28,6 +28,8 @@ SYNCED = produce(2, rate=1000, threads=24)
 """Each send waits for an fsync: many at a time share one."""
 ENOUGH = AwaitCount(who="p", what="ok", at_least=5000, from_start=True, timeout_s=120)
 """The load before the first fault, however slow the machine is."""
+AGAIN = AwaitCount(who="p", what="ok", at_least=1000, timeout_s=120)
+"""Sends get through again: clients come back to a broker in their own time, through proxies after a minute."""
 SETTLED_S = 2.0
 """4.x writes its table of topics anew some 6 s after its start, unsynced: a cut just after that takes every topic."""
 CUT_S = (0.5, 4.0)
@@ -55,6 +57,7 @@ def test_kill_9_loses_nothing_acknowledged(scenario: Prover) -> None:
         steps=plan(
             then(ENOUGH, name="loaded"),
             outage("one", Kill(target=master(0)), after_s=0, for_s=2),
+            then(AGAIN, name="again"),
             outage("all", Kill(target=ALL_MASTERS), after_s=4, for_s=2),
             then(Elapse(seconds=2), name="afterwards"),
         ),

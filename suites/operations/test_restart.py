@@ -104,7 +104,7 @@ def test_a_careless_restart_loses_nothing(scenario: Prover) -> None:
             then(Same(first="before", second="after"), name="intact"),
             # Its slave looks for it every 5 s, its clients with their next poll.
             then(AwaitAnswer(target=master(0), codes=(0,), timeout_s=60), name="acknowledges"),
-            then(Elapse(seconds=POLLS_S[scenario.timers]), name="clients-return"),
+            then(Elapse(seconds=POLLS_S[scenario.client_timers]), name="clients-return"),
         ),
         demand=[
             forbid("lost", replicas="master"),

@@ -142,3 +142,13 @@ def test_such_a_row_is_not_tested_with_the_reason_and_lacks_no_capability(
     verdict, reason = prover.outcome.verdict()
     assert verdict.value == "not-tested"
     assert "the cpp client cannot be told how often" in reason
+
+
+@pytest.mark.parametrize(
+    ("client", "waits_by"), [("java:4.9.7", "fast"), ("cpp", "documented"), ("grpc", "documented")]
+)
+def test_suites_wait_for_a_client_by_its_own_timers(client: str, waits_by: str) -> None:
+    session = SimpleNamespace(equipment=SimpleNamespace(release=SimpleNamespace(version=None)), seed=1)
+    settings = Settings(load_topology("1m"), client=client)
+    prover = Prover(SuiteFunction("s", "", ()), session, settings, lambda _text: None)  # type: ignore[arg-type]
+    assert (prover.timers, prover.client_timers) == ("fast", waits_by)
