@@ -21,7 +21,8 @@ class Children:
     """Starts programs by name; a name has one at a time. Safe for use by several threads.
 
     They stay in the harness's session: when the harness dies, kill -9 included, the kernel continues what is stopped
-    and hangs up on it, and everything else ends at the end of its input. So a program must end with its input.
+    and hangs up on it, and everything else ends at the end of its input. So a program must end with its input. One
+    that was told to stop and has not stopped yet when the harness is killed stays, stopped: a pause waits to see it.
     """
 
     def __init__(self) -> None:

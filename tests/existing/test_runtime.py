@@ -112,6 +112,7 @@ from pathlib import Path
 from harness.clients.handle import Worker
 from harness.clients.spawn import RuntimeSpawner
 from harness.runtime.existing import ExistingRuntime
+from harness.waiting import wait_for
 base = Path(sys.argv[1])
 runtime = ExistingRuntime.open({}, {}, run_id="r", evidence=base / "e", work_dir=base / "w", state_dir=base / "s")
 workers = []
@@ -119,6 +120,8 @@ for name in ("c-1", "c-2"):
     runtime.add_node(name)
     workers.append(Worker(RuntimeSpawner(runtime), name, base / "h" / name))
 runtime.signal("c-2", signal.SIGSTOP)
+# The kernel continues, and hangs up on, what has stopped by then, and not what is about to.
+wait_for(lambda: runtime.state("c-2").kind == "stopped", what="c-2 to stop", timeout_s=10)
 print(*(w.pid for w in workers), flush=True)
 time.sleep(60)
 """
